@@ -1,0 +1,421 @@
+"""What a person can set: one frozen dataclass for each stage, read from TOML and the command line.
+
+In: an optional TOML file (``[model]``, ``[buffer]``, ``[scheduler]``, ``[port]``, ``[record]``,
+``[filters]``, ``[log]``) and the options of the command, which win. Out: one :class:`Settings`,
+wholly checked. Every mistake is found before any is reported, each with its legal range and the
+nearest name. Called once by the command line; the stages receive their own dataclass and know
+nothing of files.
+
+To add a setting, add a field: its annotation carries the range, its default the value, the
+class's text the meaning.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from streamer.errors import ConfigError
+
+CONFIG_NAME = "perpetuo.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The legal values of a number, both ends included; ``unit`` is what it counts."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}{' ' + self.unit if self.unit else ''}"
+
+
+Temperature = Annotated[float, Range(0.1, 4.0)]
+Ranking = Literal["mean", "regulated", "information", "regulated-first-common"]
+Provider = Literal["cpu", "cuda"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which bundle plays, and how its phrases are drawn and chosen.
+
+    Attributes:
+        model: Name of a bundle that is installed, or the path of one (folder or .zip).
+        seed: Same seed, bundle and version: same notes. None draws one from the system.
+        temperature: One number, or one for each argument in the order of
+            :data:`streamer.notes.ARGUMENTS`. None takes the bundle's own.
+        candidates: Phrases drawn at once, of which the best is played. None takes the bundle's own;
+            a live stream lowers it when the machine cannot keep up.
+        phrase_notes: Notes of a phrase. None takes the bundle's own.
+        redraws: How often all candidates may be dropped by the filters before these relax.
+        ranking: How the candidates that remain are ordered (paper 000, section 4).
+        prime: A .mid file that the stream continues.
+        provider: Where the network runs; ``cuda`` needs onnxruntime-gpu.
+        bundle_paths: More folders in which bundles are looked for.
+    """
+
+    model: str = "piano"
+    seed: Annotated[int, Range(0, 2**63 - 1)] | None = None
+    temperature: (
+        Temperature | tuple[Temperature, Temperature, Temperature, Temperature, Temperature] | None
+    ) = None
+    candidates: Annotated[int, Range(1, 64)] | None = None
+    phrase_notes: Annotated[int, Range(4, 256, "notes")] | None = None
+    redraws: Annotated[int, Range(0, 16)] = 3
+    ranking: Ranking = "regulated"
+    prime: Path | None = None
+    provider: Provider = "cpu"
+    bundle_paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSettings:
+    """What a phrase must hold to be heard; the bundle's own thresholds where None.
+
+    Attributes:
+        pitch_low: Lowest pitch, MIDI number.
+        pitch_high: Highest pitch, MIDI number, at least ``pitch_low``.
+        density_low: Fewest notes a second over a phrase.
+        density_high: Most notes a second over a phrase.
+        longest_rest_seconds: Longest time between two onsets.
+    """
+
+    pitch_low: Annotated[int, Range(0, 127)] | None = None
+    pitch_high: Annotated[int, Range(0, 127)] | None = None
+    density_low: Annotated[float, Range(0, 100, "notes/s")] | None = None
+    density_high: Annotated[float, Range(0.1, 200, "notes/s")] | None = None
+    longest_rest_seconds: Annotated[float, Range(0.1, 60, "s")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSettings:
+    """How far ahead of the present the music is written.
+
+    Attributes:
+        low_seconds: Below this the generator is in a hurry and lowers the candidates.
+        high_seconds: Above this the generator rests; above ``low_seconds``.
+    """
+
+    low_seconds: Annotated[float, Range(0.2, 60, "s")] = 4.0
+    high_seconds: Annotated[float, Range(0.5, 120, "s")] = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """When events leave.
+
+    Attributes:
+        lead_seconds: Silence before the first note, in which the buffer fills.
+        late_note_on_ms: A note-on later than this is dropped; note-offs and pedal-ups never are.
+        realtime_priority: Ask for SCHED_FIFO in the timing thread; 0 asks for nothing.
+    """
+
+    lead_seconds: Annotated[float, Range(0, 10, "s")] = 0.3
+    late_note_on_ms: Annotated[float, Range(1, 5000, "ms")] = 100.0
+    realtime_priority: Annotated[int, Range(0, 99)] = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PortSettings:
+    """Where the notes go.
+
+    Attributes:
+        port: ``auto``, ``virtual``, ``null``, ``synth``, ``file:PATH``, or part of a port's name.
+        channel: MIDI channel as people count it, 1..16.
+        client_name: How this program is called in other programs' lists.
+        soundfont: The soundfont of ``synth``; None looks where distributions put theirs.
+        reconnect_seconds: How often a port that is gone is looked for.
+        message_spacing_ms: Least time between two messages, for slow DIN ports (1 ms a message).
+    """
+
+    port: str = "auto"
+    channel: Annotated[int, Range(1, 16)] = 1
+    client_name: str = "Perpetuo"
+    soundfont: Path | None = None
+    reconnect_seconds: Annotated[float, Range(0.05, 60, "s")] = 0.5
+    message_spacing_ms: Annotated[float, Range(0, 20, "ms")] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """What is kept of the stream.
+
+    Attributes:
+        path: A .mid file that is written while the stream plays.
+    """
+
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is said while the stream plays.
+
+    Attributes:
+        level: ``debug`` has a line for each note.
+        stats_seconds: How often a line of figures is logged; 0 never.
+    """
+
+    level: LogLevel = "info"
+    stats_seconds: Annotated[float, Range(0, 86400, "s")] = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, by stage."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    filters: FilterSettings = field(default_factory=FilterSettings)
+    buffer: BufferSettings = field(default_factory=BufferSettings)
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    port: PortSettings = field(default_factory=PortSettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+class _Wrong(Exception):
+    """A value that a setting cannot take; the text says what it must be."""
+
+
+def default_config_path() -> Path:
+    """Return where the settings of this user lie; nothing need be there."""
+    import platformdirs
+
+    return platformdirs.user_config_path("perpetuo") / CONFIG_NAME
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read and check everything that is set.
+
+    Args:
+        path: A TOML file that must exist. None reads :func:`default_config_path` if it is there.
+        overrides: ``"stage.key"`` to value; they win over the file. None as a value is not given.
+
+    Returns:
+        The settings, with defaults where nothing is said.
+
+    Raises:
+        ConfigError: The file cannot be read or is not TOML, a name is unknown, a value is of the
+            wrong type or out of range. All such mistakes are in ``problems``.
+    """
+    document, source = _read(path)
+    problems: list[str] = []
+    values: dict[str, dict[str, Any]] = {stage: {} for stage in _stages()}
+    for stage, table in document.items():
+        if stage not in values:
+            problems.append(f"{source}: [{stage}] is unknown{_nearest(stage, values)}")
+        elif not isinstance(table, dict):
+            problems.append(f"{source}: {stage} must be a table, written [{stage}]")
+        else:
+            for key, value in table.items():
+                _check(stage, key, value, f"{source}: ", values, problems)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            stage, _, key = name.partition(".")
+            _check(stage, key, value, "", values, problems)
+    settings = Settings(**{stage: cls(**values[stage]) for stage, cls in _stages().items()})
+    problems.extend(_contradictions(settings))
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def parse_setting(name: str, text: str) -> Any:
+    """Return the value of one setting as written on a command line.
+
+    Args:
+        name: ``"stage.key"``.
+        text: What the person typed; numbers of a list are parted by commas.
+
+    Raises:
+        ValueError: With the legal values.
+    """
+    stage, _, key = name.partition(".")
+    annotation = _keys(stage)[key]
+    value: Any = text
+    if _takes(annotation, float):
+        try:
+            numbers = [float(x) for x in text.split(",")]
+        except ValueError:
+            numbers = []
+        value = numbers[0] if len(numbers) == 1 else numbers or text
+    elif _takes(annotation, int):
+        digits = text.strip().lstrip("+-").isdigit()
+        value = int(text) if digits else text
+    try:
+        return _convert(annotation, value)
+    except _Wrong as wrong:
+        raise ValueError(f"must be {wrong}, not {text}") from wrong
+
+
+def _read(path: Path | None) -> tuple[dict[str, Any], str]:
+    """Return the file's tables and the name by which problems call it."""
+    wanted = path is not None
+    path = path or default_config_path()
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file), str(path)
+    except FileNotFoundError as error:
+        if not wanted:
+            return {}, str(path)
+        raise ConfigError([f"{path}: no such file; leave out --config for the defaults"]) from error
+    except OSError as error:
+        if not wanted and isinstance(error, PermissionError | NotADirectoryError):
+            return {}, str(path)
+        raise ConfigError([f"{path}: cannot be read ({error.strerror})"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not TOML: {error}"]) from error
+
+
+@cache
+def _stages() -> dict[str, type[Any]]:
+    return dict(get_type_hints(Settings))
+
+
+@cache
+def _keys(stage: str) -> dict[str, Any]:
+    """Return the annotations of a stage's keys."""
+    return get_type_hints(_stages()[stage], include_extras=True)
+
+
+def _check(
+    stage: str,
+    key: str,
+    value: Any,
+    source: str,
+    values: dict[str, dict[str, Any]],
+    problems: list[str],
+) -> None:
+    """Convert one value into ``values``, or add what is wrong with it to ``problems``."""
+    keys = _keys(stage)
+    if key not in keys:
+        problems.append(f"{source}{stage}.{key} is unknown{_elsewhere(stage, key)}")
+        return
+    try:
+        values[stage][key] = _convert(keys[key], value)
+    except _Wrong as wrong:
+        problems.append(f"{source}{stage}.{key} must be {wrong}, not {_shown(value)}")
+
+
+def _nearest(name: str, names: Mapping[str, Any]) -> str:
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else f"; known are {', '.join(names)}"
+
+
+def _elsewhere(stage: str, key: str) -> str:
+    """Return the same name in another stage, else the nearest in this one, else in any."""
+    same = [other for other in _stages() if key in _keys(other)]
+    if same:
+        return f"; did you mean {same[0]}.{key}?"
+    if difflib.get_close_matches(key, _keys(stage), n=1, cutoff=0.6):
+        return _nearest(key, _keys(stage))
+    every = {f"{other}.{k}": k for other in _stages() for k in _keys(other)}
+    found = difflib.get_close_matches(key, every.values(), n=1, cutoff=0.75)
+    names = [name for name, k in every.items() if found and k == found[0]]
+    return f"; did you mean {names[0]}?" if names else _nearest(key, _keys(stage))
+
+
+def _shown(value: Any) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str | Path) else str(value)
+
+
+def _takes(annotation: Any, kind: type) -> bool:
+    """Whether a value of ``kind`` is one of those that the annotation allows."""
+    if get_origin(annotation) in (Union, types.UnionType, tuple):
+        return any(_takes(part, kind) for part in get_args(annotation))
+    if get_origin(annotation) is Annotated:
+        return _takes(get_args(annotation)[0], kind)
+    return annotation is kind
+
+
+def _convert(annotation: Any, value: Any) -> Any:
+    """Return ``value`` as the annotation's type.
+
+    Raises:
+        _Wrong: With what it must be.
+    """
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _number(parts[0], parts[1], value)
+    if origin in (Union, types.UnionType):
+        wanted: list[str] = []
+        for part in parts:
+            if part is type(None):
+                continue
+            try:
+                return _convert(part, value)
+            except _Wrong as wrong:
+                wanted.append(str(wrong))
+        raise _Wrong(" or ".join(wanted))
+    if origin is Literal:
+        if value not in parts:
+            raise _Wrong(f"one of {', '.join(map(str, parts))}")
+        return value
+    if origin is tuple:
+        return _tuple(parts, value)
+    if annotation is Path:
+        if not isinstance(value, str | Path) or not str(value):
+            raise _Wrong("a path")
+        return Path(os.path.expanduser(value))
+    if annotation is bool:
+        if not isinstance(value, bool):
+            raise _Wrong("true or false")
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise _Wrong("a text that is not empty")
+    return value
+
+
+def _number(kind: type, legal: Range, value: Any) -> int | float:
+    allowed: tuple[type, ...] = (int,) if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, allowed):
+        raise _Wrong(f"{'a whole number' if kind is int else 'a number'} in {legal}")
+    if not legal.low <= value <= legal.high:
+        raise _Wrong(f"in range {legal}")
+    return int(value) if kind is int else float(value)
+
+
+def _tuple(parts: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if len(parts) == 2 and parts[1] is Ellipsis:
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(_convert(parts[0], item) for item in items)
+    if not isinstance(value, list | tuple) or len(value) != len(parts):
+        raise _Wrong(f"{len(parts)} such values in a row")
+    return tuple(_convert(part, item) for part, item in zip(parts, value, strict=True))
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Return what is wrong between settings that are each right."""
+    found = []
+    buffer, filters = settings.buffer, settings.filters
+    if buffer.low_seconds >= buffer.high_seconds:
+        found.append(
+            f"buffer.low_seconds ({buffer.low_seconds:g}) must be below "
+            f"buffer.high_seconds ({buffer.high_seconds:g})"
+        )
+    pairs = (("pitch_low", "pitch_high"), ("density_low", "density_high"))
+    for low_name, high_name in pairs:
+        low, high = getattr(filters, low_name), getattr(filters, high_name)
+        if low is not None and high is not None and low > high:
+            found.append(
+                f"filters.{low_name} ({low:g}) must not be above filters.{high_name} ({high:g})"
+            )
+    return found
+
+
+def setting_names() -> list[str]:
+    """Return every ``stage.key`` that exists, in the order of the dataclasses."""
+    return [f"{stage}.{f.name}" for stage, cls in _stages().items() for f in fields(cls)]
