@@ -13,30 +13,17 @@ class's text the meaning.
 from __future__ import annotations
 
 import difflib
-import os
 import tomllib
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from streamer.errors import ConfigError
+from streamer.schema import Range, Wrong, convert, shown, takes
 
 CONFIG_NAME = "perpetuo.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The legal values of a number, both ends included; ``unit`` is what it counts."""
-
-    low: float
-    high: float
-    unit: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.low}..{self.high}{' ' + self.unit if self.unit else ''}"
 
 
 Temperature = Annotated[float, Range(0.1, 4.0)]
@@ -183,10 +170,6 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
 
 
-class _Wrong(Exception):
-    """A value that a setting cannot take; the text says what it must be."""
-
-
 def default_config_path() -> Path:
     """Return where the settings of this user lie; nothing need be there."""
     import platformdirs
@@ -243,18 +226,18 @@ def parse_setting(name: str, text: str) -> Any:
     stage, _, key = name.partition(".")
     annotation = _keys(stage)[key]
     value: Any = text
-    if _takes(annotation, float):
+    if takes(annotation, float):
         try:
             numbers = [float(x) for x in text.split(",")]
         except ValueError:
             numbers = []
         value = numbers[0] if len(numbers) == 1 else numbers or text
-    elif _takes(annotation, int):
+    elif takes(annotation, int):
         digits = text.strip().lstrip("+-").isdigit()
         value = int(text) if digits else text
     try:
-        return _convert(annotation, value)
-    except _Wrong as wrong:
+        return convert(annotation, value)
+    except Wrong as wrong:
         raise ValueError(f"must be {wrong}, not {text}") from wrong
 
 
@@ -302,9 +285,9 @@ def _check(
         problems.append(f"{source}{stage}.{key} is unknown{_elsewhere(stage, key)}")
         return
     try:
-        values[stage][key] = _convert(keys[key], value)
-    except _Wrong as wrong:
-        problems.append(f"{source}{stage}.{key} must be {wrong}, not {_shown(value)}")
+        values[stage][key] = convert(keys[key], value)
+    except Wrong as wrong:
+        problems.append(f"{source}{stage}.{key} must be {wrong}, not {shown(value)}")
 
 
 def _nearest(name: str, names: Mapping[str, Any]) -> str:
@@ -323,78 +306,6 @@ def _elsewhere(stage: str, key: str) -> str:
     found = difflib.get_close_matches(key, every.values(), n=1, cutoff=0.75)
     names = [name for name, k in every.items() if found and k == found[0]]
     return f"; did you mean {names[0]}?" if names else _nearest(key, _keys(stage))
-
-
-def _shown(value: Any) -> str:
-    """Return a value as TOML writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str | Path) else str(value)
-
-
-def _takes(annotation: Any, kind: type) -> bool:
-    """Whether a value of ``kind`` is one of those that the annotation allows."""
-    if get_origin(annotation) in (Union, types.UnionType, tuple):
-        return any(_takes(part, kind) for part in get_args(annotation))
-    if get_origin(annotation) is Annotated:
-        return _takes(get_args(annotation)[0], kind)
-    return annotation is kind
-
-
-def _convert(annotation: Any, value: Any) -> Any:
-    """Return ``value`` as the annotation's type.
-
-    Raises:
-        _Wrong: With what it must be.
-    """
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _number(parts[0], parts[1], value)
-    if origin in (Union, types.UnionType):
-        wanted: list[str] = []
-        for part in parts:
-            if part is type(None):
-                continue
-            try:
-                return _convert(part, value)
-            except _Wrong as wrong:
-                wanted.append(str(wrong))
-        raise _Wrong(" or ".join(wanted))
-    if origin is Literal:
-        if value not in parts:
-            raise _Wrong(f"one of {', '.join(map(str, parts))}")
-        return value
-    if origin is tuple:
-        return _tuple(parts, value)
-    if annotation is Path:
-        if not isinstance(value, str | Path) or not str(value):
-            raise _Wrong("a path")
-        return Path(os.path.expanduser(value))
-    if annotation is bool:
-        if not isinstance(value, bool):
-            raise _Wrong("true or false")
-        return value
-    if not isinstance(value, str) or not value.strip():
-        raise _Wrong("a text that is not empty")
-    return value
-
-
-def _number(kind: type, legal: Range, value: Any) -> int | float:
-    allowed: tuple[type, ...] = (int,) if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, allowed):
-        raise _Wrong(f"{'a whole number' if kind is int else 'a number'} in {legal}")
-    if not legal.low <= value <= legal.high:
-        raise _Wrong(f"in range {legal}")
-    return int(value) if kind is int else float(value)
-
-
-def _tuple(parts: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
-    if len(parts) == 2 and parts[1] is Ellipsis:
-        items = value if isinstance(value, list | tuple) else [value]
-        return tuple(_convert(parts[0], item) for item in items)
-    if not isinstance(value, list | tuple) or len(value) != len(parts):
-        raise _Wrong(f"{len(parts)} such values in a row")
-    return tuple(_convert(part, item) for part, item in zip(parts, value, strict=True))
 
 
 def _contradictions(settings: Settings) -> list[str]:
