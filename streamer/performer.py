@@ -1,0 +1,52 @@
+"""From the model's stream to what sounds: tempo, transposition and velocity of committed phrases.
+
+In: phrases in the time and key in which the model goes on. Out: phrases for the buffer. The model
+never sees these changes, so that they can be turned back without a trace. Called by the generator
+thread of the daemon and by render.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamer.controls import OCTAVE, Controls
+from streamer.notes import Note, Phrase
+
+
+def fold(pitch: int, low: int, high: int) -> int:
+    """Return the pitch moved by octaves into low..high, which spans at least an octave."""
+    if pitch < low:
+        return pitch + OCTAVE * -((pitch - low) // OCTAVE)
+    if pitch > high:
+        return pitch - OCTAVE * -((high - pitch) // OCTAVE)
+    return pitch
+
+
+class Performer:
+    """Applies the controls to one phrase after the other; one thread only.
+
+    Time runs on from phrase to phrase, so that a change of tempo never jumps.
+    """
+
+    def __init__(self) -> None:
+        self._end_ms = 0.0
+
+    def perform(self, phrase: Phrase, controls: Controls) -> Phrase:
+        """Return the phrase as it is to sound; phrases must come in order."""
+        stretch = 1.0 / controls.tempo_scale
+        start_ms = self._end_ms
+        self._end_ms = start_ms + (phrase.end_ms - phrase.start_ms) * stretch
+
+        def sounding(note: Note) -> Note:
+            pitch = fold(note.pitch + controls.transpose, controls.low, controls.high)
+            velocity = round(note.velocity * controls.velocity_scale)
+            return replace(
+                note,
+                pitch=pitch,
+                onset_ms=start_ms + (note.onset_ms - phrase.start_ms) * stretch,
+                duration_ms=note.duration_ms * stretch,
+                velocity=min(max(velocity, 1), 127),
+            )
+
+        notes = tuple(sounding(note) for note in phrase.notes)
+        return Phrase(notes, phrase.entropies, start_ms, self._end_ms)

@@ -1,0 +1,181 @@
+"""Hard filters: is this phrase fit to be heard at all? (DESIGN, "Selection"; paper 003's idea.)
+
+In: a candidate phrase and the :class:`Context` it would follow. Out: None to keep it, or the reason
+for which it is dropped, a short stable word that is counted and shown. Called by the generators,
+each filter for each candidate, before the ranking. A filter is a plain callable: adding one is a
+function and a place in :data:`FILTERS`.
+
+They drop what is broken, and leave taste to the ranking: the bounds are the outer quantiles of the
+corpus's own phrases.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from streamer.notes import PIANO_HIGH, PIANO_LOW, Note, Phrase
+from streamer.selection.repetition import loop_period
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the filters allow. The defaults hold for piano music at large; bundles bring their own.
+
+    Attributes:
+        pitch_low: Lowest pitch of a note, MIDI number.
+        pitch_high: Highest pitch of a note.
+        mean_pitch: Least and greatest mean pitch of a phrase, MIDI numbers.
+        density: Least and greatest notes a second of a phrase, onset to onset.
+        velocity: Least and greatest mean velocity of a phrase.
+        longest_rest_ms: Longest time from one onset to the next, ms.
+        polyphony: Most keys held down at one moment.
+        same_pitch_run: Most notes in a row on one pitch.
+        same_pitch_share: Greatest share of a phrase on one pitch, 0..1.
+        loop_notes: Longest figure, in notes, that counts as a loop when nothing else is heard.
+        returned_share: Greatest share of a phrase's figures that were heard lately, 0..1.
+    """
+
+    pitch_low: int = PIANO_LOW
+    pitch_high: int = PIANO_HIGH
+    mean_pitch: tuple[float, float] = (36.0, 90.0)
+    density: tuple[float, float] = (0.5, 60.0)
+    velocity: tuple[float, float] = (20.0, 120.0)
+    longest_rest_ms: float = 6000.0
+    polyphony: int = 14
+    same_pitch_run: int = 12
+    same_pitch_share: float = 0.6
+    loop_notes: int = 16
+    returned_share: float = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a filter may look at beside the phrase.
+
+    Attributes:
+        limits: The bounds.
+        recent: The last committed notes, oldest first, at most some dozens.
+        density_scale: The live density control: bounds on density move with it.
+        returned: Counts how many of a phrase's figures came lately; None knows of nothing.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    recent: tuple[Note, ...] = ()
+    density_scale: float = 1.0
+    returned: Callable[[Phrase], float] | None = None
+
+
+Filter = Callable[[Phrase, Context], str | None]
+"""Phrase and context -> None to keep, or the reason to drop."""
+
+LOOP_TAIL_NOTES = 64
+"""Committed notes that are looked at together with a phrase to find a loop."""
+
+
+def empty(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase without notes, without any length, or with a hole in it."""
+    if not phrase.notes or not phrase.end_ms > phrase.start_ms:
+        return "empty"
+    onsets = (phrase.start_ms, *(note.onset_ms for note in phrase.notes))
+    rest = max(b - a for a, b in zip(onsets, onsets[1:], strict=False))
+    return "empty" if rest > context.limits.longest_rest_ms else None
+
+
+def pitch_range(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase that leaves the range, or dwells where the corpus never does."""
+    pitches = [note.pitch for note in phrase.notes]
+    if not pitches:
+        return None
+    limits = context.limits
+    if min(pitches) < limits.pitch_low or max(pitches) > limits.pitch_high:
+        return "range"
+    low, high = limits.mean_pitch
+    return None if low <= sum(pitches) / len(pitches) <= high else "range"
+
+
+def density(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase with more or fewer notes a second than the corpus's phrases have."""
+    if not phrase.seconds > 0:
+        return "density"
+    low, high = (bound * context.density_scale for bound in context.limits.density)
+    return None if low <= len(phrase.notes) / phrase.seconds <= high else "density"
+
+
+def stuck(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase that hammers on one key, the last committed notes counted in."""
+    limits = context.limits
+    pitches = [note.pitch for note in phrase.notes]
+    if not pitches:
+        return None
+    if len(pitches) >= 8 and max(Counter(pitches).values()) > limits.same_pitch_share * len(pitches):
+        return "stuck"
+    run, before = 0, None
+    for pitch in (*(note.pitch for note in context.recent), *pitches):
+        run = run + 1 if pitch == before else 1
+        before = pitch
+        if run > limits.same_pitch_run:
+            return "stuck"
+    return None
+
+
+def loop(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase that goes on turning in a circle, or that only says again what was said."""
+    tail = context.recent[-LOOP_TAIL_NOTES:]
+    pitches = np.array([note.pitch for note in (*tail, *phrase.notes)], dtype=np.int64)
+    longest = context.limits.loop_notes
+    if len(pitches) >= 3 * longest and loop_period(pitches, longest):
+        return "loop"
+    if context.returned and context.returned(phrase) > context.limits.returned_share:
+        return "loop"
+    return None
+
+
+def dynamics(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase that is softer or louder on the whole than the corpus's phrases are."""
+    if not phrase.notes:
+        return None
+    low, high = context.limits.velocity
+    mean = sum(note.velocity for note in phrase.notes) / len(phrase.notes)
+    return None if low <= mean <= high else "dynamics"
+
+
+def polyphony(phrase: Phrase, context: Context) -> str | None:
+    """Drop a phrase that holds down more keys at once than hands can."""
+    events = [(note.onset_ms, 1) for note in phrase.notes]
+    events += [(note.end_ms, -1) for note in phrase.notes]
+    down = 0
+    for _, change in sorted(events):
+        down += change
+        if down > context.limits.polyphony:
+            return "polyphony"
+    return None
+
+
+FILTERS: tuple[Filter, ...] = (empty, pitch_range, stuck, loop, polyphony, density, dynamics)
+"""The filters that run, in the order in which a dropped phrase gets its reason."""
+
+RELAX_ORDER: tuple[Filter, ...] = (dynamics, density, polyphony, loop, stuck, pitch_range, empty)
+"""When every candidate of every draw was dropped, filters are given up in this order, one more each
+time, until one candidate passes: first those of taste, last those of broken music."""
+
+
+def first_reason(phrase: Phrase, context: Context, filters: Sequence[Filter]) -> str | None:
+    """Return why the first filter that objects drops the phrase, None when none does."""
+    for check in filters:
+        reason = check(phrase, context)
+        if reason is not None:
+            return reason
+    return None
+
+
+def relaxed(filters: Sequence[Filter], given_up: int) -> tuple[Filter, ...]:
+    """Return the filters that are left when the first ``given_up`` of RELAX_ORDER are gone.
+
+    A filter that RELAX_ORDER does not know is given up with the first.
+    """
+    kept = RELAX_ORDER[given_up:]
+    return tuple(f for f in filters if f in kept or (given_up == 0 and f not in RELAX_ORDER))

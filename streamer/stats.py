@@ -1,0 +1,88 @@
+"""Counters of the stream: what was drawn, kept, dropped and why, and how long it took.
+
+In: counts from the generator (one thread writes). Out: plain data for the display, the log, the
+render report and metrics. Readers in other threads take :meth:`GenerationStats.to_dict`, and may
+see figures of two successive phrases side by side, never broken ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.notes import ARGUMENTS, Phrase
+
+
+@dataclass(slots=True)
+class GenerationStats:
+    """Running figures of one generator.
+
+    Attributes:
+        candidates: Phrases drawn.
+        kept: Candidates that passed every filter.
+        dropped: Candidates dropped, by reason.
+        redraws: Times that all candidates were dropped and drawn again.
+        relaxed: Phrases committed with filters given up, by the reasons no longer asked.
+        phrases: Phrases committed.
+        notes: Notes committed.
+        entropy_sum: Sum over committed notes of the entropy of each argument, nats.
+        recalls_tried: Draws in which earlier figures were put forward (ours, figure recall).
+        recalls: Phrases committed that bring a figure back in full.
+        reprimes: Times that the state was built anew from the recent past.
+        clamped: Cell values that the drift bound held back.
+        inference_s: Time inside the engine, seconds.
+    """
+
+    candidates: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    redraws: int = 0
+    relaxed: Counter[str] = field(default_factory=Counter)
+    phrases: int = 0
+    notes: int = 0
+    entropy_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(ARGUMENTS)))
+    recalls_tried: int = 0
+    recalls: int = 0
+    reprimes: int = 0
+    clamped: int = 0
+    inference_s: float = 0.0
+
+    def count_drawn(self, reasons: list[str | None]) -> None:
+        """Count one draw: a reason or None for each candidate."""
+        self.candidates += len(reasons)
+        self.kept += reasons.count(None)
+        # A fresh counter each time: a reader that iterates never meets one that grows.
+        self.dropped = self.dropped + Counter(reason for reason in reasons if reason is not None)
+
+    def count_committed(self, phrase: Phrase) -> None:
+        """Count a phrase that goes on to the buffer."""
+        self.phrases += 1
+        self.notes += len(phrase.notes)
+        self.entropy_sum = self.entropy_sum + phrase.entropies.sum(axis=0, dtype=np.float64)
+
+    def entropy_means(self) -> dict[str, float]:
+        """Return the mean entropy of each argument over what was committed, nats."""
+        means = self.entropy_sum / max(self.notes, 1)
+        return dict(zip(ARGUMENTS, map(float, means), strict=False))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return {
+            "candidates": self.candidates,
+            "kept": self.kept,
+            "dropped": dict(sorted(self.dropped.items())),
+            "redraws": self.redraws,
+            "relaxed": dict(sorted(self.relaxed.items())),
+            "phrases": self.phrases,
+            "notes": self.notes,
+            "entropy": self.entropy_means(),
+            "recalls_tried": self.recalls_tried,
+            "recalls": self.recalls,
+            "reprimes": self.reprimes,
+            "clamped": self.clamped,
+            "inference_s": round(self.inference_s, 3),
+        }
