@@ -1,0 +1,34 @@
+"""The PNG of a run's curves, drawn anew after each epoch from ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+def write_curves(folder: Path) -> None:
+    """Draw training and held-out nats per note, in total and by argument, to ``curves.png``.
+
+    Without matplotlib nothing is drawn, and a debug line says so; the figures are in the JSONL.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        logger.debug("no matplotlib: %s/curves.png is not drawn", folder)
+        return
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    names = [n for n in rows[0]["train"] if n in rows[0]["valid"]]
+    figure = Figure(figsize=(3.2 * len(names), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    x = [row["epoch"] for row in rows]
+    for axis, name in zip(axes, names, strict=True):
+        axis.plot(x, [row["train"][name] for row in rows], label="train")
+        axis.plot(x, [row["valid"][name] for row in rows], label="held out")
+        axis.set_title(name)
+        axis.set_xlabel("epoch")
+    axes[0].set_ylabel("nats a note")
+    axes[0].legend()
+    figure.savefig(folder / "curves.png", dpi=100)

@@ -1,0 +1,124 @@
+"""The registry of families, and how a preset becomes a model.
+
+A family is one file in ``training/models``, one entry here and two presets in
+``training/presets``: ``<family>.toml`` and ``<family>-tiny.toml``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from typing import Any
+
+from streamer.codec import ChainCodec
+from streamer.errors import ConfigError, DataError
+from training.checkpoint import Checkpoint
+from training.data.tensors import TensorSet
+from training.loop import LoopConfig
+from training.models.base import Task
+from training.models.chain import Chain, ChainConfig, ChainData, ChainTask
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of choices.
+
+    Attributes:
+        name: File name without ``.toml``.
+        family: Registry name.
+        model: Fields of the family's configuration.
+        data: How the corpus is cut.
+        loop: Optimiser and schedule.
+    """
+
+    name: str
+    family: str
+    model: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the verbs need of a family.
+
+    Attributes:
+        build: Configuration as plain data and codec -> an untrained model.
+        task: Model, tensors, data choices, seed, low_precision, compiled -> :class:`Task`.
+        sections: The dataclasses that a preset's ``model`` and ``data`` tables fill.
+    """
+
+    build: Callable[[Mapping[str, Any], ChainCodec], Any]
+    task: Callable[..., Task]
+    sections: tuple[type, type]
+
+
+def _chain(config: Mapping[str, Any], codec: ChainCodec) -> Chain:
+    return Chain(ChainConfig(**config), codec)
+
+
+def _chain_task(
+    model: Chain, tensors: TensorSet, data: Mapping[str, Any], seed: int, **options: bool
+) -> Task:
+    return ChainTask(model, tensors, ChainData(**data), seed, **options)
+
+
+FAMILIES: dict[str, Family] = {"chain": Family(_chain, _chain_task, (ChainConfig, ChainData))}
+
+
+def presets() -> list[str]:
+    """Return the names of the presets that ship."""
+    folder = resources.files("training") / "presets"
+    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
+    """Read a preset and apply ``section.key`` overrides.
+
+    Raises:
+        ConfigError: Unknown preset, section or key; all mistakes at once.
+    """
+    if name not in presets():
+        raise ConfigError([f"unknown preset {name!r}; there are {', '.join(presets())}"])
+    text = (resources.files("training") / "presets" / f"{name}.toml").read_text()
+    data = tomllib.loads(text)
+    problems: list[str] = []
+    for key, value in (overrides or {}).items():
+        section, _, item = key.partition(".")
+        if section not in {"model", "data", "loop"} or not item:
+            problems.append(f"{key}: must be model.KEY, data.KEY or loop.KEY")
+            continue
+        data.setdefault(section, {})[item] = value
+    family = data["family"]
+    model_fields, data_fields = FAMILIES[family].sections
+    kinds = {"model": model_fields, "data": data_fields, "loop": LoopConfig}
+    for section, kind in kinds.items():
+        legal = [f.name for f in fields(kind)]
+        for key in data.get(section, {}):
+            if key not in legal:
+                problems.append(f"{section}.{key}: unknown key; there are {', '.join(legal)}")
+    if problems:
+        raise ConfigError(problems)
+    loop = LoopConfig(**data.get("loop", {}))
+    return Preset(name, family, data.get("model", {}), data.get("data", {}), loop)
+
+
+def model_from_checkpoint(checkpoint: Checkpoint) -> Any:
+    """Rebuild a trained model, in evaluation mode.
+
+    Raises:
+        DataError: Unknown family, or weights that do not fit the configuration.
+    """
+    if checkpoint.family not in FAMILIES:
+        raise DataError(
+            f"checkpoint of family {checkpoint.family!r}; this version knows {', '.join(FAMILIES)}"
+        )
+    try:
+        model = FAMILIES[checkpoint.family].build(checkpoint.config, checkpoint.codec_tables())
+        model.load_state_dict(checkpoint.weights, strict=True)
+    except (RuntimeError, TypeError, ValueError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise DataError(f"checkpoint does not fit its configuration: {first}") from error
+    return model.eval()

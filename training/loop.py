@@ -1,0 +1,269 @@
+"""The one training loop: AdamW, warm-up and cosine, averaged weights, resume, early stopping.
+
+In: a :class:`training.models.base.Task` and a run folder. Out, in that folder: ``last.pt``,
+``best.pt``, ``metrics.jsonl``, ``curves.png`` and TensorBoard events where it is installed. A run
+that is killed goes on with ``resume=True`` from the last save, at the same window, with the same
+batches to come.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from streamer.errors import DataError
+from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from training.curves import write_curves
+from training.models.base import Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Optimiser and schedule.
+
+    Attributes:
+        epochs: Passes over the drawn pieces.
+        learning_rate: Peak, after the warm-up.
+        warmup: Updates of linear warm-up.
+        final_share: Learning rate at the end as a share of the peak, 0..1.
+        weight_decay: AdamW.
+        clip: Largest gradient norm.
+        average: Decay of the averaged weights, which are what is judged and kept; 0 is off.
+        patience: Epochs without a better held-out figure before training stops; 0 is never.
+        save_seconds: A kill loses at most this much.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    final_share: float = 0.02
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    average: float = 0.999
+    patience: int = 3
+    save_seconds: float = 60.0
+
+
+class StopTraining(Exception):
+    """Raised inside the loop by SIGINT or SIGTERM; ``signum`` says which."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+@contextmanager
+def _stop_flag() -> Iterator[Callable[[], int]]:
+    """Turn SIGINT and SIGTERM into a number that the loop reads between updates."""
+    seen = [0]
+
+    def note(signum: int, _frame: Any) -> None:
+        seen[0] = signum
+
+    old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: seen[0]
+    finally:
+        for s, handler in old.items():
+            signal.signal(s, handler)
+
+
+class Trainer:
+    """One run; see the module's text.
+
+    Args:
+        task: Family and data.
+        config: Optimiser and schedule.
+        folder: Run folder.
+        about: For the model card: preset, seed, corpus.
+    """
+
+    def __init__(self, task: Task, config: LoopConfig, folder: Path, about: dict[str, Any]) -> None:
+        self.task, self.config, self.folder, self.about = task, config, folder, about
+        self.parameters = [p for p in task.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay,
+            betas=(0.9, 0.98),
+        )  # fmt: skip
+        self.averaged = {k: v.detach().clone() for k, v in task.model.state_dict().items()}
+        self.epoch, self.window, self.update = 0, 0, 0
+        self.best, self.bad_epochs, self.seconds = math.inf, 0, 0.0
+        self.carry: Any = None
+        self.sums: dict[str, float] = defaultdict(float)
+        self.total_updates = max(1, config.epochs * task.updates_per_epoch())
+
+    def run(self, progress: Callable[[str, float], None] | None = None) -> dict[str, float]:
+        """Train to the end and return the best held-out figures.
+
+        Args:
+            progress: Called between updates with a line of figures and the share done, 0..1.
+
+        Raises:
+            StopTraining: SIGINT or SIGTERM; everything was saved first.
+        """
+        best: dict[str, float] = {}
+        with _stop_flag() as stopped:
+            while self.epoch < self.config.epochs:
+                self._run_epoch(stopped, progress)
+                figures = self._finish_epoch()
+                if figures["total"] < self.best:
+                    self.best, self.bad_epochs, best = figures["total"], 0, figures
+                    self._save("best.pt", figures, weights=self.averaged, progress={})
+                else:
+                    self.bad_epochs += 1
+                self._save("last.pt", figures)
+                if self.config.patience and self.bad_epochs >= self.config.patience:
+                    logger.info("no better for %d epochs: stopped early", self.bad_epochs)
+                    break
+        return best or load_checkpoint(self.folder / "best.pt").metrics
+
+    def _run_epoch(
+        self, stopped: Callable[[], int], progress: Callable[[str, float], None] | None
+    ) -> None:
+        saved = started = time.monotonic()
+        for index, batch in enumerate(self.task.batches(self.epoch)):
+            if index < self.window:
+                continue
+            self._update(batch)
+            self.window = index + 1
+            now = time.monotonic()
+            if stopped() or now - saved > self.config.save_seconds:
+                self.seconds += now - started
+                started = saved = now
+                self._save("last.pt", {})
+            if stopped():
+                raise StopTraining(stopped())
+            if progress and self.update % 10 == 0:
+                nats = self._mean_sums()
+                line = f"epoch {self.epoch + 1}/{self.config.epochs} train {nats['total']:.3f} nats"
+                progress(line, min(1.0, self.update / self.total_updates))
+        self.seconds += time.monotonic() - started
+
+    def _update(self, batch: Any) -> None:
+        self.task.model.train()
+        rate = self._learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        result = self.task.train_step(batch, self.carry)
+        self.optimizer.zero_grad(set_to_none=True)
+        result.loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        if not torch.isfinite(norm):
+            raise DataError(
+                f"loss is not finite at update {self.update}; lower loop.learning_rate"
+                f" (now {self.config.learning_rate:g})"
+            )
+        self.optimizer.step()
+        self.carry = result.carry
+        for name, value in result.sums.items():
+            self.sums[name] += value
+        self.sums["count"] += result.count
+        self.update += 1
+        self._average()
+
+    def _average(self) -> None:
+        # A short memory at first, so that the average is not held back by the random start.
+        decay = min(self.config.average, (1 + self.update) / (10 + self.update))
+        for name, value in self.task.model.state_dict().items():
+            self.averaged[name].lerp_(value.detach().to(self.averaged[name].dtype), 1 - decay)
+
+    def _learning_rate(self) -> float:
+        c = self.config
+        if self.update < c.warmup:
+            return c.learning_rate * (self.update + 1) / c.warmup
+        done = min(1.0, (self.update - c.warmup) / max(1, self.total_updates - c.warmup))
+        wave = 0.5 * (1 + math.cos(math.pi * done))
+        return c.learning_rate * (c.final_share + (1 - c.final_share) * wave)
+
+    def _mean_sums(self) -> dict[str, float]:
+        count = max(self.sums["count"], 1.0)
+        nats = {k: v / count for k, v in self.sums.items() if k != "count"}
+        return {**nats, "total": sum(nats.values())}
+
+    def _finish_epoch(self) -> dict[str, float]:
+        started = time.monotonic()
+        train = self._mean_sums()
+        raw = {k: v.clone() for k, v in self.task.model.state_dict().items()}
+        self.task.model.load_state_dict(self.averaged)
+        figures = self.task.evaluate()
+        self.task.model.load_state_dict(raw)
+        self.seconds += time.monotonic() - started
+        row = {
+            "epoch": self.epoch + 1, "update": self.update, "hours": self.seconds / 3600,
+            "learning_rate": self._learning_rate(), "train": train, "valid": figures,
+        }  # fmt: skip
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        write_curves(self.folder)
+        logger.info("epoch %d: train %.4f, valid %.4f nats a note, %.2f h",
+                    self.epoch + 1, train["total"], figures["total"], self.seconds / 3600)  # fmt: skip
+        self.epoch, self.window, self.carry = self.epoch + 1, 0, None
+        self.sums = defaultdict(float)
+        return figures
+
+    def _save(
+        self,
+        name: str,
+        metrics: dict[str, float],
+        weights: dict[str, Tensor] | None = None,
+        progress: dict[str, Any] | None = None,
+    ) -> None:
+        if progress is None:
+            progress = {
+                "epoch": self.epoch, "window": self.window, "update": self.update,
+                "best": self.best, "bad_epochs": self.bad_epochs, "seconds": self.seconds,
+                "sums": dict(self.sums), "averaged": self.averaged,
+                "optimizer": self.optimizer.state_dict(),
+                "carry": None if self.carry is None else list(self.carry),
+                "rng": torch.get_rng_state(),
+            }  # fmt: skip
+        about = self.task.describe()
+        training = {**self.about, "loop": asdict(self.config), "data": about.get("data", {}),
+                    "hours": self.seconds / 3600, "updates": self.update}  # fmt: skip
+        save_checkpoint(
+            self.folder / name,
+            Checkpoint(
+                about["family"], about["config"], about["codec"],
+                weights if weights is not None else self.task.model.state_dict(),
+                training, metrics, progress,
+            ),
+        )  # fmt: skip
+
+    def resume(self) -> None:
+        """Go on from ``last.pt``.
+
+        Raises:
+            DataError: There is none, or it belongs to another configuration.
+        """
+        checkpoint = load_checkpoint(self.folder / "last.pt")
+        about = self.task.describe()
+        for key in ("family", "config", "codec"):
+            if getattr(checkpoint, key) != about[key]:
+                raise DataError(
+                    f"{self.folder / 'last.pt'}: its {key} differs from this run's; resume with the"
+                    " preset and tensors it was started with, or choose another --output"
+                )
+        self.task.model.load_state_dict(checkpoint.weights, strict=True)
+        p = checkpoint.progress
+        self.optimizer.load_state_dict(p["optimizer"])
+        self.averaged = {k: v.clone() for k, v in p["averaged"].items()}
+        self.epoch, self.window, self.update = p["epoch"], p["window"], p["update"]
+        self.best, self.bad_epochs, self.seconds = p["best"], p["bad_epochs"], p["seconds"]
+        self.sums = defaultdict(float, p["sums"])
+        carry = p["carry"]
+        self.carry = None if carry is None else self.task.restore_carry(carry)
+        torch.set_rng_state(p["rng"])

@@ -1,0 +1,48 @@
+"""What the training loop asks of a family: a model, batches, a loss, a held-out figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+
+class StepResult(NamedTuple):
+    """One training step before its gradient.
+
+    Attributes:
+        loss: Scalar to differentiate.
+        sums: Figure by name, summed over the batch's notes, nats.
+        count: Notes (or samples) behind the sums.
+        carry: What the next batch needs (recurrent state, detached), or None.
+    """
+
+    loss: Tensor
+    sums: dict[str, float]
+    count: float
+    carry: Any
+
+
+class Task(Protocol):
+    """A family with its data, as ``loop.train`` sees it."""
+
+    model: nn.Module
+
+    def batches(self, epoch: int) -> Iterator[Any]:
+        """Yield the batches of an epoch; the same epoch number gives the same batches."""
+
+    def updates_per_epoch(self) -> int:
+        """Return about how many batches an epoch has; the learning-rate schedule needs it."""
+
+    def train_step(self, batch: Any, carry: Any) -> StepResult:
+        """Return loss and figures of a batch; ``carry`` is None at the start of an epoch."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Return held-out figures; early stopping watches ``total``."""
+
+    def restore_carry(self, saved: list[Tensor]) -> Any:
+        """Return the carry from the tensors that a checkpoint kept of it."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a checkpoint must say to rebuild the model: family, config, codec, corpus."""

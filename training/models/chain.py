@@ -1,0 +1,435 @@
+"""Family ``chain``: five LSTMs in a chain, one per note argument (paper 000, section 3).
+
+p(n)·p(t|n)·p(d|n,t)·p(v|n,t,d)·p(p|n,t,d,v): each submodel sees the previous note in full and the
+arguments of the current note that were sampled before its own. The submodels share nothing; they
+only advance side by side, as one batched product (``layers.stacked_lstm``).
+
+A one-hot input is a table row, so layer 0 is a sum of gathered rows: for submodel m the fields of
+the previous note, the prefix of the current one and, as an extension of ours, the absolute
+velocity that the changes have led to (a bin of :data:`VELOCITY_BIN` steps).
+
+In: class tensors ``(T, B, 5)``. Out: losses in nats, and plain arrays for the exporter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from streamer.codec import VELOCITY_HIGH, VELOCITY_LOW, ChainCodec
+from streamer.notes import ARGUMENTS
+from training.data.batches import Augmentation, Window, epoch, windows
+from training.data.tensors import TensorSet
+from training.models.base import StepResult
+from training.models.layers import cell_forward, stacked_lstm
+
+GROUPS = len(ARGUMENTS)
+VELOCITY_BIN = 4
+VELOCITY_BINS = 32
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """Shape of the model.
+
+    Attributes:
+        hidden: Width of each LSTM layer; the paper's is 150.
+        layers: Stacked layers per submodel; the paper's is 2.
+        absolute_velocity: Also show each submodel the previous note's absolute velocity (ours).
+        current_prefix: Condition on the current note's sampled arguments. False is the
+            independent model of the paper's reference [10], kept for the ablation.
+        embedding: Width of a learned projection between one-hot input and layer 0; 0 is the
+            paper's direct one-hot input. Folded into the tables at export.
+        dropout: Between layers and before the heads, 0..1.
+        input_dropout: Chance that a whole argument of the previous note is hidden, 0..1.
+    """
+
+    hidden: int = 150
+    layers: int = 2
+    absolute_velocity: bool = False
+    current_prefix: bool = True
+    embedding: int = 0
+    dropout: float = 0.1
+    input_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or self.layers < 1 or self.embedding < 0:
+            raise ValueError("hidden and layers must be 1 or more, embedding 0 or more")
+        if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
+            raise ValueError("dropout must be in range 0..1, 1 excluded")
+
+
+class LstmState(NamedTuple):
+    """State of all layers, ``(layers, 5, batch, hidden)`` each, float32."""
+
+    h: Tensor
+    c: Tensor
+
+
+class StepOut(NamedTuple):
+    """One sampled note for a batch; see :meth:`Chain.step`."""
+
+    classes: Tensor
+    entropies: Tensor
+    log_probs: Tensor
+    velocity: Tensor
+    h: Tensor
+    c: Tensor
+
+
+class Chain(nn.Module):
+    """The five submodels.
+
+    Args:
+        config: Shape.
+        codec: Class tables; their sizes fix the inputs and outputs.
+    """
+
+    family = "chain"
+
+    def __init__(self, config: ChainConfig, codec: ChainCodec) -> None:
+        super().__init__()
+        self.config, self.codec = config, codec
+        hidden, sizes = config.hidden, codec.sizes
+        self._offsets = codec.offsets
+        width = config.embedding or 4 * hidden
+        self._one_hot = self._offsets[-1]
+        context = VELOCITY_BINS if config.absolute_velocity else 0
+        # Rows: previous note, then the current prefix, then (ours) bins of absolute velocity.
+        self.tables = nn.ParameterList(
+            nn.Parameter(torch.empty(self._one_hot + self._offsets[m] + context, width))
+            for m in range(GROUPS)
+        )
+        self.project = (
+            nn.Parameter(torch.empty(GROUPS, width, 4 * hidden)) if config.embedding else None
+        )
+        self.w_hh = nn.ParameterList(
+            nn.Parameter(torch.empty(GROUPS, hidden, 4 * hidden)) for _ in range(config.layers)
+        )
+        self.w_ih = nn.ParameterList(
+            nn.Parameter(torch.empty(GROUPS, hidden, 4 * hidden)) for _ in range(config.layers - 1)
+        )
+        self.bias = nn.ParameterList(
+            nn.Parameter(torch.zeros(GROUPS, 4 * hidden)) for _ in range(config.layers)
+        )
+        self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes)
+        centres = torch.tensor(codec.velocity.centres, dtype=torch.float32)
+        self.register_buffer("velocity_centres", centres, persistent=False)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        bound = 1 / math.sqrt(self.config.hidden)
+        for name, p in self.named_parameters():
+            if not name.startswith(("bias", "heads")):
+                nn.init.uniform_(p, -bound, bound)
+        for b in self.bias:
+            # A forget gate that starts open lets gradients through long windows.
+            b.data[:, self.config.hidden : 2 * self.config.hidden] = 1.0
+
+    def initial_state(self, batch: int) -> LstmState:
+        """Return the state before a piece: zeros."""
+        shape = (self.config.layers, GROUPS, batch, self.config.hidden)
+        device = self.velocity_centres.device
+        return LstmState(torch.zeros(shape, device=device), torch.zeros(shape, device=device))
+
+    def _indices(self, m: int, previous: Tensor, current: Tensor, velocity: Tensor) -> Tensor:
+        """Rows of table m for each note, ``(N, fields)``; -1 means no row."""
+        offsets = torch.tensor(self._offsets[:-1], device=previous.device)
+        rows = [torch.where(previous < 0, previous, previous + offsets)]
+        if m and self.config.current_prefix:
+            rows.append(current[:, :m] + offsets[:m] + self._one_hot)
+        if self.config.absolute_velocity:
+            bin_ = torch.div(velocity, VELOCITY_BIN, rounding_mode="floor").long()
+            base = self._one_hot + self._offsets[m]
+            rows.append(bin_.clamp(0, VELOCITY_BINS - 1)[:, None] + base)
+        return torch.cat(rows, dim=1)
+
+    def _input(self, m: int, previous: Tensor, current: Tensor, velocity: Tensor) -> Tensor:
+        """Layer-0 pre-activation of submodel m without bias, ``(N, 4H)``."""
+        index = self._indices(m, previous, current, velocity)
+        present = (index >= 0).to(self.tables[m].dtype)
+        if self.training and self.config.input_dropout:
+            hide = torch.rand(index.shape[0], GROUPS, device=index.device)
+            present[:, :GROUPS] *= (hide >= self.config.input_dropout).to(present.dtype)
+        rows = F.embedding_bag(
+            index.clamp(min=0), self.tables[m], mode="sum", per_sample_weights=present
+        )
+        return rows @ self.project[m] if self.project is not None else rows
+
+    def forward(
+        self,
+        previous: Tensor,
+        current: Tensor,
+        velocity: Tensor,
+        keep: Tensor,
+        state: LstmState,
+        *,
+        low_precision: bool = False,
+        compiled: bool = False,
+    ) -> tuple[list[Tensor], LstmState]:
+        """Return the logits of every argument for a window, teacher-forced.
+
+        Args:
+            previous: Classes of the previous note, ``(T, B, 5)`` int64; -1 at a piece's start.
+            current: Classes of the current note, ``(T, B, 5)``.
+            velocity: Absolute velocity of the previous note, ``(T, B)``; 0 at a piece's start.
+            keep: ``(T, B)`` float: 0 where a piece starts.
+            state: From :meth:`initial_state` or the window before.
+            low_precision: Products in bfloat16.
+            compiled: Fuse the LSTM cell.
+
+        Returns:
+            Five tensors ``(T, B, classes)`` and the state after the window.
+        """
+        steps, batch = previous.shape[:2]
+        flat = (previous.reshape(-1, GROUPS), current.reshape(-1, GROUPS), velocity.reshape(-1))
+        rows = [self._input(m, *flat).view(steps, batch, -1) for m in range(GROUPS)]
+        x = torch.stack(rows, dim=1) + self.bias[0][:, None]
+        h_after, c_after = [], []
+        out = x
+        for layer in range(self.config.layers):
+            if layer:
+                out = F.dropout(out, self.config.dropout, self.training)
+                out = self._product(out, self.w_ih[layer - 1], low_precision)
+                out = out + self.bias[layer][:, None]
+            out, (h, c) = stacked_lstm(
+                out, self.w_hh[layer], (state.h[layer], state.c[layer]), keep,
+                low_precision=low_precision, compiled=compiled,
+            )  # fmt: skip
+            h_after.append(h)
+            c_after.append(c)
+        out = F.dropout(out, self.config.dropout, self.training)
+        logits = [self.heads[m](out[:, m]) for m in range(GROUPS)]
+        return logits, LstmState(torch.stack(h_after), torch.stack(c_after))
+
+    @staticmethod
+    def _product(x: Tensor, w: Tensor, low_precision: bool) -> Tensor:
+        """``(T, G, B, H) @ (G, H, 4H)`` as one product a group."""
+        steps, groups, batch, hidden = x.shape
+        flat = x.transpose(0, 1).reshape(groups, steps * batch, hidden)
+        dtype = torch.bfloat16 if low_precision else x.dtype
+        y = torch.bmm(flat.to(dtype), w.to(dtype)).to(x.dtype)
+        return y.view(groups, steps, batch, -1).transpose(0, 1)
+
+    @torch.no_grad()
+    def step(
+        self, previous: Tensor, velocity: Tensor, h: Tensor, c: Tensor, noise: Tensor
+    ) -> StepOut:
+        """Sample one note, eagerly: the reference that the exported graph is compared with.
+
+        Args:
+            previous: ``(B, 5)`` int64 classes of the previous note, -1 for none.
+            velocity: ``(B,)`` absolute velocity of the previous note, 0 for none.
+            h: ``(layers, 5, B, H)``.
+            c: ``(layers, 5, B, H)``.
+            noise: ``(B, 362)``; the class is the argmax of logits plus noise.
+
+        Returns:
+            Classes ``(B, 5)``, untempered entropies and log-probabilities ``(B, 5)`` in nats,
+            the next absolute velocity ``(B,)`` and the next state.
+        """
+        batch = previous.shape[0]
+        current = torch.zeros(batch, GROUPS, dtype=torch.long, device=previous.device)
+        entropies, log_probs = [], []
+        h_next, c_next = h.clone(), c.clone()
+        for m in range(GROUPS):
+            x = self._input(m, previous, current, velocity) + self.bias[0][m]
+            for layer in range(self.config.layers):
+                if layer:
+                    x = h_next[layer - 1, m] @ self.w_ih[layer - 1][m] + self.bias[layer][m]
+                a = x + h[layer, m] @ self.w_hh[layer][m]
+                h_next[layer, m], c_next[layer, m], _ = cell_forward(a, c[layer, m])
+            logits = self.heads[m](h_next[-1, m])
+            noised = logits + noise[:, self._offsets[m] : self._offsets[m + 1]]
+            current[:, m] = noised.argmax(dim=1)
+            log_p = F.log_softmax(logits, dim=1)
+            entropies.append(-(log_p.exp() * log_p).sum(dim=1))
+            log_probs.append(log_p.gather(1, current[:, m : m + 1])[:, 0])
+        moved = (velocity + self.velocity_centres[current[:, 3]]).clamp(VELOCITY_LOW, VELOCITY_HIGH)
+        return StepOut(
+            current, torch.stack(entropies, 1), torch.stack(log_probs, 1), moved, h_next, c_next
+        )
+
+    @torch.no_grad()
+    def export_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights as the exporter folds them, float32, gate order i, f, g, o.
+
+        ``prev_table`` ``(362, 5·4H)``, ``velocity_table`` ``(32, 5·4H)`` when the model has one,
+        ``prefix_table_m`` ``(offsets[m], 4H)``, ``bias0`` ``(5, 4H)``, ``w_hh{l}``
+        ``(5, H, 4H)``, ``w_ih{l}``, ``b{l}``, ``head_w_m`` ``(H, classes)``, ``head_b_m``,
+        ``velocity_centres`` ``(47,)``.
+        """
+        tables = [
+            t if self.project is None else t @ self.project[m] for m, t in enumerate(self.tables)
+        ]
+        one_hot = self._one_hot
+        arrays = {"prev_table": torch.cat([t[:one_hot] for t in tables], dim=1)}
+        if self.config.absolute_velocity:
+            arrays["velocity_table"] = torch.cat([t[-VELOCITY_BINS:] for t in tables], dim=1)
+        for m in range(1, GROUPS):
+            prefix = tables[m][one_hot : one_hot + self._offsets[m]]
+            arrays[f"prefix_table_{m}"] = (
+                prefix if self.config.current_prefix else torch.zeros_like(prefix)
+            )
+        for layer in range(self.config.layers):
+            arrays[f"w_hh{layer}"] = self.w_hh[layer]
+            arrays["bias0" if layer == 0 else f"b{layer}"] = self.bias[layer]
+            if layer:
+                arrays[f"w_ih{layer}"] = self.w_ih[layer - 1]
+        for m in range(GROUPS):
+            arrays[f"head_w_{m}"] = self.heads[m].weight.T
+            arrays[f"head_b_{m}"] = self.heads[m].bias
+        arrays["velocity_centres"] = self.velocity_centres
+        return {k: v.float().cpu().contiguous().numpy() for k, v in arrays.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the configuration as plain data for checkpoints and cards."""
+        return asdict(self.config)
+
+
+@dataclass(frozen=True)
+class ChainData:
+    """How the corpus is cut for training.
+
+    Attributes:
+        batch: Rows, each following pieces from start to end.
+        steps: Window of truncated back-propagation, in notes.
+        share: Part of the training pieces drawn each epoch, 0..1.
+        transpose: Augmentation, semitones.
+        stretch: Augmentation, share of the tempo.
+        velocity: Augmentation, velocity steps.
+    """
+
+    batch: int = 32
+    steps: int = 64
+    share: float = 1.0
+    transpose: int = 5
+    stretch: float = 0.1
+    velocity: int = 8
+
+
+class ChainTask:
+    """The family as the training loop sees it; see :class:`training.models.base.Task`.
+
+    Args:
+        model: To train, already on its device.
+        tensors: Prepared corpus.
+        data: How it is cut.
+        seed: Decides order and augmentation.
+        low_precision: bfloat16 products.
+        compiled: Fuse the LSTM cell.
+    """
+
+    def __init__(
+        self,
+        model: Chain,
+        tensors: TensorSet,
+        data: ChainData,
+        seed: int,
+        *,
+        low_precision: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        self.model, self.tensors, self.data, self.seed = model, tensors, data, seed
+        self.options = {"low_precision": low_precision, "compiled": compiled}
+        self._train = tensors.indices("train")
+        lengths = np.diff(tensors.offsets)
+        self._train_notes = int(lengths[self._train].sum())
+
+    def batches(self, epoch_number: int) -> Iterator[Window]:
+        """Yield shuffled, augmented windows."""
+        moves = Augmentation(self.data.transpose, self.data.stretch, self.data.velocity)
+        seed = self.seed * 100_003 + epoch_number
+        yield from epoch(
+            self.tensors, self._train, moves, seed,
+            batch=self.data.batch, steps=self.data.steps, share=self.data.share,
+        )  # fmt: skip
+
+    def updates_per_epoch(self) -> int:
+        """Return about how many windows an epoch has."""
+        return max(1, round(self._train_notes * self.data.share / (self.data.batch * self.data.steps)))
+
+    def train_step(self, batch: Window, carry: LstmState | None) -> StepResult:
+        """Return the summed cross-entropy of the five arguments over every step of a window."""
+        device = self.model.velocity_centres.device
+        window = Window(*(x.to(device, non_blocking=True) for x in batch))
+        state = carry if carry is not None else self.model.initial_state(window.keep.shape[1])
+        sums, state = window_nats(self.model, window, state, **self.options)
+        count = float(window.weight.sum())
+        loss = sums.sum() / max(count, 1.0)
+        figures = dict(zip(ARGUMENTS, sums.detach().tolist(), strict=True))
+        return StepResult(loss, figures, count, state)
+
+    def evaluate(self) -> dict[str, float]:
+        """Return nats per note on the ``valid`` pieces, by argument and in total."""
+        pieces = list(self.tensors.iterate("valid")) or list(self.tensors.iterate("train"))[:8]
+        return evaluate_nats(self.model, pieces, self.tensors.codec)
+
+    def restore_carry(self, saved: list[Tensor]) -> LstmState:
+        """Return the state that a checkpoint kept."""
+        device = self.model.velocity_centres.device
+        return LstmState(*(x.to(device) for x in saved))
+
+    def describe(self) -> dict[str, Any]:
+        """Return family, config and codec as plain data."""
+        return {
+            "family": Chain.family,
+            "config": self.model.describe(),
+            "codec": self.tensors.codec.to_dict(),
+            "data": asdict(self.data),
+        }
+
+
+def window_nats(
+    model: Chain, window: Window, state: LstmState, *, low_precision: bool = False,
+    compiled: bool = False,
+) -> tuple[Tensor, LstmState]:  # fmt: skip
+    """Return the negative log-likelihood of a window, summed by argument ``(5,)``, and the state."""
+    logits, state = model(
+        window.previous, window.current, window.velocity, window.keep, state,
+        low_precision=low_precision, compiled=compiled,
+    )  # fmt: skip
+    weight = window.weight.reshape(-1)
+    sums = [
+        (F.cross_entropy(x.flatten(0, 1), window.current[..., m].reshape(-1), reduction="none")
+         * weight).sum()
+        for m, x in enumerate(logits)
+    ]  # fmt: skip
+    return torch.stack(sums), state
+
+
+@torch.no_grad()
+def evaluate_nats(
+    model: Chain, pieces: Sequence[Any], codec: ChainCodec, *, batch: int = 32, steps: int = 256
+) -> dict[str, float]:
+    """Return nats per note of pieces, state carried through each, by argument and in total.
+
+    Args:
+        model: The model; its training mode is restored.
+        pieces: Note arrays.
+        codec: Class tables.
+        batch: Pieces side by side.
+        steps: Window length; does not change the result.
+    """
+    training = model.training
+    model.eval()
+    device = model.velocity_centres.device
+    sums, notes = torch.zeros(GROUPS, dtype=torch.float64), 0.0
+    state: LstmState | None = None
+    for raw in windows(pieces, codec, batch=batch, steps=steps):
+        window = Window(*(x.to(device) for x in raw))
+        state = state or model.initial_state(window.keep.shape[1])
+        part, state = window_nats(model, window, state)
+        sums += part.double().cpu()
+        notes += float(window.weight.sum())
+    model.train(training)
+    nats = dict(zip(ARGUMENTS, (sums / max(notes, 1.0)).tolist(), strict=True))
+    return {**nats, "total": sum(nats.values()), "notes": notes}
