@@ -1,0 +1,282 @@
+"""The engine: one ONNX Runtime session, explicit state in, block out.
+
+In: a :class:`State`, and noise for M notes of B candidates. Out: a :class:`StepBlock` with classes,
+entropies and the state after it. Called by the step generator, in the generator's thread; ONNX
+Runtime lets go of the interpreter meanwhile, so that the timing thread is never held up.
+
+The engine holds no state of its own and no randomness: the same state and noise give the same block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.bundle import Bundle
+from streamer.errors import EngineError
+from streamer.manifest import GraphSpec, TensorSpec
+
+Array = NDArray[Any]
+
+STEP_GRAPH = "step"
+"""Name of the graph that a ``step`` bundle plays from."""
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything a model remembers, for a batch of candidates. Never changed in place.
+
+    Attributes:
+        arrays: By the name of the graph's input.
+        axes: Which axis of each is the batch.
+    """
+
+    arrays: Mapping[str, Array]
+    axes: Mapping[str, int]
+
+    @property
+    def batch(self) -> int:
+        """Number of candidates."""
+        name = next(iter(self.axes))
+        return int(self.arrays[name].shape[self.axes[name]])
+
+    def select(self, candidate: int) -> State:
+        """Return the state of one candidate, with a batch of 1 (IndexError)."""
+        if not 0 <= candidate < self.batch:
+            raise IndexError(f"candidate must be in range 0..{self.batch - 1}, not {candidate}")
+        return self._map(lambda a, axis: np.take(a, [candidate], axis=axis))
+
+    def tile(self, batch: int) -> State:
+        """Return a state of one candidate, repeated.
+
+        Raises:
+            ValueError: There is more than one candidate, or ``batch`` is below 1.
+        """
+        if self.batch != 1 or batch < 1:
+            raise ValueError(f"only a batch of 1 can be repeated 1 or more times, not {self.batch}")
+        return self._map(lambda a, axis: np.repeat(a, batch, axis=axis))
+
+    def replace(self, **arrays: Array) -> State:
+        """Return a state with other arrays in place of those named.
+
+        Raises:
+            ValueError: There is no such array, or it has another shape.
+        """
+        for name, array in arrays.items():
+            if name not in self.arrays or array.shape != self.arrays[name].shape:
+                raise ValueError(f"state has no {name} of shape {array.shape}")
+        merged = {
+            name: np.ascontiguousarray(arrays[name], dtype=old.dtype) if name in arrays else old
+            for name, old in self.arrays.items()
+        }
+        return State(MappingProxyType(merged), self.axes)
+
+    def _map(self, change: Any) -> State:
+        changed = {
+            name: np.ascontiguousarray(change(array, self.axes[name]))
+            for name, array in self.arrays.items()
+        }
+        return State(MappingProxyType(changed), self.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class StepBlock:
+    """M notes of B candidates.
+
+    Attributes:
+        classes: ``(M, B, 5)`` int64.
+        entropies: ``(M, B, 5)`` float32, nats, untempered: how unsure the model was.
+        log_probs: ``(M, B, 5)`` float32, untempered log-probability of the class chosen.
+        velocities: ``(M, B)`` float32, the absolute velocity that the changes have led to.
+        state: After the last note, one for each candidate.
+    """
+
+    classes: NDArray[np.int64]
+    entropies: NDArray[np.float32]
+    log_probs: NDArray[np.float32]
+    velocities: NDArray[np.float32]
+    state: State
+
+
+@dataclass(slots=True)
+class Engine:
+    """Plays a ``step`` bundle.
+
+    Args:
+        bundle: A verified bundle.
+        provider: ``cpu`` or ``cuda``.
+        graph: Which of the bundle's graphs.
+
+    Raises:
+        EngineError: The provider is not there, or ONNX Runtime refuses the graph.
+        BundleError: The graph changed since the bundle was verified.
+    """
+
+    bundle: Bundle
+    provider: str = "cpu"
+    graph: str = STEP_GRAPH
+    _spec: GraphSpec = field(init=False, repr=False)
+    _session: Any = field(init=False, repr=False)
+    _failures: tuple[type[Exception], ...] = field(init=False, repr=False)
+    _axes: Mapping[str, int] = field(init=False, repr=False)
+    _outputs: list[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._spec = self.bundle.manifest.graph(self.graph)
+        data = self.bundle.graph_bytes(self.graph)
+        self._session, self._failures = open_session(data, self.provider, str(self.bundle.path))
+        self._check_session()
+        tensors = {name: self._spec.input(name) for name in self._spec.state}
+        self._axes = MappingProxyType({n: t.shape.index("batch") for n, t in tensors.items()})
+        self._outputs = [t.name for t in self._spec.outputs]
+
+    def initial_state(self, batch: int = 1) -> State:
+        """Return the state before a piece.
+
+        Raises:
+            ValueError: ``batch`` is below 1.
+        """
+        if batch < 1:
+            raise ValueError(f"batch must be 1 or more, not {batch}")
+        arrays = {
+            name: np.full(
+                _sizes(self._spec.input(name), batch),
+                self._spec.initial.get(name, 0),
+                dtype=self._spec.input(name).dtype,
+            )
+            for name in self._spec.state
+        }
+        return State(MappingProxyType(arrays), self._axes)
+
+    def next_block(self, state: State, noise: NDArray[np.float32]) -> StepBlock:
+        """Play M notes of each candidate. May be called from any one thread at a time.
+
+        Args:
+            state: One for each candidate.
+            noise: ``(M, batch, classes)`` float32, from :func:`streamer.noise.gumbel_noise`.
+
+        Raises:
+            ValueError: The noise does not fit the state or the codec.
+            EngineError: ONNX Runtime failed, or the model answered with numbers that are none.
+        """
+        classes = self.bundle.codec.offsets[-1]
+        if noise.ndim != 3 or noise.shape[0] < 1 or noise.shape[1:] != (state.batch, classes):
+            raise ValueError(
+                f"noise must be (notes, {state.batch}, {classes}) with 1 note or more, "
+                f"not {noise.shape}"
+            )
+        feeds = {**state.arrays, "noise": np.ascontiguousarray(noise, dtype=np.float32)}
+        try:
+            values = self._session.run(self._outputs, feeds)
+        except self._failures as error:
+            raise EngineError(
+                f"{self.bundle.path}: ONNX Runtime failed ({_first_line(error)}); "
+                "start again, or export the bundle again"
+            ) from error
+        out: dict[str, Array] = dict(zip(self._outputs, values, strict=True))
+        if not np.isfinite(out["entropies"][-1]).all():
+            raise EngineError(
+                f"{self.bundle.path}: the model answered with numbers that are none; "
+                "its weights are damaged: export the bundle again"
+            )
+        after = {name: out[target] for name, target in self._spec.state.items()}
+        return StepBlock(
+            out["classes"],
+            out["entropies"],
+            out["log_probs"],
+            out["velocities"],
+            State(MappingProxyType(after), self._axes),
+        )
+
+    def _check_session(self) -> None:
+        """Refuse a session whose inputs and outputs are not the manifest's (belt and braces)."""
+        real = {t.name for t in self._session.get_inputs()}
+        stated = {t.name for t in self._spec.inputs}
+        if real != stated:
+            raise EngineError(
+                f"{self.bundle.path}: {self._spec.file} takes {sorted(real)}, but its manifest "
+                f"says {sorted(stated)}; export the bundle again"
+            )
+
+
+def open_session(
+    model: bytes, provider: str = "cpu", where: str = "model"
+) -> tuple[Any, tuple[type[Exception], ...]]:
+    """Open an ONNX Runtime session as the stream wants it: one thread, asleep when idle.
+
+    Args:
+        model: Bytes of a ``.onnx`` file.
+        provider: ``cpu`` or ``cuda``.
+        where: Named in error lines.
+
+    Returns:
+        The ``InferenceSession``, and the exceptions that its ``run`` may raise.
+
+    Raises:
+        EngineError: The provider is unknown or not there, or the model is refused.
+    """
+    ort = import_onnxruntime()
+    if provider not in _PROVIDERS:
+        raise EngineError(f"provider must be one of {', '.join(_PROVIDERS)}, not {provider!r}")
+    wanted = _PROVIDERS[provider]
+    if wanted not in ort.get_available_providers():
+        raise EngineError(
+            f"provider {provider!r} is not in this onnxruntime "
+            f"(it has {', '.join(ort.get_available_providers())}); "
+            'install onnxruntime-gpu, or set provider = "cpu"'
+        )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning between notes would cost 43 % of a core instead of 2 % (specs engine).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    failures = _failure_types(ort)
+    try:
+        return ort.InferenceSession(model, options, providers=[wanted]), failures
+    except failures as error:
+        raise EngineError(
+            f"{where}: ONNX Runtime {ort.__version__} refuses the graph ({_first_line(error)}); "
+            "export the bundle again"
+        ) from error
+
+
+def import_onnxruntime() -> Any:
+    """Import onnxruntime without its telemetry: it would keep a device id and a database."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _failure_types(ort: Any) -> tuple[type[Exception], ...]:
+    """Every exception that ONNX Runtime's binding defines; they share no base of their own."""
+    state = ort.capi.onnxruntime_pybind11_state
+    found = [v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception)]
+    return (*found, RuntimeError, ValueError)
+
+
+def _sizes(tensor: TensorSpec, batch: int) -> tuple[int, ...]:
+    sizes = []
+    for size in tensor.shape:
+        if size == "batch":
+            sizes.append(batch)
+        elif isinstance(size, int):
+            sizes.append(size)
+        else:
+            raise EngineError(f"state {tensor.name} has a free axis {size!r} beside its batch")
+    return tuple(sizes)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__

@@ -1,0 +1,302 @@
+"""The manifest of a bundle: its schema, and what must hold between its parts.
+
+In: the bytes of ``manifest.json``. Out: a :class:`Manifest`. Read by :mod:`streamer.bundle`,
+written by :mod:`export.bundle`; one definition for both, so that what is written can be read.
+
+The schema is strict: an unknown key is refused, as is any schema version but this one. Nothing
+here can be executed; it is plain data.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from streamer.codec import ChainCodec
+from streamer.errors import BundleError
+from streamer.notes import ARGUMENTS
+from streamer.selection.entropy import CorpusEntropy
+
+SCHEMA_VERSION = 1
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
+_File = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input or output of a graph.
+
+    Attributes:
+        name: As in the graph.
+        dtype: Element type.
+        shape: A size for each axis, or the name of a size that is free: ``batch``, ``notes``.
+    """
+
+    name: str
+    dtype: Literal["float32", "int64"]
+    shape: list[int | str]
+
+
+class GraphSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ``.onnx`` file.
+
+    Attributes:
+        name: What it does, ``step`` for example.
+        file: File name beside the manifest; no folders.
+        sha256: Of the file's bytes, lower-case hexadecimal.
+        opset: Version of the ONNX operators.
+        inputs: All inputs.
+        outputs: All outputs.
+        state: Input name to the output that it takes at the next call.
+        initial: Input name to the number that fills it before a piece; 0 where not named.
+    """
+
+    name: _Name
+    file: _File
+    sha256: _Sha256
+    opset: int
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+    state: dict[str, str] = {}
+    initial: dict[str, float] = {}
+
+    def input(self, name: str) -> TensorSpec:
+        """Return an input by name (KeyError)."""
+        return {t.name: t for t in self.inputs}[name]
+
+    def output(self, name: str) -> TensorSpec:
+        """Return an output by name (KeyError)."""
+        return {t.name: t for t in self.outputs}[name]
+
+
+class HistogramSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Counts over cells: ``len(edges) == len(counts) + 1``, edges ascending."""
+
+    edges: list[float]
+    counts: list[float]
+
+
+class ArgumentStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How sure the model is of one argument of the corpus it was trained on.
+
+    Attributes:
+        mean: Histogram of the phrases' mean entropies, nats.
+        variance: Of their population variances.
+        moving_average_variance: Of the variances of their moving averages.
+        entropy_mean: Mean entropy over all notes, nats.
+        entropy_sd: Standard deviation over the phrases' means, nats.
+    """
+
+    mean: HistogramSpec
+    variance: HistogramSpec
+    moving_average_variance: HistogramSpec
+    entropy_mean: float
+    entropy_sd: float
+
+
+class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ground truth: the corpus's own training pieces, seen through the model.
+
+    Attributes:
+        phrase_notes: Notes of a phrase over which entropy statistics were taken.
+        phrases: How many phrases were measured.
+        arguments: One for each of :data:`streamer.notes.ARGUMENTS`; empty when not measured.
+        levels: Quantile levels of ``note``, 0..1, ascending.
+        note: Quantiles over phrases at ``levels``: ``density`` (notes/s), ``pitch``,
+            ``velocity``, ``duration_ms``, ``polyphony`` (keys held at an onset).
+        c_low: Low quantile of cell values, ``[layer][submodel]``.
+        c_high: High quantile of cell values, ``[layer][submodel]``.
+    """
+
+    phrase_notes: int
+    phrases: int = 0
+    arguments: list[ArgumentStatistics] = []
+    levels: list[float] = []
+    note: dict[str, list[float]] = {}
+    c_low: list[list[float]] = []
+    c_high: list[list[float]] = []
+
+    def corpus_entropy(self) -> CorpusEntropy | None:
+        """Return the histograms as the rankings use them, or None when nothing was measured."""
+        if not self.arguments:
+            return None
+        return CorpusEntropy.from_columns([msgspec.to_builtins(a) for a in self.arguments])
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One collection that the model was trained on.
+
+    Attributes:
+        name: As people know it.
+        licence: SPDX identifier or the licence's own name.
+        attribution: Whom to name, and where it lies.
+        pieces: Pieces that were trained on.
+        notes: Notes that were trained on.
+    """
+
+    name: str
+    licence: str
+    attribution: str = ""
+    pieces: int = 0
+    notes: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that is known of a bundle.
+
+    Attributes:
+        schema_version: :data:`SCHEMA_VERSION`.
+        name: What ``--model`` takes.
+        family: ``chain``, ...
+        kind: ``step``: the graph plays notes one after another; ``window``: a section at a time.
+        codec: Class tables in plain form (:meth:`streamer.codec.ChainCodec.to_dict`).
+        codec_fingerprint: Of the tables that the graphs were trained with.
+        graphs: At least one.
+        statistics: Ground truth for regulated ranking and for the drift bound.
+        filters: Bounds of the hard filters, by the names of
+            :class:`streamer.selection.filters.Limits`: a number, or least and greatest.
+        defaults: What plays when a setting says nothing: ``temperature``, ``phrase_notes``,
+            ``candidates``.
+        styles: Labels that ``--style`` takes; empty when the model has none.
+        corpus: One line on what it was trained on.
+        sources: The collections, with their licences.
+        licence: Of the weights, SPDX identifier.
+        licence_notice: Terms and attributions in full.
+        config: Of the model and of its training.
+        seed: Of the training.
+        metrics: Held-out figures, parity.
+        versions: Of this program and of the libraries that made the bundle.
+        created: Date, ISO 8601.
+    """
+
+    schema_version: int
+    name: _Name
+    family: str
+    kind: Literal["step", "window"]
+    codec: dict[str, Any]
+    codec_fingerprint: _Sha256
+    graphs: list[GraphSpec]
+    statistics: Statistics
+    filters: dict[str, float | list[float]] = {}
+    defaults: dict[str, Any] = {}
+    styles: list[str] = []
+    corpus: str = ""
+    sources: list[Source] = []
+    licence: str = ""
+    licence_notice: str = ""
+    config: dict[str, Any] = {}
+    seed: int = 0
+    metrics: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    created: str = ""
+
+    def graph(self, name: str) -> GraphSpec:
+        """Return a graph by its name.
+
+        Raises:
+            BundleError: There is none of that name.
+        """
+        for spec in self.graphs:
+            if spec.name == name:
+                return spec
+        known = ", ".join(spec.name for spec in self.graphs)
+        raise BundleError(f"bundle {self.name} has no graph {name!r} (it has {known})")
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+def decode_manifest(data: bytes, where: str) -> tuple[Manifest, ChainCodec]:
+    """Read and check a manifest.
+
+    Args:
+        data: The bytes of ``manifest.json``.
+        where: The bundle's path, for error lines.
+
+    Raises:
+        BundleError: Not JSON, another schema, a wrong type, parts that contradict each other.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Version).schema_version
+        if version != SCHEMA_VERSION:
+            remedy = "update perpetuo" if version > SCHEMA_VERSION else "export it again"
+            raise BundleError(
+                f"{where}: bundle schema {version}, but this perpetuo reads {SCHEMA_VERSION}; "
+                f"{remedy}"
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(
+            f"{where}: manifest.json cannot be read ({error}); export or copy the bundle again"
+        ) from error
+    codec = _codec(manifest, where)
+    for problem in _problems(manifest, codec):
+        raise BundleError(f"{where}: {problem}; export the bundle again")
+    return manifest, codec
+
+
+def _codec(manifest: Manifest, where: str) -> ChainCodec:
+    try:
+        codec = ChainCodec.from_dict(manifest.codec)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{where}: the codec's tables cannot be used ({error}); export the bundle again"
+        ) from error
+    if codec.fingerprint != manifest.codec_fingerprint:
+        raise BundleError(
+            f"{where}: codec {codec.name} has fingerprint {codec.fingerprint[:12]}, but the model "
+            f"was trained with {manifest.codec_fingerprint[:12]}; export the bundle again"
+        )
+    return codec
+
+
+def _problems(manifest: Manifest, codec: ChainCodec) -> list[str]:
+    """Return what contradicts itself in a manifest, each as a line without path or remedy."""
+    found = []
+    names = [g.name for g in manifest.graphs]
+    files = [g.file for g in manifest.graphs]
+    if not names or len({*names}) != len(names) or len({*files}) != len(files):
+        found.append(f"graphs need names and files of their own, not {names} in {files}")
+    for graph in manifest.graphs:
+        found.extend(_graph_problems(graph))
+        noise = [t for t in graph.inputs if t.name == "noise"]
+        if manifest.kind == "step" and (not noise or noise[0].shape[-1:] != [codec.offsets[-1]]):
+            found.append(
+                f"graph {graph.name} must take noise of {codec.offsets[-1]} classes, as its codec"
+            )
+    statistics = manifest.statistics
+    if statistics.arguments and len(statistics.arguments) != len(ARGUMENTS):
+        found.append(
+            f"statistics hold {len(statistics.arguments)} arguments, not {len(ARGUMENTS)}"
+        )
+    try:
+        statistics.corpus_entropy()
+    except ValueError as error:
+        found.append(f"statistics: {error}")
+    if any(len(values) != len(statistics.levels) for values in statistics.note.values()):
+        found.append(f"statistics.note needs {len(statistics.levels)} quantiles each")
+    return found
+
+
+def _graph_problems(graph: GraphSpec) -> list[str]:
+    found = []
+    inputs = {t.name: t for t in graph.inputs}
+    outputs = {t.name: t for t in graph.outputs}
+    if not graph.file.endswith(".onnx"):
+        found.append(f"graph {graph.name} must be a .onnx file, not {graph.file}")
+    for name, after in graph.state.items():
+        if name not in inputs or after not in outputs:
+            found.append(f"graph {graph.name} has no state {name} -> {after}")
+            continue
+        before = (inputs[name].dtype, inputs[name].shape)
+        if before != (outputs[after].dtype, outputs[after].shape):
+            found.append(f"state {name} of graph {graph.name} differs from {after}")
+        if inputs[name].shape.count("batch") != 1:
+            found.append(f"state {name} of graph {graph.name} needs one axis called batch")
+    for name in graph.initial:
+        if name not in graph.state:
+            found.append(f"graph {graph.name} fills {name}, which is no state")
+    return found
