@@ -1,0 +1,65 @@
+# Two commands: `make play` streams, `make test` proves. Each sets up what it needs, in .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.PHONY: help play test install lint type format wheel clean
+
+help:
+	@echo "make play     install the edge and stream (ARGS='--port synth' and the like)"
+	@echo "make test     install everything and run the tests"
+	@echo "make install  install everything: training, export, tools"
+	@echo "make lint     ruff and the layers"
+	@echo "make type     mypy"
+	@echo "make format   let ruff format the code"
+	@echo "make wheel    build the wheel and render from it where there is no torch"
+
+play: $(VENV)/edge.done
+	@$(BIN)/perpetuo play $(ARGS)
+
+test: $(VENV)/all.done
+	$(BIN)/python -m pytest -m "not benchmark" --cov --cov-report=term $(ARGS)
+
+install: $(VENV)/all.done
+
+lint: $(VENV)/all.done
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+type: $(VENV)/all.done
+	$(BIN)/mypy
+
+format: $(VENV)/all.done
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+wheel: $(VENV)/all.done
+	.ci/wheel $(BIN)/python
+
+clean:
+	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/pip.done: .ci/make_venv.py
+	@echo "making $(VENV)"
+	@$(PYTHON) .ci/make_venv.py $(VENV)
+	@touch $@
+
+# The extra `midi` adds nothing where python-rtmidi has a wheel. Where it must be compiled and
+# cannot be, the rest still installs: files and soft synths can be played to.
+$(VENV)/edge.done: $(VENV)/pip.done pyproject.toml
+	@echo "installing perpetuo: numpy, onnxruntime, mido and little else"
+	@$(PIP) -e '.[midi]' 2>$(VENV)/midi.log || { $(PIP) -e . && \
+	  echo "no live MIDI: python-rtmidi has no wheel for this Python and did not compile" \
+	       "($(VENV)/midi.log): sudo apt install libasound2-dev libjack-jackd2-dev g++ python3-dev," \
+	       "then $(BIN)/pip install python-rtmidi"; }
+	@touch $@
+
+$(VENV)/all.done: $(VENV)/edge.done
+	@echo "installing training, export and tools: torch (CPU), onnx, pytest and others; 1.3 GB"
+	@.ci/install_torch $(BIN)/python
+	@$(PIP) -e '.[train,export,dev]'
+	@touch $@

@@ -1,0 +1,58 @@
+"""``perpetuo bench``: how fast this machine draws notes and how well it keeps time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from streamer.verbs.options import add_common, add_model, seconds, settings_of
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure engine and timing on this machine",
+        description="Measure notes per second, time per note, lateness, memory and start-up.",
+    )
+    parser.add_argument("--json", type=Path, metavar="REPORT", nargs="?", const=Path("-"),
+                        help="print JSON, or write it to REPORT")  # fmt: skip
+    parser.add_argument(
+        "--seconds",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long the scheduler is measured (default 10)",
+    )
+    add_model(parser)
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    settings = settings_of(args)
+    from streamer import bench
+
+    report = bench.run(settings, seconds=args.seconds)
+    text = json.dumps(report, indent=2)
+    if args.json is None:
+        for name, value in _flat(report):
+            print(f"{name:<44} {value}")
+    elif str(args.json) == "-":
+        print(text)
+    else:
+        args.json.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _flat(report: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in report.items():
+        if isinstance(value, dict):
+            rows.extend(_flat(value, f"{prefix}{key}."))
+        else:
+            rows.append((prefix + key, f"{value:.4g}" if isinstance(value, float) else str(value)))
+    return rows

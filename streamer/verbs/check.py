@@ -1,0 +1,42 @@
+"""``perpetuo check``: what would keep this machine from playing, one line each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from streamer.verbs.options import add_common, add_setting
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "check",
+        help="say what would keep this machine from playing",
+        description="Check configuration, bundle, port, permissions, clock and real-time limits: "
+        "one line each, ok or the remedy.",
+    )
+    add_setting(parser, "--port", "port.port", metavar="PORT", help="the port to look for")
+    add_setting(parser, "--model", "model.model", metavar="NAME|PATH", help="the bundle to load")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; the status is 1 when something keeps the stream from playing."""
+    from streamer.check import LABELS, check_all
+
+    config: Path | None = args.config
+    overrides = {name: value for name, value in vars(args).items() if "." in name}
+    findings = check_all(config, overrides)
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            print(f"{LABELS[finding.level]:<4} {finding.what:<{width}}  {finding.text}")
+    return 1 if any(finding.level == "fail" for finding in findings) else 0

@@ -1,0 +1,74 @@
+"""``perpetuo models``: the bundles that are found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamer.verbs.options import add_common, settings_of
+
+if TYPE_CHECKING:
+    from streamer.bundle import Bundle
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "models",
+        help="list the bundles that can play",
+        description="List the bundles that can play, with family, size, licence and corpus.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line for each bundle."""
+    settings = settings_of(args)
+    from streamer.bundle import find_bundles
+
+    rows = [_row(bundle) for bundle in find_bundles(list(settings.model.bundle_paths))]
+    if args.json:
+        print(json.dumps(rows, indent=2))
+    elif not rows:
+        print("no bundle found; make one with `perpetuo export`, or name folders in "
+              "model.bundle_paths")  # fmt: skip
+    else:
+        _print_table(rows)
+    return 0
+
+
+def _row(bundle: Bundle) -> dict[str, Any]:
+    manifest = bundle.manifest
+    return {
+        "name": manifest.name,
+        "family": manifest.family,
+        "kind": manifest.kind,
+        "bytes": _size(bundle.path),
+        "licence": manifest.licence,
+        "corpus": manifest.corpus,
+        "styles": manifest.styles,
+        "path": str(bundle.path),
+    }
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        print(
+            f"{row['name']:<{width}}  {row['family']}  {row['bytes'] / 1e6:.1f} MB  "
+            f"{row['licence']}  {_one_line(row['corpus'])}"
+        )
+
+
+def _one_line(corpus: Any) -> str:
+    return corpus if isinstance(corpus, str) else json.dumps(corpus)

@@ -1,0 +1,50 @@
+"""``perpetuo play``: stream for ever to a port."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "play",
+        help="stream for ever to a MIDI port",
+        description="Stream for ever to a MIDI port. Ctrl-C ends it, and nothing is left sounding.",
+    )
+    add_setting(
+        parser,
+        "--port",
+        "port.port",
+        metavar="PORT",
+        help="auto, virtual, synth, null, file:PATH, or part of a name from `perpetuo ports`",
+    )
+    add_setting(
+        parser, "--channel", "port.channel", metavar="N", help="MIDI channel in 1..16 (default 1)"
+    )
+    add_model(parser)
+    add_setting(
+        parser, "--record", "record.path", metavar="PATH.mid", help="keep what is played in a file"
+    )
+    parser.add_argument(
+        "--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after this"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="log lines instead of the live view on a terminal"
+    )
+    add_setting(
+        parser, "--log-level", "log.level", metavar="LEVEL", help="debug, info, warning or error"
+    )
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until the time is over or a signal comes."""
+    settings = settings_of(args)
+    from streamer.daemon import play
+
+    return int(play(settings, seconds=args.seconds, plain=args.plain) or 0)
