@@ -42,7 +42,7 @@ class Events:
     damage: str | None = None
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """The bytes of a track stop making sense; everything before is good."""
 
 
@@ -58,8 +58,8 @@ def read_events(data: bytes) -> Events:
                 events.damage = f"the file ends {end - len(data)} bytes early"
             try:
                 _read_track(data, position + 8, min(end, len(data)), events)
-            except (_Damaged, IndexError) as error:
-                what = str(error) if isinstance(error, _Damaged) else "breaks off in an event"
+            except (_DamagedError, IndexError) as error:
+                what = str(error) if isinstance(error, _DamagedError) else "breaks off in an event"
                 events.damage = events.damage or f"track {len(events.names)} {what}"
         position = end
     return events
@@ -69,7 +69,7 @@ def _read_track(data: bytes, i: int, end: int, events: Events) -> None:
     """Walk the events of one track, ``data[i:end]``.
 
     Raises:
-        _Damaged: The bytes stop making sense. What came before is in ``events``.
+        _DamagedError: The bytes stop making sense. What came before is in ``events``.
         IndexError: They end in the middle of an event.
     """
     track = len(events.names)
@@ -96,7 +96,7 @@ def _read_track(data: bytes, i: int, end: int, events: Events) -> None:
                     continue
                 status = byte
             elif not status:
-                raise _Damaged(f"has data without a status at byte {i}")
+                raise _DamagedError(f"has data without a status at byte {i}")
             kind = status & 0xF0
             if kind == 0xC0 or kind == 0xD0:
                 value = data[i]
@@ -107,7 +107,7 @@ def _read_track(data: bytes, i: int, end: int, events: Events) -> None:
                 continue
             number, value = data[i], data[i + 1]
             if number > 127 or value > 127:
-                raise _Damaged(f"has a status inside an event at byte {i}")
+                raise _DamagedError(f"has a status inside an event at byte {i}")
             i += 2
             tick += delta
             if kind == 0x90 and value:
@@ -140,10 +140,10 @@ def _system(data: bytes, i: int, status: int, tick: int, track: int, events: Eve
         kind = data[i]
         i += 1
     elif status not in (0xF0, 0xF7):
-        raise _Damaged(f"has the status {status:#x}, which no file may hold, at byte {i - 1}")
+        raise _DamagedError(f"has the status {status:#x}, which no file may hold, at byte {i - 1}")
     length, i = _varlen(data, i)
     if i + length > len(data):
-        raise _Damaged("breaks off in an event")
+        raise _DamagedError("breaks off in an event")
     if kind == 0x2F:
         return -1
     if kind == 0x51 and length == 3:
@@ -164,4 +164,4 @@ def _varlen(data: bytes, i: int) -> tuple[int, int]:
         value = value << 7 | byte & 127
         if byte < 128:
             return value, i
-    raise _Damaged(f"has a number of more than four bytes at byte {i - 4}")
+    raise _DamagedError(f"has a number of more than four bytes at byte {i - 4}")

@@ -1,14 +1,313 @@
-"""Corpora of MIDI files: read, discover, dedupe, count by reason, split by composition."""
+"""Corpora of MIDI files -> pieces fit for training, and what was left out and why.
+
+Files are found (sources.py), read in several processes, normalised (normalise.py), freed of
+copies, and given the composition they are of (works.py). Called by prepare.py; evaluation reads
+single files with :func:`read_piece`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from itertools import chain, islice
+from multiprocessing import get_context
 from pathlib import Path
 
-from streamer.midifile import DEFAULT_LIMITS, MidiLimits
+import numpy as np
+
+from streamer.errors import MidiFileError
+from streamer.midifile import DEFAULT_LIMITS, MidiLimits, MidiPiece, parse_midi
 from streamer.midifile import read_piece as read_midi_piece
 from streamer.notes import NoteArray
+from training.data.normalise import NormaliseOptions, normalise
+from training.data.sources import Job, Labels, corpus_of, find_jobs
+from training.data.works import work_key
+
+PIANO_PROGRAMS = range(8)
+"""General MIDI's piano family, counted from 0."""
+
+FILE_REASONS = frozenset(
+    ("unreadable", "not-midi", "broken", "empty", "drums-only", "too-large", "off-piano")
+)
+"""Reasons that lie in the file itself; the others are the user's choice or another file's."""
+
+_BATCH, _SERIAL = 16, 64
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files of a corpus, and which of their notes, are taken.
+
+    Attributes:
+        include: Shell patterns, matched against the path inside the corpus; none takes all.
+        exclude: Shell patterns of files to leave out.
+        licences: Shell patterns of licences to take, in any case; none takes all.
+        licence: What is written down for a file whose labels state no licence.
+        tracks: Names of tracks to take, in any case; none takes all but drums.
+        piano_only: Whether only notes of a piano program (1..8 as musicians count) are taken.
+        min_notes: Fewer notes than this are ``too-short``.
+        limits: Larger files are ``too-large``.
+        shape: How a piece is normalised.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    licence: str = ""
+    tracks: tuple[str, ...] = ()
+    piano_only: bool = False
+    min_notes: int = 32
+    limits: MidiLimits = DEFAULT_LIMITS
+    shape: NormaliseOptions = field(default_factory=NormaliseOptions)
+
+    def __post_init__(self) -> None:
+        if self.min_notes < 1:
+            raise ValueError(f"min_notes must be 1 or more, not {self.min_notes}")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece that is fit for training.
+
+    Attributes:
+        corpus: Name of its corpus.
+        file: Path inside it.
+        work_key: The composition.
+        licence: As the corpus states it, or empty.
+        notes: Normalised.
+    """
+
+    corpus: str
+    file: str
+    work_key: str
+    licence: str
+    notes: NoteArray
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out: a short stable ``reason`` to count by, and one line of text."""
+
+    corpus: str
+    file: str
+    reason: str
+    text: str
+
+
+@dataclass
+class Corpus:
+    """What was found.
+
+    Attributes:
+        pieces: In order of what the user named, then of corpus and path.
+        skipped: In the same order.
+        damaged: Pieces that were kept up to where their file breaks off, with what broke.
+        changes: Notes that normalising dropped or moved, by reason.
+    """
+
+    pieces: list[Piece] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    damaged: list[Skipped] = field(default_factory=list)
+    changes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """Files left out, by reason."""
+        return Counter(entry.reason for entry in self.skipped)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a process found out about one file."""
+
+    source: Path
+    file: str
+    digest: bytes = b""
+    notes: NoteArray | None = None
+    content: bytes = b""
+    reason: str = ""
+    text: str = ""
+    damage: str | None = None
+    changes: Counter[str] = field(default_factory=Counter)
 
 
 def read_piece(path: Path | str, limits: MidiLimits = DEFAULT_LIMITS) -> NoteArray:
-    """Return the notes of a file, exact pedal included; errors are those of ``read_midi``."""
+    """Return the notes of a file; the same as :func:`streamer.midifile.read_midi`, errors too."""
     return read_midi_piece(path, limits).notes
+
+
+def read_corpus(
+    sources: Sequence[Path],
+    selection: Selection = Selection(),
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, found: None,
+) -> Corpus:
+    """Read all files below the given paths.
+
+    Args:
+        sources: Folders, archives or files. Of copies the first is kept.
+        selection: What to take.
+        processes: How many to read with; None takes one a core, and few files are read in this
+            one.
+        progress: Called now and then with the files read and found so far.
+
+    Raises:
+        DataError: A source is missing, of an unknown kind, or damaged.
+    """
+    labels: dict[Path, Labels] = {source: {} for source in sources}
+    found = 0
+
+    def jobs() -> Iterator[Job]:
+        nonlocal found
+        for source in dict.fromkeys(sources):
+            for job in find_jobs(source, selection.limits.file_bytes, labels[source]):
+                found += 1
+                yield job
+
+    outcomes: list[_Outcome] = []
+    for some in _read_all(jobs(), selection, processes or os.cpu_count() or 1):
+        outcomes.extend(some)
+        progress(len(outcomes), found)
+    rank = {source: i for i, source in enumerate(dict.fromkeys(sources))}
+    outcomes.sort(key=lambda outcome: (rank[outcome.source], outcome.file))
+    return _collect(outcomes, labels, selection)
+
+
+def _collect(
+    outcomes: Iterable[_Outcome], labels: dict[Path, Labels], selection: Selection
+) -> Corpus:
+    """Apply what needs labels or the sight of all files: choice, copies, compositions."""
+    corpus = Corpus()
+    seen: dict[bytes, str] = {}
+    for outcome in outcomes:
+        mine = labels[outcome.source]
+        row = mine.get(outcome.file, {})
+        name, file = corpus_of(outcome.source, outcome.file, mine)
+        licence = row.get("licence") or row.get("license") or selection.licence
+        reason, text = _refusal(outcome, file, licence, selection, seen)
+        if reason or outcome.notes is None:
+            corpus.skipped.append(Skipped(name, file, reason, text))
+            continue
+        seen[outcome.digest] = seen[outcome.content] = f"{name}/{file}"
+        corpus.changes.update(outcome.changes)
+        if outcome.damage:
+            corpus.damaged.append(Skipped(name, file, "cut-short", outcome.damage))
+        corpus.pieces.append(Piece(name, file, work_key(name, file, row), licence, outcome.notes))
+    return corpus
+
+
+def _refusal(
+    outcome: _Outcome, file: str, licence: str, selection: Selection, seen: dict[bytes, str]
+) -> tuple[str, str]:
+    """Return why a file is left out, or two empty strings."""
+    if selection.include and not any(fnmatch(file, pattern) for pattern in selection.include):
+        return "not-chosen", "no pattern of --include matches"
+    if any(fnmatch(file, pattern) for pattern in selection.exclude):
+        return "not-chosen", "a pattern of --exclude matches"
+    wanted = [pattern.casefold() for pattern in selection.licences]
+    if wanted and not any(fnmatch(licence.casefold(), pattern) for pattern in wanted):
+        return "licence", f"its licence is {licence or 'not stated'}"
+    if outcome.reason:
+        return outcome.reason, outcome.text
+    original = seen.get(outcome.digest) or seen.get(outcome.content)
+    if original:
+        return "duplicate", f"the same music as {original}"
+    return "", ""
+
+
+def _read_all(
+    jobs: Iterator[Job], selection: Selection, processes: int
+) -> Iterator[list[_Outcome]]:
+    """Yield outcomes in batches, in any order."""
+    first = list(islice(jobs, _SERIAL))
+    if processes == 1 or len(first) < _SERIAL:
+        for job in chain(first, jobs):
+            yield [_read(job, selection)]
+        return
+    # Spawned, not forked: a progress bar's thread may hold a lock at the moment of a fork.
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        pending: set[Future[list[_Outcome]]] = set()
+        everything = chain(first, jobs)
+        while batch := list(islice(everything, _BATCH)):
+            pending.add(pool.submit(_read_batch, batch, selection))
+            if len(pending) >= 4 * processes:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read_batch(jobs: Sequence[Job], selection: Selection) -> list[_Outcome]:
+    return [_read(job, selection) for job in jobs]
+
+
+def _read(job: Job, selection: Selection) -> _Outcome:
+    """Read, choose and normalise one file; never raises for what a file may hold."""
+    try:
+        piece, digest = _load(job, selection.limits)
+    except MidiFileError as error:
+        return _Outcome(job.source, job.file, reason=error.reason, text=_reason_text(error, job))
+    chosen = _choose(piece, selection)
+    if not len(chosen):
+        text = f"none of its tracks is chosen ({', '.join(filter(None, piece.track_names))})"
+        return _Outcome(job.source, job.file, digest, reason="no-such-track", text=text)
+    notes, changes = normalise(chosen, selection.shape)
+    if not len(notes):
+        text = f"all {len(chosen)} notes lie outside a piano's range"
+        return _Outcome(job.source, job.file, digest, reason="off-piano", text=text)
+    if len(notes) < selection.min_notes:
+        text = f"{len(notes)} notes; at least {selection.min_notes} are asked for"
+        return _Outcome(job.source, job.file, digest, reason="too-short", text=text)
+    return _Outcome(
+        job.source, job.file, digest, notes, _content_digest(notes),
+        damage=piece.damage, changes=changes,
+    )  # fmt: skip
+
+
+def _load(job: Job, limits: MidiLimits) -> tuple[MidiPiece, bytes]:
+    """Return a file's music and the hash of its bytes."""
+    if job.size > limits.file_bytes:
+        raise MidiFileError(
+            f"{job.file}: {job.size} bytes; at most {limits.file_bytes} are read", "too-large"
+        )
+    data = job.data
+    if data is None:
+        try:
+            data = job.path.read_bytes() if job.path else b""
+        except OSError as error:
+            raise MidiFileError(f"{job.file}: {error.strerror or error}", "unreadable") from error
+    return parse_midi(data, job.file, limits), hashlib.sha256(data).digest()
+
+
+def _reason_text(error: MidiFileError, job: Job) -> str:
+    return str(error).removeprefix(f"{job.file}: ")
+
+
+def _choose(piece: MidiPiece, selection: Selection) -> NoteArray:
+    """Return the notes of the tracks and programs asked for."""
+    mask = np.ones(len(piece.notes), dtype=np.bool_)
+    if selection.tracks:
+        wanted = {name.casefold() for name in selection.tracks}
+        chosen = [name.casefold() in wanted for name in piece.track_names]
+        mask &= np.asarray(chosen, dtype=np.bool_)[piece.tracks]
+    if selection.piano_only:
+        mask &= piece.programs < PIANO_PROGRAMS.stop
+    return piece.notes[mask]
+
+
+def _content_digest(notes: NoteArray) -> bytes:
+    """Return a hash that two files of the same notes share, to the millisecond."""
+    digest = hashlib.sha256()
+    for name in ("onset_ms", "duration_ms", "pitch", "velocity"):
+        digest.update(np.round(notes[name]).astype(np.int64).tobytes())
+    return digest.digest()

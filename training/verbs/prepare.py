@@ -1,0 +1,173 @@
+"""``perpetuo prepare``: a corpus of MIDI files into one tensor file to train with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.data.corpus import Corpus
+    from training.data.prepare import PrepareOptions
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "prepare",
+        help="turn MIDI files into tensors to train with",
+        description=(
+            "Read MIDI files from folders or archives (.tar.xz, .zip, ...), drop copies and what"
+            " cannot be used, split by composition, and write one tensor file. All tracks but"
+            " the drums become one piano part. A labels.csv (columns: file, work_key, licence,"
+            " ...) beside the files is used where there is one."
+        ),
+    )
+    parser.add_argument("sources", nargs="+", type=Path, metavar="PATH",
+                        help="folder, archive or MIDI file")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="TENSORS.npz",
+                        help="where to write")  # fmt: skip
+    _add_split(parser)
+    _add_selection(parser)
+    parser.add_argument("--json", type=Path, metavar="REPORT",
+                        help="write what was taken and left out, file by file")  # fmt: skip
+    parser.add_argument("--processes", type=int, metavar="N",
+                        help="read with N processes (default: one a core)")  # fmt: skip
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="name every file that is left out, copies too")  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("split and classes")
+    group.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
+    group.add_argument("--valid", type=float, default=0.05, metavar="SHARE",
+                       help="compositions for validation (default 0.05)")  # fmt: skip
+    group.add_argument("--test", type=float, default=0.05, metavar="SHARE",
+                       help="compositions for the last test (default 0.05)")  # fmt: skip
+    group.add_argument("--codec", choices=("published", "fitted"), default="published",
+                       help="class tables: the paper's own, or fitted to this corpus")  # fmt: skip
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to take")
+    group.add_argument("--include", action="append", default=[], metavar="GLOB",
+                       help="only files whose path in the corpus matches; repeatable")  # fmt: skip
+    group.add_argument("--exclude", action="append", default=[], metavar="GLOB",
+                       help="not the files whose path matches; repeatable")  # fmt: skip
+    group.add_argument("--include-licence", action="append", default=[], metavar="GLOB",
+                       help="only these licences, as labels.csv states them;"
+                            " repeatable")  # fmt: skip
+    group.add_argument("--licence", default="", metavar="TEXT",
+                       help="licence of files whose labels state none")  # fmt: skip
+    group.add_argument("--tracks", type=_names, default=(), metavar="NAME,...",
+                       help="only tracks with these names (default: all but drums)")  # fmt: skip
+    group.add_argument("--piano-only", action="store_true",
+                       help="only notes of piano programs")  # fmt: skip
+    group.add_argument("--min-notes", type=int, default=32, metavar="N",
+                       help="leave out shorter pieces (default 32)")  # fmt: skip
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, split, write and tell."""
+    from training.data.prepare import prepare
+
+    options = _options(args)
+    with _Progress() as progress:
+        tensors, corpus = prepare(
+            args.sources, options, processes=args.processes, progress=progress
+        )
+    _name_skipped(corpus, args.verbose)
+    tensors.save(args.output)
+    if args.json:
+        text = json.dumps(tensors.report, indent=2, ensure_ascii=False)
+        args.json.write_text(text + "\n", encoding="utf-8")
+    _tell(tensors.report, args.output)
+    return 0
+
+
+def _options(args: argparse.Namespace) -> PrepareOptions:
+    from streamer.errors import ConfigError
+    from training.data.corpus import Selection
+    from training.data.prepare import PrepareOptions
+
+    try:
+        selection = Selection(
+            include=tuple(args.include),
+            exclude=tuple(args.exclude),
+            licences=tuple(args.include_licence),
+            licence=args.licence,
+            tracks=args.tracks,
+            piano_only=args.piano_only,
+            min_notes=args.min_notes,
+        )
+        return PrepareOptions(args.seed, args.valid, args.test, args.codec, selection)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from error
+
+
+def _name_skipped(corpus: Corpus, verbose: bool) -> None:
+    """Name what was left out on stderr: what is wrong with a file always, choices if asked."""
+    from training.data.corpus import FILE_REASONS
+
+    for entry in corpus.skipped:
+        if verbose or entry.reason in FILE_REASONS:
+            print(f"skipped {entry.corpus}/{entry.file}: {entry.reason}: {entry.text}",
+                  file=sys.stderr)  # fmt: skip
+    for entry in corpus.damaged:
+        print(f"cut short {entry.corpus}/{entry.file}: {entry.text}", file=sys.stderr)
+
+
+def _tell(report: dict[str, Any], output: Path) -> None:
+    """Print counts by reason and what came out."""
+    print(f"{report['files']} files: {report['kept']} kept", end="")
+    for reason, count in report["reasons"].items():
+        print(f", {count} {reason}", end="")
+    print()
+    if report["cut_short"]:
+        print(f"{len(report['cut_short'])} of them break off early and are kept up to there")
+    if report["note_changes"]:
+        changes = ", ".join(f"{count} {name}" for name, count in report["note_changes"].items())
+        print(f"notes dropped or moved: {changes}")
+    print(f"{'':<6} {'pieces':>7} {'works':>7} {'notes':>10} {'hours':>7}")
+    for name, row in report["splits"].items():
+        print(f"{name:<6} {row['pieces']:>7} {row['works']:>7} {row['notes']:>10}"
+              f" {row['hours']:>7.2f}")  # fmt: skip
+    print(f"wrote {output} ({report['codec']} classes)")
+
+
+class _Progress:
+    """A bar on stderr while files are read; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("reading", total=None)
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, found: int) -> None:
+        self._bar.update(self._task, completed=done, total=found)
