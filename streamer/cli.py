@@ -1,9 +1,11 @@
 """The command ``perpetuo``: parses, calls one verb, and turns what goes wrong into one line.
 
-Verbs of the edge live in ``streamer.verbs``. Other packages add theirs through the entry-point
-group ``perpetuo.verbs``: an entry is named as its verb and is a function ``register(subparsers)``
-that adds it with ``set_defaults(run=...)``, where ``run(args)`` returns the exit status or None.
-They are loaded only when such a verb, or the help, is asked for: the edge starts without them.
+A verb is a module with ``add_arguments(parser)`` and ``run(args)``, which returns the exit status
+or None for 0. It is imported when it is used: ``perpetuo --help`` needs none of them. The edge's
+verbs are :data:`VERBS`; other packages add theirs through the entry-point group
+``perpetuo.verbs``: an entry has the name of the verb and is a function ``register(subparsers)``
+that calls :func:`add_verb`. Such functions run only when a verb of theirs, or the help, is asked
+for: the edge starts without them.
 
 Exit status: 0 done, 1 a :class:`streamer.errors.StreamerError` or a failure of the system, with
 one line on stderr, 2 usage, 130 after SIGINT, 143 after SIGTERM.
@@ -16,19 +18,27 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
+from streamer import __version__
 from streamer.errors import StreamerError
 
-VERBS = ("play", "render", "ports", "models", "check", "bench")
+VERBS = {
+    "play": "stream for ever to a MIDI port",
+    "render": "write a .mid file, as fast as it goes",
+    "ports": "list what can be played to and from",
+    "models": "list the bundles that can play",
+    "check": "say what would keep this machine from playing",
+    "bench": "measure engine and timing on this machine",
+}
 EXTRA_OF_PACKAGE = {"training": "train", "export": "export"}
 """Which extra brings the libraries that a package's verbs need."""
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
-EXIT_INTERRUPTED, EXIT_TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 
 
 class Terminated(BaseException):
@@ -36,11 +46,38 @@ class Terminated(BaseException):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line."""
+    """A parser whose complaints are one line and whose options may wait until they are needed.
+
+    Attributes:
+        module: Name of the verb's module, imported when its arguments are parsed; None once done.
+    """
+
+    module: str | None = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Declare the verb's options, then parse as argparse does."""
+        if self.module is not None:
+            verb = importlib.import_module(self.module)
+            self.module = None
+            verb.add_arguments(self)
+            self.set_defaults(run=verb.run)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and leave with status 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def add_verb(subparsers: Any, name: str, about: str, module: str) -> None:
+    """Add a verb to the command.
+
+    Args:
+        subparsers: What a ``register`` function is given.
+        name: The verb.
+        about: One line for ``perpetuo --help``.
+        module: Dotted name of a module with ``add_arguments`` and ``run``; imported when used.
+    """
+    subparsers.add_parser(name, help=about, description=about).module = module
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,38 +89,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before anything imports onnxruntime: it would write a device id and a database otherwise.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     arguments = list(sys.argv[1:] if argv is None else argv)
-    previous = _on_sigterm(_terminate)
+    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(arguments)
     except StreamerError as error:
         return _fail(arguments, str(error))
+    except ModuleNotFoundError as error:
+        return _missing(arguments, error)
     except BrokenPipeError:
         _forget_stdout()  # whoever read the output has seen enough
         return 0
     except OSError as error:
         return _fail(arguments, _system_error(error))
     except KeyboardInterrupt:
-        return int(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except Terminated:
-        return int(EXIT_TERMINATED)
+        return EXIT_TERMINATED
     finally:
-        _on_sigterm(previous)
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        args = build_parser(arguments).parse_args(arguments)
-        if not hasattr(args, "run"):
-            build_parser(arguments).print_help()
-            status = EXIT_USAGE
-        else:
-            status = int(args.run(args) or 0)
-    except SystemExit as stop:  # argparse's help, version and errors
-        status = stop.code if isinstance(stop.code, int) else 0
-    except ModuleNotFoundError as error:
-        return _missing(arguments, error)
-    sys.stdout.flush()
-    return status
+        signal.signal(signal.SIGTERM, previous)
 
 
 def build_parser(arguments: Sequence[str] = ()) -> Parser:
@@ -91,71 +114,80 @@ def build_parser(arguments: Sequence[str] = ()) -> Parser:
 
     Args:
         arguments: A verb of the edge first leaves the other packages unloaded; anything else
-            (none, ``--help``, a verb of theirs) loads all that can be loaded.
+            (none, ``--help``, a verb of theirs) registers all that can be loaded.
     """
     parser = Parser(
         prog="perpetuo",
         description="Music that never stops: models play expressive notes into a live MIDI port.",
     )
-    parser.add_argument("--version", action="version", version=f"perpetuo {own_version()}")
+    parser.add_argument("--version", action="version", version=f"perpetuo {__version__}")
     subparsers = parser.add_subparsers(
-        title="verbs", metavar="VERB", parser_class=Parser, required=False
+        title="verbs", metavar="VERB", dest="verb", required=True, parser_class=Parser
     )
-    for verb in VERBS:
-        importlib.import_module(f"streamer.verbs.{verb}").register(subparsers)
-    if not arguments or arguments[0] not in (*VERBS, "--version"):
-        _register_others(subparsers, wanted=arguments[0] if arguments else "")
+    for verb, about in VERBS.items():
+        add_verb(subparsers, verb, about, f"streamer.verbs.{verb}")
+    first = arguments[0] if arguments else ""
+    if first not in (*VERBS, "--version"):
+        _register_others(subparsers, first)
     return parser
 
 
-def own_version() -> str:
-    """Return the version of the installed distribution, or ``0+unknown`` in a bare checkout."""
+def _run(arguments: list[str]) -> int:
     try:
-        return version("perpetuo")
-    except PackageNotFoundError:
-        return "0+unknown"
+        args = build_parser(arguments).parse_args(arguments)
+        status = int(args.run(args) or 0)
+    except SystemExit as stop:  # argparse's help, version and errors
+        status = stop.code if isinstance(stop.code, int) else EXIT_FAILURE
+    sys.stdout.flush()
+    return status
 
 
 def _register_others(subparsers: Any, wanted: str) -> None:
-    """Add the verbs of other packages; each function is called once however many verbs it adds."""
-    by_function: dict[str, EntryPoint] = {}
-    for entry in _other_verbs():
-        if entry.value not in by_function or entry.name == wanted:
-            by_function[entry.value] = entry
-    for entry in by_function.values():
+    """Let the other packages add their verbs.
+
+    Args:
+        subparsers: Handed on to each ``register``.
+        wanted: The verb asked for: its package must load, others need not.
+    """
+    registered = set()
+    for entry in sorted(_other_verbs(), key=lambda entry: entry.name != wanted):
+        if entry.value in registered:
+            continue
+        registered.add(entry.value)
         try:
             register = entry.load()
         except ModuleNotFoundError:
             if entry.name == wanted:
                 raise
-            continue  # help goes on without the verbs of a package that is not there
+            continue
         register(subparsers)
 
 
-def _other_verbs() -> Iterable[EntryPoint]:
+def _other_verbs() -> list[EntryPoint]:
     return sorted(entry_points(group="perpetuo.verbs"), key=lambda entry: entry.name)
 
 
 def _missing(arguments: list[str], error: ModuleNotFoundError) -> int:
-    """Say which extra brings the module that a verb could not import."""
+    """Say what brings the module that a verb could not import."""
     verb = arguments[0] if arguments else ""
     packages = {entry.name: entry.module.split(".")[0] for entry in _other_verbs()}
-    extra = EXTRA_OF_PACKAGE.get(packages.get(verb, ""))
+    package = packages.get(verb, "streamer")
     module = (error.name or "").split(".")[0]
-    if module in ("streamer", packages.get(verb, "")):
-        raise error  # a defect of ours, not a library that the user left out
-    if extra:
+    if module in ("streamer", package):
+        raise error  # a defect of ours, not a library that was left out
+    if package in EXTRA_OF_PACKAGE:
+        extra = EXTRA_OF_PACKAGE[package]
         text = f"perpetuo {verb} needs the {extra} extra: pip install 'perpetuo[{extra}]'"
     else:
-        text = f"perpetuo {verb} needs {module}, which is not here: pip install perpetuo".strip()
-    print(text, file=sys.stderr)
+        text = f"perpetuo {verb} needs {module}, which is not installed: pip install {module}"
+    sys.stderr.write(text + "\n")
     return EXIT_FAILURE
 
 
 def _fail(arguments: list[str], text: str) -> int:
+    """Print one line that names the verb, and return the status of failure."""
     verb = f" {arguments[0]}" if arguments and not arguments[0].startswith("-") else ""
-    line = " ".join(text.split())
-    print(f"perpetuo{verb}: {line}", file=sys.stderr)
+    sys.stderr.write(f"perpetuo{verb}: {' '.join(text.split())}\n")
     return EXIT_FAILURE
 
 
@@ -171,11 +203,3 @@ def _forget_stdout() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
-
-
-def _on_sigterm(handler: Any) -> Any:
-    """Set the handler and return the one before; only the main thread may, others change nothing."""
-    try:
-        return signal.signal(signal.SIGTERM, cast(Any, handler))
-    except (ValueError, TypeError):
-        return signal.SIG_DFL

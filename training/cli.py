@@ -1,18 +1,21 @@
-"""The verbs that training adds to the command ``perpetuo``; called by streamer/cli.py.
-
-Each verb is a module of ``training.verbs`` with a function ``register(subparsers)``; to add one,
-write the module, name it in :data:`VERBS` and in pyproject's entry points.
-"""
+"""The verbs that training adds to the command; nothing of theirs is imported until one is used."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-VERBS = ("prepare",)
+from streamer.cli import add_verb
+
+VERBS = {
+    "prepare": ("make tensors of a folder of MIDI files", "training.prepare"),
+    "train": ("train a model: tensors in, checkpoint out", "training.train"),
+    "search": ("search for a better architecture", "training.search"),
+    "evaluate": ("measure music against real music", "training.evaluate"),
+}
+"""Verb to what it does and the module that does it."""
 
 
 def register(subparsers: Any) -> None:
-    """Add all verbs of training to the parsers of the command."""
-    for verb in VERBS:
-        importlib.import_module(f"training.verbs.{verb}").register(subparsers)
+    """Add the verbs (entry-point group ``perpetuo.verbs``)."""
+    for verb, (about, module) in VERBS.items():
+        add_verb(subparsers, verb, about, module)

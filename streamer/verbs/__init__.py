@@ -1,5 +1,5 @@
-"""The verbs of the edge, one module each: ``register(subparsers)`` adds it, ``run(args)`` does it.
+"""The verbs of the edge, one module each: ``add_arguments(parser)`` declares, ``run(args)`` does.
 
-A module here imports nothing heavy at its top: what a verb needs is imported in its ``run``, so
-that ``perpetuo --help`` answers at once. ``run`` returns the exit status.
+A module here imports nothing heavy at its top: what a verb needs is imported in its ``run``.
+``run`` returns the exit status, or None for 0.
 """

@@ -10,13 +10,9 @@ from typing import Any
 from streamer.verbs.options import add_common, add_model, seconds, settings_of
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="measure engine and timing on this machine",
-        description="Measure notes per second, time per note, lateness, memory and start-up.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = "Measure notes per second, time per note, lateness, memory and start-up."
     parser.add_argument("--json", type=Path, metavar="REPORT", nargs="?", const=Path("-"),
                         help="print JSON, or write it to REPORT")  # fmt: skip
     parser.add_argument(
@@ -28,7 +24,6 @@ def register(subparsers: Any) -> None:
     )
     add_model(parser)
     add_common(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,19 +11,13 @@ from typing import Any
 from streamer.verbs.options import add_common, add_setting
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser(
-        "check",
-        help="say what would keep this machine from playing",
-        description="Check configuration, bundle, port, permissions, clock and real-time limits: "
-        "one line each, ok or the remedy.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = "Check configuration, bundle, port, permissions, clock and real-time limits: one line each, ok or the remedy."
     add_setting(parser, "--port", "port.port", metavar="PORT", help="the port to look for")
     add_setting(parser, "--model", "model.model", metavar="NAME|PATH", help="the bundle to load")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_common(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

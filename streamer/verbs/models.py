@@ -13,16 +13,11 @@ if TYPE_CHECKING:
     from streamer.bundle import Bundle
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser(
-        "models",
-        help="list the bundles that can play",
-        description="List the bundles that can play, with family, size, licence and corpus.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = "List the bundles that can play, with family, size, licence and corpus."
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_common(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,13 +8,9 @@ from typing import Any
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser(
-        "play",
-        help="stream for ever to a MIDI port",
-        description="Stream for ever to a MIDI port. Ctrl-C ends it, and nothing is left sounding.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = "Stream for ever to a MIDI port. Ctrl-C ends it, and nothing is left sounding."
     add_setting(
         parser,
         "--port",
@@ -39,7 +35,6 @@ def register(subparsers: Any) -> None:
         parser, "--log-level", "log.level", metavar="LEVEL", help="debug, info, warning or error"
     )
     add_common(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

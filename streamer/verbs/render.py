@@ -10,14 +10,9 @@ from typing import Any
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser(
-        "render",
-        help="write a .mid file, as fast as it goes",
-        description="Write music to a .mid file, as fast as it goes. The same seed, bundle and "
-        "version give the same bytes.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = "Write music to a .mid file, as fast as it goes. The same seed, bundle and version give the same bytes."
     parser.add_argument("out", type=Path, metavar="OUT.mid", help="the file that is written")
     parser.add_argument(
         "--duration",
@@ -36,7 +31,6 @@ def register(subparsers: Any) -> None:
         parser, "--log-level", "log.level", metavar="LEVEL", help="debug, info, warning or error"
     )
     add_common(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
