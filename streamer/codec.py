@@ -45,7 +45,9 @@ class ClassTable:
     edges: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.edges) < 2 or any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+        if len(self.edges) < 2 or any(
+            a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)
+        ):
             raise ValueError("edges must be at least 2 ascending integers")
 
     @property
@@ -79,15 +81,23 @@ class ClassTable:
             classes: Class indices, any shape.
             uniform: Numbers in [0, 1), same shape: where inside the class.
         """
-        value = self._lower[classes] + uniform * self.widths[classes]
-        # Rounding may carry a value of a wide class onto its upper edge, which is the next class.
-        return np.minimum(value, np.nextafter(self._lower[classes] + self.widths[classes], -np.inf))
+        widths = self.widths[classes]
+        # Whole microseconds: a value next to the upper edge would otherwise reach the next class
+        # when encode rounds away the error of onset differences.
+        inside = np.minimum(np.floor(uniform * widths * 1000.0), widths * 1000.0 - 1.0) / 1000.0
+        value: NDArray[np.float64] = self._lower[classes] + inside
+        return value
 
 
 def _published_shift() -> ClassTable:
     edges = [0, *(2**i for i in range(16))]
     for _ in range(3):
-        edges = sorted({*edges, *((a + b) // 2 for a, b in zip(edges, edges[1:], strict=False) if (a + b) % 2 == 0)})
+        edges = sorted(
+            {
+                *edges,
+                *((a + b) // 2 for a, b in zip(edges, edges[1:], strict=False) if (a + b) % 2 == 0),
+            }
+        )
     return ClassTable((*edges, 35000))
 
 
@@ -323,5 +333,3 @@ def fitted_codec(corpus: Sequence[NoteArray]) -> ChainCodec:
         fit_table(durations, DURATION_CLASSES, DURATION_JND_MS, 40395),
         _published_velocity(),
     )
-
-
