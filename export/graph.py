@@ -1,0 +1,402 @@
+"""The chained step as one ONNX graph: M notes of B candidates in a single call.
+
+In: plain arrays (``Chain.export_arrays``). Out: a ``ModelProto``. Needs onnx and numpy, not torch.
+Called by the exporter, and by tests that want a small bundle.
+
+How it is made fast (specs engine; figures in docs/results):
+
+- A one-hot input is a table row. The previous note (and the velocity bin) select rows of one table
+  of all five submodels' layer-0 pre-activations; each sampled argument selects one row of a table
+  that holds its share for every later submodel.
+- One ``Scan`` over the notes; weights lie outside its body and are shared by all iterations.
+- Gates are reordered to i, f, o, g, so that one Sigmoid serves three of them. A layer's bias and
+  its other product enter through the third operand of ``Gemm``.
+- Only the choice of classes happens inside. Entropies and log-probabilities are taken from the
+  logits after the Scan, for all notes at once.
+- Arrays whose values are exact in float16 are stored so, and cast when the session is opened
+  (constant folding): half the file, the same numbers, float32 throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from streamer.codec import VELOCITY_HIGH, VELOCITY_LOW
+from streamer.notes import ARGUMENTS
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+OPSET, IR_VERSION = 18, 9
+"""Old enough for every ONNX Runtime that pyproject allows, new enough for Split's num_outputs."""
+
+GROUPS = len(ARGUMENTS)
+VELOCITY_BIN = 4
+GRAPH_NAME = "chain"
+
+_FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT64
+
+
+@dataclass(frozen=True)
+class ChainShape:
+    """Sizes read off the arrays.
+
+    Attributes:
+        hidden: Width of a layer.
+        layers: Stacked layers.
+        sizes: Classes of each argument.
+        velocity_bins: Rows of the absolute-velocity table, 0 without one.
+    """
+
+    hidden: int
+    layers: int
+    sizes: tuple[int, ...]
+    velocity_bins: int
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> ChainShape:
+        """Read the shape, and check that the arrays agree with it.
+
+        Raises:
+            ValueError: An array is missing or has another shape than the rest imply.
+        """
+        if "w_hh0" not in arrays or arrays["w_hh0"].ndim != 3:
+            raise ValueError("array w_hh0 must be (5, hidden, 4 * hidden)")
+        hidden = arrays["w_hh0"].shape[1]
+        layers = sum(1 for name in arrays if name.startswith("w_hh"))
+        sizes = tuple(arrays[f"head_w_{m}"].shape[1] for m in range(GROUPS))
+        bins = arrays["velocity_table"].shape[0] if "velocity_table" in arrays else 0
+        shape = cls(hidden, layers, sizes, bins)
+        for name, wanted in shape.expected().items():
+            if name not in arrays or arrays[name].shape != wanted:
+                got = arrays[name].shape if name in arrays else "nothing"
+                raise ValueError(f"array {name} must be {wanted}, not {got}")
+        return shape
+
+    @property
+    def offsets(self) -> list[int]:
+        """First row of each argument, and the number of rows."""
+        return [int(x) for x in np.cumsum((0, *self.sizes))]
+
+    def expected(self) -> dict[str, tuple[int, ...]]:
+        """Return every array's name and shape."""
+        h, gates = self.hidden, 4 * self.hidden
+        found: dict[str, tuple[int, ...]] = {"prev_table": (self.offsets[-1], GROUPS * gates)}
+        if self.velocity_bins:
+            found["velocity_table"] = (self.velocity_bins, GROUPS * gates)
+        for m in range(1, GROUPS):
+            found[f"prefix_table_{m}"] = (self.offsets[m], gates)
+        for layer in range(self.layers):
+            found[f"w_hh{layer}"] = (GROUPS, h, gates)
+            found[f"b{layer}" if layer else "bias0"] = (GROUPS, gates)
+            if layer:
+                found[f"w_ih{layer}"] = (GROUPS, h, gates)
+        for m, size in enumerate(self.sizes):
+            found[f"head_w_{m}"] = (h, size)
+            found[f"head_b_{m}"] = (size,)
+        found["velocity_centres"] = (self.sizes[ARGUMENTS.index("velocity")],)
+        return found
+
+
+def build_chain_graph(arrays: Arrays) -> ModelProto:
+    """Build the step graph; inputs and outputs are those of the module's contract.
+
+    Inputs ``previous`` int64 (batch, 5), -1 for none; ``velocity`` (batch,), 0 for none; ``h`` and
+    ``c`` (layers, 5, batch, hidden); ``noise`` (notes, batch, classes). Outputs ``classes`` int64,
+    ``entropies``, ``log_probs`` (notes, batch, 5), ``velocities`` (notes, batch), and the state
+    ``previous_out``, ``velocity_out``, ``h_out``, ``c_out``.
+
+    Args:
+        arrays: As ``Chain.export_arrays`` returns them; gate order i, f, g, o.
+
+    Raises:
+        ValueError: The arrays do not fit each other.
+    """
+    shape = ChainShape.of(arrays)
+    graph = _Graph(shape)
+    _add_weights(graph, arrays)
+    body = _build_body(graph)
+    _build_outer(graph, body)
+    floats: list[int | str] = [shape.layers, GROUPS, "batch", shape.hidden]
+    rows: list[int | str] = ["notes", "batch"]
+    inputs = [
+        _value("previous", _INT, ["batch", GROUPS]),
+        _value("velocity", _FLOAT, ["batch"]),
+        _value("h", _FLOAT, floats),
+        _value("c", _FLOAT, floats),
+        _value("noise", _FLOAT, [*rows, shape.offsets[-1]]),
+    ]
+    outputs = [
+        _value("classes", _INT, [*rows, GROUPS]),
+        _value("entropies", _FLOAT, [*rows, GROUPS]),
+        _value("log_probs", _FLOAT, [*rows, GROUPS]),
+        _value("velocities", _FLOAT, rows),
+        _value("previous_out", _INT, ["batch", GROUPS]),
+        _value("velocity_out", _FLOAT, ["batch"]),
+        _value("h_out", _FLOAT, floats),
+        _value("c_out", _FLOAT, floats),
+    ]
+    proto = helper.make_graph(graph.nodes, GRAPH_NAME, inputs, outputs, graph.initializers)
+    return helper.make_model(
+        proto,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="perpetuo",
+    )
+
+
+@dataclass
+class _Nodes:
+    """Nodes in order, and fresh names for what lies between them."""
+
+    prefix: str
+    nodes: list[Any] = field(default_factory=list)
+    count: int = 0
+
+    def __call__(self, op: str, inputs: Sequence[str], out: str = "", **attributes: Any) -> str:
+        """Append a node with one output and return its name."""
+        return self.many(op, inputs, [out or self.fresh()], **attributes)[0]
+
+    def many(
+        self, op: str, inputs: Sequence[str], outs: list[str] | int, **attributes: Any
+    ) -> list[str]:
+        """Append a node with several outputs, named or counted."""
+        names = outs if isinstance(outs, list) else [self.fresh() for _ in range(outs)]
+        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
+        return names
+
+    def fresh(self) -> str:
+        self.count += 1
+        return f"{self.prefix}{self.count}"
+
+
+class _Graph(_Nodes):
+    """The outer graph, its initializers and the shape that everything follows."""
+
+    def __init__(self, shape: ChainShape) -> None:
+        super().__init__("x")
+        self.shape = shape
+        self.initializers: list[TensorProto] = []
+
+    def constant(self, name: str, values: Any, dtype: Any = np.float32) -> str:
+        """Add an initializer; float32 that is exact in float16 is stored as float16 and cast."""
+        array = np.array(values, dtype=dtype, order="C")
+        if array.dtype == np.float32 and array.size >= 1024 and _exact_in_half(array):
+            half = numpy_helper.from_array(array.astype(np.float16), f"{name}_half")
+            self.initializers.append(half)
+            return self("Cast", [f"{name}_half"], out=name, to=_FLOAT)
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+
+def _exact_in_half(array: NDArray[np.float32]) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((array.astype(np.float16).astype(np.float32) == array).all())
+
+
+def _gates(array: NDArray[np.float32], hidden: int) -> NDArray[np.float32]:
+    """Reorder the gates of every run of 4 * hidden columns: i, f, g, o -> i, f, o, g."""
+    blocks = array.reshape(*array.shape[:-1], -1, 4, hidden)
+    return np.ascontiguousarray(blocks[..., [0, 1, 3, 2], :].reshape(array.shape))
+
+
+def _value(name: str, dtype: int, shape: Sequence[int | str]) -> Any:
+    return helper.make_tensor_value_info(name, dtype, list(shape))
+
+
+def _add_weights(graph: _Graph, arrays: Arrays) -> None:
+    """Add tables and matrices, folded; names are used by the body, which sees the outer graph."""
+    shape, hidden = graph.shape, graph.shape.hidden
+    offsets = shape.offsets
+    gates = {name: _gates(arrays[name], hidden) for name in shape.expected() if "head" not in name
+             and name != "velocity_centres"}  # fmt: skip
+    bias0 = graph.constant("bias0", gates["bias0"].reshape(1, -1))
+    # Each note has one pitch, so the pitch rows carry the bias; "no note" has a row for it too.
+    pitch = graph.constant("pitch_rows", gates["prev_table"][: offsets[1]])
+    other = graph.constant("other_rows", gates["prev_table"][offsets[1] :])
+    parts = [graph("Add", [pitch, bias0]), other, bias0, _zeros_like_row(graph)]
+    if shape.velocity_bins:
+        parts.append(graph.constant("velocity_rows", gates["velocity_table"]))
+    graph("Concat", parts, out="rows_table", axis=0)
+    for j in range(GROUPS - 1):
+        share = [gates[f"prefix_table_{m}"][offsets[j] : offsets[j + 1]] for m in range(j + 1, 5)]
+        graph.constant(f"share_{j}", np.concatenate(share, axis=1))
+        later = 4 * hidden * (GROUPS - 1 - j)
+        graph.constant(f"parts_{j}", [4 * hidden, later], np.int64)
+    for layer in range(shape.layers):
+        for m in range(GROUPS):
+            graph.constant(f"w_hh{layer}_{m}", gates[f"w_hh{layer}"][m])
+            if layer:
+                graph.constant(f"w_ih{layer}_{m}", gates[f"w_ih{layer}"][m])
+                graph.constant(f"b{layer}_{m}", gates[f"b{layer}"][m])
+    for m in range(GROUPS):
+        graph.constant(f"head_w_{m}", arrays[f"head_w_{m}"])
+    graph.constant("head_b", np.concatenate([arrays[f"head_b_{m}"] for m in range(GROUPS)]))
+    graph.constant("centres", arrays["velocity_centres"] / VELOCITY_BIN)
+    graph.constant("lowest", VELOCITY_LOW / VELOCITY_BIN)
+    graph.constant("highest", VELOCITY_HIGH / VELOCITY_BIN)
+    # Where the rows of each argument begin, and last those of the velocity bin.
+    first = [*offsets[:GROUPS], offsets[-1] + 2] if shape.velocity_bins else offsets[:GROUPS]
+    graph.constant("first_rows", first, np.int64)
+    graph.constant("axis_0", [0], np.int64)
+    graph.constant("axis_1", [1], np.int64)
+    graph.constant("gate_parts", [3 * hidden, hidden], np.int64)
+
+
+def _zeros_like_row(graph: _Graph) -> str:
+    return graph.constant("zero_row", np.zeros((1, GROUPS * 4 * graph.shape.hidden)))
+
+
+def _state_names(shape: ChainShape, kind: str) -> list[str]:
+    """Names of one kind of state in the body, layer by layer: h0_0 .. h0_4, h1_0 .."""
+    return [f"{kind}{layer}_{m}" for layer in range(shape.layers) for m in range(GROUPS)]
+
+
+def _build_body(graph: _Graph) -> Any:
+    """One note. State in, noise slices in; state out, classes, velocity and logits out."""
+    shape, n = graph.shape, _Nodes("y")
+    rows = n("Gather", ["rows_table", "rows"], axis=0)
+    # Layer-0 pre-activations of the submodels not yet sampled, (batch, left * 4 * hidden).
+    left = n("ReduceSum", [rows, "axis_1"], keepdims=0)
+    chosen = []
+    for m in range(GROUPS):
+        mine = left
+        if m < GROUPS - 1:
+            mine, left = n.many("Split", [left, f"parts_{m}"], 2, axis=1)
+        top = _submodel(n, shape, m, mine)
+        logits = n("MatMul", [top, f"head_w_{m}"], out=f"logits_{m}")
+        noised = n("Add", [logits, f"noise_{m}"])
+        chosen.append(n("ArgMax", [noised], axis=1, keepdims=1))
+        if m < GROUPS - 1:
+            left = n("Add", [left, n("GatherND", [f"share_{m}", chosen[m]])])
+    change = n("Gather", ["centres", chosen[ARGUMENTS.index("velocity")]])
+    # The unclipped sum leaves as well: an output may not be given twice, and Clip is cheap outside.
+    moved = n("Add", ["level", change], out="level_moved")
+    level = n("Clip", [moved, "lowest", "highest"], out="level_next")
+    if shape.velocity_bins:
+        chosen.append(n("Cast", [level], to=_INT))
+    columns = n("Concat", chosen, out="columns", axis=1)
+    n("Add", [columns, "first_rows"], out="rows_next")
+
+    width = GROUPS + (1 if shape.velocity_bins else 0)
+    states = [*_state_names(shape, "h"), *_state_names(shape, "c")]
+    hidden = ["batch", shape.hidden]
+    inputs = [_value("rows", _INT, ["batch", width]), _value("level", _FLOAT, ["batch", 1])]
+    inputs += [_value(name, _FLOAT, hidden) for name in states]
+    inputs += [_value(f"noise_{m}", _FLOAT, ["batch", s]) for m, s in enumerate(shape.sizes)]
+    outputs = [_value("rows_next", _INT, ["batch", width])]
+    outputs += [_value("level_next", _FLOAT, ["batch", 1])]
+    outputs += [_value(f"{name}_next", _FLOAT, hidden) for name in states]
+    outputs += [_value("columns", _INT, ["batch", width])]
+    outputs += [_value("level_moved", _FLOAT, ["batch", 1])]
+    outputs += [_value(f"logits_{m}", _FLOAT, ["batch", s]) for m, s in enumerate(shape.sizes)]
+    return helper.make_graph(n.nodes, "note", inputs, outputs)
+
+
+def _submodel(n: _Nodes, shape: ChainShape, m: int, before: str) -> str:
+    """All layers of one submodel; returns its top output, (batch, hidden)."""
+    out = before
+    for layer in range(shape.layers):
+        h, c = f"h{layer}_{m}", f"c{layer}_{m}"
+        if layer == 0:
+            gates = n("Gemm", [h, f"w_hh0_{m}", before])
+        else:
+            own = n("Gemm", [h, f"w_hh{layer}_{m}", f"b{layer}_{m}"])
+            gates = n("Gemm", [out, f"w_ih{layer}_{m}", own])
+        three, new = n.many("Split", [gates, "gate_parts"], 2, axis=1)
+        i, f, o = n.many("Split", [n("Sigmoid", [three])], 3, axis=1, num_outputs=3)
+        kept = n("Mul", [f, c])
+        added = n("Mul", [i, n("Tanh", [new])])
+        cell = n("Add", [kept, added], out=f"{c}_next")
+        out = n("Mul", [o, n("Tanh", [cell])], out=f"{h}_next")
+    return out
+
+
+def _build_outer(graph: _Graph, body: Any) -> None:
+    """Take the state apart, run the Scan, take entropies from all logits, put the state together."""
+    shape = graph.shape
+    states = [*_state_names(shape, "h"), *_state_names(shape, "c")]
+    start = [*_first_rows(graph), *_take_apart(graph, "h"), *_take_apart(graph, "c")]
+    sizes = graph.constant("sizes", shape.sizes, np.int64)
+    noise = graph("Add", ["noise", "head_b"])
+    slices = graph.many("Split", [noise, sizes], GROUPS, axis=2)
+    last = [f"{name}_last" for name in states]
+    logits = [f"all_logits_{m}" for m in range(GROUPS)]
+    graph.many(
+        "Scan",
+        [*start, *slices],
+        [graph.fresh(), graph.fresh(), *last, "all_columns", "all_levels", *logits],
+        body=body,
+        num_scan_inputs=GROUPS,
+    )
+    _measure(graph, logits)
+    four = graph.constant("four", VELOCITY_BIN)
+    levels = graph("Clip", ["all_levels", "lowest", "highest"])
+    axis_2 = graph.constant("axis_2", [2], np.int64)
+    graph("Squeeze", [graph("Mul", [levels, four]), axis_2], out="velocities")
+    end = graph.constant("end", -1, np.int64)
+    graph("Gather", ["classes", end], out="previous_out", axis=0)
+    graph("Gather", ["velocities", end], out="velocity_out", axis=0)
+    half = len(last) // 2
+    for kind, names in (("h", last[:half]), ("c", last[half:])):
+        dims = [shape.layers, GROUPS, -1, shape.hidden]
+        whole = graph("Concat", [graph("Unsqueeze", [x, "axis_0"]) for x in names], axis=0)
+        target = graph.constant(f"{kind}_shape", dims, np.int64)
+        graph("Reshape", [whole, target], out=f"{kind}_out")
+
+
+def _first_rows(graph: _Graph) -> tuple[str, str]:
+    """Rows and velocity level that the first note starts from; -1 takes the rows of "no note"."""
+    shape, total = graph.shape, graph.shape.offsets[-1]
+    none = graph.constant("none_rows", [total, *[total + 1] * (GROUPS - 1)], np.int64)
+    starts = graph.constant("argument_rows", shape.offsets[:GROUPS], np.int64)
+    absent = graph("Less", ["previous", graph.constant("zero", 0, np.int64)])
+    rows = graph("Where", [absent, none, graph("Add", ["previous", starts])])
+    scale = graph.constant("bin_share", 1 / VELOCITY_BIN)
+    level = graph("Mul", [graph("Unsqueeze", ["velocity", "axis_1"]), scale])
+    if shape.velocity_bins:
+        bounded = graph(
+            "Clip",
+            [
+                level,
+                graph.constant("first_bin", 0.0),
+                graph.constant("last_bin", shape.velocity_bins - 1),
+            ],
+        )
+        base = graph.constant("bin_rows", [total + 2], np.int64)
+        bins = graph("Add", [graph("Cast", [bounded], to=_INT), base])
+        rows = graph("Concat", [rows, bins], axis=1)
+    return rows, level
+
+
+def _take_apart(graph: _Graph, kind: str) -> list[str]:
+    """Split (layers, 5, batch, hidden) into one (batch, hidden) a layer and submodel."""
+    shape = graph.shape
+    count = shape.layers * GROUPS
+    dims = graph.constant(f"{kind}_flat", [count, -1, shape.hidden], np.int64)
+    flat = graph("Reshape", [kind, dims])
+    parts = graph.many("Split", [flat], count, axis=0, num_outputs=count)
+    return [graph("Squeeze", [part, "axis_0"]) for part in parts]
+
+
+def _measure(graph: _Graph, logits: list[str]) -> None:
+    """Entropies and log-probabilities, untempered, of all notes; and the classes."""
+    shape = graph.shape
+    width = GROUPS + (1 if shape.velocity_bins else 0)
+    columns = graph.many("Split", ["all_columns"], width, axis=2, num_outputs=width)
+    axis = graph.constant("axis_last", [-1], np.int64)
+    parts = graph.many("Split", ["head_b", "sizes"], GROUPS, axis=0)
+    entropies, log_probs = [], []
+    for m in range(GROUPS):
+        log_p = graph("LogSoftmax", [graph("Add", [logits[m], parts[m]])], axis=-1)
+        product = graph("Mul", [graph("Exp", [log_p]), log_p])
+        entropies.append(graph("Neg", [graph("ReduceSum", [product, axis], keepdims=1)]))
+        log_probs.append(graph("GatherElements", [log_p, columns[m]], axis=2))
+    graph("Concat", entropies, out="entropies", axis=2)
+    graph("Concat", log_probs, out="log_probs", axis=2)
+    graph("Concat", columns[:GROUPS], out="classes", axis=2)
