@@ -14,6 +14,7 @@ one line on stderr, 2 usage, 130 after SIGINT, 143 after SIGTERM.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import signal
@@ -129,6 +130,10 @@ def build_parser(arguments: Sequence[str] = ()) -> Parser:
     first = arguments[0] if arguments else ""
     if first not in (*VERBS, "--version"):
         _register_others(subparsers, first)
+    if first and not first.startswith("-") and first not in subparsers.choices:
+        near = difflib.get_close_matches(first, subparsers.choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        parser.error(f"there is no verb {first}{hint}")
     return parser
 
 

@@ -6,6 +6,7 @@ as that type, or :class:`Wrong` with the legal values in words. Called by ``stre
 
 from __future__ import annotations
 
+import json
 import os
 import types
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def shown(value: Any) -> str:
     """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str | Path) else str(value)
+    return json.dumps(str(value)) if isinstance(value, str | Path) else str(value)
 
 
 def takes(annotation: Any, kind: type) -> bool:

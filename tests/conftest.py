@@ -1,0 +1,40 @@
+"""What every test stands on: one thread, no settings of the person who runs them, steady examples."""
+
+import os
+import tempfile
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The settings file and caches of whoever runs the tests must not change what they show.
+_HOME = tempfile.mkdtemp(prefix="perpetuo-tests-")
+for _name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+    os.environ[_name] = os.path.join(_HOME, _name.lower())
+
+import shutil  # noqa: E402  # after the environment, which libraries read when they are imported
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("perpetuo", deadline=None, print_blob=True)
+settings.register_profile("ci", parent=settings.get_profile("perpetuo"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "perpetuo")
+
+SOUNDFONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
+
+
+def pytest_unconfigure() -> None:
+    """Remove the empty home."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a program that is not installed, and say which."""
+    missing = {
+        "jack": "" if shutil.which("jackd") else "jackd2 is not installed",
+        "fluidsynth": ""
+        if shutil.which("fluidsynth") and os.path.exists(SOUNDFONT)
+        else "fluidsynth or timgm6mb-soundfont is not installed",
+    }
+    for item in items:
+        for marker, reason in missing.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
