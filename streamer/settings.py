@@ -1,7 +1,7 @@
 """What a person can set: one frozen dataclass for each stage, read from TOML and the command line.
 
 In: an optional TOML file (``[model]``, ``[buffer]``, ``[scheduler]``, ``[port]``, ``[record]``,
-``[filters]``, ``[log]``) and the options of the command, which win. Out: one :class:`Settings`,
+``[filters]``, ``[recall]``, ``[controls]``, ``[log]``) and the options of the command, which win. Out: one :class:`Settings`,
 wholly checked. Every mistake is found before any is reported, each with its legal range and the
 nearest name. Called once by the command line; the stages receive their own dataclass and know
 nothing of files.
@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
+from streamer.controls import Controls
 from streamer.errors import ConfigError
 from streamer.schema import Range, Wrong, convert, shown, takes
 
@@ -82,6 +83,26 @@ class FilterSettings:
     density_low: Annotated[float, Range(0, 100, "notes/s")] | None = None
     density_high: Annotated[float, Range(0.1, 200, "notes/s")] | None = None
     longest_rest_seconds: Annotated[float, Range(0.1, 60, "s")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecallSettings:
+    """How figures of the last minutes come back; ``controls.recall`` says how often (ours).
+
+    Attributes:
+        strength: Added to the pitches of the figure in each note's choice, nats; rhythm, touch and
+            pedal are left to the model.
+        least_notes: Notes of the shortest figure.
+        most_notes: Notes of the longest figure, at least ``least_notes``.
+        memory_seconds: How far back figures are taken from.
+        octave_share: Share of figures that come back an octave higher or lower.
+    """
+
+    strength: Annotated[float, Range(0, 50, "nats")] = 9.0
+    least_notes: Annotated[int, Range(4, 64, "notes")] = 8
+    most_notes: Annotated[int, Range(4, 64, "notes")] = 16
+    memory_seconds: Annotated[float, Range(10, 3600, "s")] = 300.0
+    octave_share: Annotated[float, Range(0, 1)] = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,8 @@ class Settings:
 
     model: ModelSettings = field(default_factory=ModelSettings)
     filters: FilterSettings = field(default_factory=FilterSettings)
+    recall: RecallSettings = field(default_factory=RecallSettings)
+    controls: Controls = field(default_factory=Controls)
     buffer: BufferSettings = field(default_factory=BufferSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     port: PortSettings = field(default_factory=PortSettings)
@@ -206,7 +229,13 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         if value is not None:
             stage, _, key = name.partition(".")
             _check(stage, key, value, "", values, problems)
-    settings = Settings(**{stage: cls(**values[stage]) for stage, cls in _stages().items()})
+    stages: dict[str, Any] = {}
+    for stage, cls in _stages().items():
+        try:
+            stages[stage] = cls(**values[stage])
+        except ValueError as error:  # values that are each right and contradict each other
+            problems.append(f"{stage}: {error}")
+    settings = Settings(**stages)
     problems.extend(_contradictions(settings))
     if problems:
         raise ConfigError(problems)
@@ -311,7 +340,12 @@ def _elsewhere(stage: str, key: str) -> str:
 def _contradictions(settings: Settings) -> list[str]:
     """Return what is wrong between settings that are each right."""
     found = []
-    buffer, filters = settings.buffer, settings.filters
+    buffer, filters, recall = settings.buffer, settings.filters, settings.recall
+    if recall.least_notes > recall.most_notes:
+        found.append(
+            f"recall.least_notes ({recall.least_notes}) must not be above "
+            f"recall.most_notes ({recall.most_notes})"
+        )
     if buffer.low_seconds >= buffer.high_seconds:
         found.append(
             f"buffer.low_seconds ({buffer.low_seconds:g}) must be below "
