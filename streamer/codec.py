@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,7 @@ class ClassTable:
     edges: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.edges) < 2 or any(
-            a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)
-        ):
+        if len(self.edges) < 2 or any(a >= b for a, b in pairwise(self.edges)):
             raise ValueError("edges must be at least 2 ascending integers")
 
     @property

@@ -1,0 +1,1 @@
+"""The workshop: corpora to tensors, tensors to checkpoints, and what the music is worth."""

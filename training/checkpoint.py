@@ -6,9 +6,7 @@ A run folder holds ``last.pt`` (everything that training needs to go on as if ne
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from streamer.atomic import atomic_file
 from streamer.codec import ChainCodec
 from streamer.errors import DataError
 
@@ -51,18 +50,9 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write to a temporary file beside ``path`` and rename: a kill leaves the old one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save({"format_version": FORMAT_VERSION, **vars(checkpoint)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Write the file whole or not at all: a kill leaves the old one as it was."""
+    with atomic_file(path) as file:
+        torch.save({"format_version": FORMAT_VERSION, **vars(checkpoint)}, file)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

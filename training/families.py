@@ -1,6 +1,6 @@
 """The registry of families, and how a preset becomes a model.
 
-A family is one file in ``training/models``, one entry here and two presets in
+A family is its model and its task in ``training/models``, one entry here and two presets in
 ``training/presets``: ``<family>.toml`` and ``<family>-tiny.toml``.
 """
 
@@ -18,7 +18,8 @@ from training.checkpoint import Checkpoint
 from training.data.tensors import TensorSet
 from training.loop import LoopConfig
 from training.models.base import Task
-from training.models.chain import Chain, ChainConfig, ChainData, ChainTask
+from training.models.chain import Chain, ChainConfig
+from training.models.chain_task import ChainData, ChainTask
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ class Trainer:
         self.carry = result.carry
         for name, value in result.sums.items():
             self.sums[name] += value
-        self.sums["count"] += result.count
+        self.sums["count"] += result.notes
         self.update += 1
         self._average()
 
@@ -209,8 +209,9 @@ class Trainer:
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         write_curves(self.folder)
-        logger.info("epoch %d: train %.4f, valid %.4f nats a note, %.2f h",
-                    self.epoch + 1, train["total"], figures["total"], self.seconds / 3600)  # fmt: skip
+        hours = self.seconds / 3600
+        text = "epoch %d: train %.4f, valid %.4f nats a note, %.2f h"
+        logger.info(text, self.epoch + 1, train["total"], figures["total"], hours)
         self.epoch, self.window, self.carry = self.epoch + 1, 0, None
         self.sums = defaultdict(float)
         return figures

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-                        help="of the matrix products; auto takes bfloat16 where it is fast")  # fmt: skip
+                        help="of matrix products; auto: bfloat16 where it is fast")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -82,7 +82,7 @@ def choose_precision(name: str, device: torch.device) -> bool:
     if name != "auto":
         return name == "bfloat16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
@@ -104,10 +104,14 @@ def make_trainer(args: argparse.Namespace) -> Trainer:
     """Build the run that the options describe, resumed if they say so."""
     preset = load_preset(args.preset or args.family, parse_overrides(args.set))
     if preset.family != args.family:
-        raise ConfigError([f"--preset {preset.name} is of family {preset.family}, not {args.family}"])
+        raise ConfigError(
+            [f"--preset {preset.name} is of family {preset.family}, not {args.family}"]
+        )
     folder = args.output or Path("runs") / preset.name
     if folder.exists() and any(folder.iterdir()) and not args.resume:
-        raise ConfigError([f"{folder} holds a run already; add --resume, or choose another --output"])
+        raise ConfigError(
+            [f"{folder} holds a run already; add --resume, or choose another --output"]
+        )
     tensors = TensorSet.load(args.tensors)
     if not tensors.indices("train"):
         raise DataError(f"{args.tensors}: no piece in the training split; prepare more files")
@@ -119,8 +123,9 @@ def make_trainer(args: argparse.Namespace) -> Trainer:
     folder.mkdir(parents=True, exist_ok=True)
     about = {
         "preset": preset.name, "seed": args.seed, "corpus": corpus_summary(tensors),
-        "prepared": tensors.report, "device": str(device), "started_from": str(args.start_from or ""),
-        "versions": {"perpetuo": streamer.__version__, "torch": torch.__version__,
+        "prepared": tensors.report, "device": str(device),
+        "started_from": str(args.start_from or ""),
+        "versions": {"perpetuo": streamer.__version__, "torch": str(torch.__version__),
                      "python": platform.python_version()},
     }  # fmt: skip
     trainer = Trainer(task, preset.loop, folder, about)
@@ -129,7 +134,9 @@ def make_trainer(args: argparse.Namespace) -> Trainer:
     return trainer
 
 
-def _task(preset: Preset, tensors: TensorSet, device: torch.device, args: argparse.Namespace) -> Any:
+def _task(
+    preset: Preset, tensors: TensorSet, device: torch.device, args: argparse.Namespace
+) -> Any:
     family = FAMILIES[preset.family]
     try:
         model = family.build(preset.model, tensors.codec).to(device)
@@ -144,7 +151,7 @@ def _task(preset: Preset, tensors: TensorSet, device: torch.device, args: argpar
             model.load_state_dict(other.state_dict(), strict=True)
         except RuntimeError as error:
             raise DataError(
-                f"--start-from {args.start_from}: weights of another shape than preset {preset.name}"
+                f"--start-from {args.start_from}: its shape is not that of preset {preset.name}"
             ) from error
     return family.task(
         model, tensors, preset.data, args.seed,

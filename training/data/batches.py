@@ -78,7 +78,9 @@ def _rows(lengths: Sequence[int], rows: int) -> list[list[int]]:
     return dealt
 
 
-def encode_piece(notes: NoteArray, codec: ChainCodec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def encode_piece(
+    notes: NoteArray, codec: ChainCodec
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the classes ``(notes, 5)`` of a piece and its velocities ``(notes,)``."""
     return codec.encode(notes).astype(np.int64), notes["velocity"].astype(np.int64)
 

@@ -9,8 +9,6 @@ that training can transpose and stretch; ``ChainCodec.encode`` turns them into c
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.atomic import atomic_file
 from streamer.codec import ChainCodec
 from streamer.errors import DataError
 from streamer.notes import NOTE_DTYPE, NoteArray
@@ -137,19 +136,11 @@ class TensorSet:
             "report": self.report,
         }
         text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(
-                    file, meta=text, shift_ms=self.shift_ms, duration_ms=self.duration_ms,
-                    pitch=self.pitch, velocity=self.velocity, pedal=self.pedal,
-                    offsets=self.offsets,
-                )  # fmt: skip
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with atomic_file(path) as file:
+            np.savez_compressed(
+                file, meta=text, shift_ms=self.shift_ms, duration_ms=self.duration_ms,
+                pitch=self.pitch, velocity=self.velocity, pedal=self.pedal, offsets=self.offsets,
+            )  # fmt: skip
 
     @classmethod
     def load(cls, path: Path) -> TensorSet:
@@ -166,7 +157,9 @@ class TensorSet:
                     for name in ("shift_ms", "duration_ms", "pitch", "velocity", "pedal", "offsets")
                 }
         except FileNotFoundError as error:
-            raise DataError(f"{path}: no such tensor file; make one with perpetuo prepare") from error
+            raise DataError(
+                f"{path}: no such tensor file; make one with perpetuo prepare"
+            ) from error
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"{path}: not a whole tensor file ({error}); make it again with perpetuo prepare"
@@ -178,6 +171,8 @@ class TensorSet:
             )
         codec = ChainCodec.from_dict(meta["codec"])
         if codec.fingerprint != meta["codec_fingerprint"]:
-            raise DataError(f"{path}: class tables do not match their fingerprint; prepare it again")
+            raise DataError(
+                f"{path}: class tables do not match their fingerprint; prepare it again"
+            )
         pieces = tuple(PieceInfo(**piece) for piece in meta["pieces"])
         return cls(**columns, pieces=pieces, codec=codec, report=meta["report"])

@@ -1,0 +1,1 @@
+"""The families of models, and the layers that they share."""

@@ -14,20 +14,22 @@ class StepResult(NamedTuple):
     Attributes:
         loss: Scalar to differentiate.
         sums: Figure by name, summed over the batch's notes, nats.
-        count: Notes (or samples) behind the sums.
+        notes: Notes (or samples) behind the sums.
         carry: What the next batch needs (recurrent state, detached), or None.
     """
 
     loss: Tensor
     sums: dict[str, float]
-    count: float
+    notes: float
     carry: Any
 
 
 class Task(Protocol):
     """A family with its data, as ``loop.train`` sees it."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """The model that is trained."""
 
     def batches(self, epoch: int) -> Iterator[Any]:
         """Yield the batches of an epoch; the same epoch number gives the same batches."""

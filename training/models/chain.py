@@ -14,9 +14,8 @@ In: class tensors ``(T, B, 5)``. Out: losses in nats, and plain arrays for the e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -26,10 +25,7 @@ from torch import Tensor, nn
 
 from streamer.codec import VELOCITY_HIGH, VELOCITY_LOW, ChainCodec
 from streamer.notes import ARGUMENTS
-from training.data.batches import Augmentation, Window, epoch, windows
-from training.data.tensors import TensorSet
-from training.models.base import StepResult
-from training.models.layers import cell_forward, stacked_lstm
+from training.models.layers import cell_forward, grouped_product, stacked_lstm, window_dropout
 
 GROUPS = len(ARGUMENTS)
 VELOCITY_BIN = 4
@@ -94,6 +90,7 @@ class Chain(nn.Module):
     """
 
     family = "chain"
+    velocity_centres: Tensor
 
     def __init__(self, config: ChainConfig, codec: ChainCodec) -> None:
         super().__init__()
@@ -137,8 +134,13 @@ class Chain(nn.Module):
     def initial_state(self, batch: int) -> LstmState:
         """Return the state before a piece: zeros."""
         shape = (self.config.layers, GROUPS, batch, self.config.hidden)
-        device = self.velocity_centres.device
-        return LstmState(torch.zeros(shape, device=device), torch.zeros(shape, device=device))
+        zeros = torch.zeros(shape, device=self.device)
+        return LstmState(zeros, zeros.clone())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return cast(Tensor, self.bias[0]).device
 
     def _indices(self, m: int, previous: Tensor, current: Tensor, velocity: Tensor) -> Tensor:
         """Rows of table m for each note, ``(N, fields)``; -1 means no row."""
@@ -155,13 +157,13 @@ class Chain(nn.Module):
     def _input(self, m: int, previous: Tensor, current: Tensor, velocity: Tensor) -> Tensor:
         """Layer-0 pre-activation of submodel m without bias, ``(N, 4H)``."""
         index = self._indices(m, previous, current, velocity)
-        present = (index >= 0).to(self.tables[m].dtype)
         if self.training and self.config.input_dropout:
             hide = torch.rand(index.shape[0], GROUPS, device=index.device)
-            present[:, :GROUPS] *= (hide >= self.config.input_dropout).to(present.dtype)
-        rows = F.embedding_bag(
-            index.clamp(min=0), self.tables[m], mode="sum", per_sample_weights=present
-        )
+            index[:, :GROUPS].masked_fill_(hide < self.config.input_dropout, -1)
+        present = None
+        if bool((index < 0).any()):
+            present, index = (index >= 0).to(self.tables[m].dtype), index.clamp(min=0)
+        rows = F.embedding_bag(index, self.tables[m], mode="sum", per_sample_weights=present)
         return rows @ self.project[m] if self.project is not None else rows
 
     def forward(
@@ -191,33 +193,32 @@ class Chain(nn.Module):
         """
         steps, batch = previous.shape[:2]
         flat = (previous.reshape(-1, GROUPS), current.reshape(-1, GROUPS), velocity.reshape(-1))
-        rows = [self._input(m, *flat).view(steps, batch, -1) for m in range(GROUPS)]
-        x = torch.stack(rows, dim=1) + self.bias[0][:, None]
+        rows = torch.stack([self._input(m, *flat) for m in range(GROUPS)])
+        out = rows.view(GROUPS, steps, batch, -1)
+        if low_precision:
+            out = out.to(torch.bfloat16)
         h_after, c_after = [], []
-        out = x
         for layer in range(self.config.layers):
             if layer:
-                out = F.dropout(out, self.config.dropout, self.training)
-                out = self._product(out, self.w_ih[layer - 1], low_precision)
-                out = out + self.bias[layer][:, None]
+                out = window_dropout(out, self.config.dropout, self.training)
+                out = grouped_product(out, self.w_ih[layer - 1])
+            before = (state.h[layer], state.c[layer])
             out, (h, c) = stacked_lstm(
-                out, self.w_hh[layer], (state.h[layer], state.c[layer]), keep,
-                low_precision=low_precision, compiled=compiled,
-            )  # fmt: skip
+                out, self.w_hh[layer], self.bias[layer], before, keep, compiled=compiled
+            )
             h_after.append(h)
             c_after.append(c)
-        out = F.dropout(out, self.config.dropout, self.training)
-        logits = [self.heads[m](out[:, m]) for m in range(GROUPS)]
+        out = window_dropout(out, self.config.dropout, self.training)
+        logits = []
+        for m in range(GROUPS):
+            weight, bias = (p.to(out.dtype) for p in self._head(m))
+            logits.append(F.linear(out[m], weight, bias).float())
         return logits, LstmState(torch.stack(h_after), torch.stack(c_after))
 
-    @staticmethod
-    def _product(x: Tensor, w: Tensor, low_precision: bool) -> Tensor:
-        """``(T, G, B, H) @ (G, H, 4H)`` as one product a group."""
-        steps, groups, batch, hidden = x.shape
-        flat = x.transpose(0, 1).reshape(groups, steps * batch, hidden)
-        dtype = torch.bfloat16 if low_precision else x.dtype
-        y = torch.bmm(flat.to(dtype), w.to(dtype)).to(x.dtype)
-        return y.view(groups, steps, batch, -1).transpose(0, 1)
+    def _head(self, m: int) -> tuple[Tensor, Tensor]:
+        """Weight ``(classes, H)`` and bias ``(classes,)`` of submodel m's output."""
+        head = cast(nn.Linear, self.heads[m])
+        return head.weight, head.bias
 
     @torch.no_grad()
     def step(
@@ -271,7 +272,7 @@ class Chain(nn.Module):
             t if self.project is None else t @ self.project[m] for m, t in enumerate(self.tables)
         ]
         one_hot = self._one_hot
-        arrays = {"prev_table": torch.cat([t[:one_hot] for t in tables], dim=1)}
+        arrays: dict[str, Tensor] = {"prev_table": torch.cat([t[:one_hot] for t in tables], dim=1)}
         if self.config.absolute_velocity:
             arrays["velocity_table"] = torch.cat([t[-VELOCITY_BINS:] for t in tables], dim=1)
         for m in range(1, GROUPS):
@@ -285,151 +286,11 @@ class Chain(nn.Module):
             if layer:
                 arrays[f"w_ih{layer}"] = self.w_ih[layer - 1]
         for m in range(GROUPS):
-            arrays[f"head_w_{m}"] = self.heads[m].weight.T
-            arrays[f"head_b_{m}"] = self.heads[m].bias
+            weight, arrays[f"head_b_{m}"] = self._head(m)
+            arrays[f"head_w_{m}"] = weight.T
         arrays["velocity_centres"] = self.velocity_centres
         return {k: v.float().cpu().contiguous().numpy() for k, v in arrays.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return the configuration as plain data for checkpoints and cards."""
         return asdict(self.config)
-
-
-@dataclass(frozen=True)
-class ChainData:
-    """How the corpus is cut for training.
-
-    Attributes:
-        batch: Rows, each following pieces from start to end.
-        steps: Window of truncated back-propagation, in notes.
-        share: Part of the training pieces drawn each epoch, 0..1.
-        transpose: Augmentation, semitones.
-        stretch: Augmentation, share of the tempo.
-        velocity: Augmentation, velocity steps.
-    """
-
-    batch: int = 32
-    steps: int = 64
-    share: float = 1.0
-    transpose: int = 5
-    stretch: float = 0.1
-    velocity: int = 8
-
-
-class ChainTask:
-    """The family as the training loop sees it; see :class:`training.models.base.Task`.
-
-    Args:
-        model: To train, already on its device.
-        tensors: Prepared corpus.
-        data: How it is cut.
-        seed: Decides order and augmentation.
-        low_precision: bfloat16 products.
-        compiled: Fuse the LSTM cell.
-    """
-
-    def __init__(
-        self,
-        model: Chain,
-        tensors: TensorSet,
-        data: ChainData,
-        seed: int,
-        *,
-        low_precision: bool = False,
-        compiled: bool = False,
-    ) -> None:
-        self.model, self.tensors, self.data, self.seed = model, tensors, data, seed
-        self.options = {"low_precision": low_precision, "compiled": compiled}
-        self._train = tensors.indices("train")
-        lengths = np.diff(tensors.offsets)
-        self._train_notes = int(lengths[self._train].sum())
-
-    def batches(self, epoch_number: int) -> Iterator[Window]:
-        """Yield shuffled, augmented windows."""
-        moves = Augmentation(self.data.transpose, self.data.stretch, self.data.velocity)
-        seed = self.seed * 100_003 + epoch_number
-        yield from epoch(
-            self.tensors, self._train, moves, seed,
-            batch=self.data.batch, steps=self.data.steps, share=self.data.share,
-        )  # fmt: skip
-
-    def updates_per_epoch(self) -> int:
-        """Return about how many windows an epoch has."""
-        return max(1, round(self._train_notes * self.data.share / (self.data.batch * self.data.steps)))
-
-    def train_step(self, batch: Window, carry: LstmState | None) -> StepResult:
-        """Return the summed cross-entropy of the five arguments over every step of a window."""
-        device = self.model.velocity_centres.device
-        window = Window(*(x.to(device, non_blocking=True) for x in batch))
-        state = carry if carry is not None else self.model.initial_state(window.keep.shape[1])
-        sums, state = window_nats(self.model, window, state, **self.options)
-        count = float(window.weight.sum())
-        loss = sums.sum() / max(count, 1.0)
-        figures = dict(zip(ARGUMENTS, sums.detach().tolist(), strict=True))
-        return StepResult(loss, figures, count, state)
-
-    def evaluate(self) -> dict[str, float]:
-        """Return nats per note on the ``valid`` pieces, by argument and in total."""
-        pieces = list(self.tensors.iterate("valid")) or list(self.tensors.iterate("train"))[:8]
-        return evaluate_nats(self.model, pieces, self.tensors.codec)
-
-    def restore_carry(self, saved: list[Tensor]) -> LstmState:
-        """Return the state that a checkpoint kept."""
-        device = self.model.velocity_centres.device
-        return LstmState(*(x.to(device) for x in saved))
-
-    def describe(self) -> dict[str, Any]:
-        """Return family, config and codec as plain data."""
-        return {
-            "family": Chain.family,
-            "config": self.model.describe(),
-            "codec": self.tensors.codec.to_dict(),
-            "data": asdict(self.data),
-        }
-
-
-def window_nats(
-    model: Chain, window: Window, state: LstmState, *, low_precision: bool = False,
-    compiled: bool = False,
-) -> tuple[Tensor, LstmState]:  # fmt: skip
-    """Return the negative log-likelihood of a window, summed by argument ``(5,)``, and the state."""
-    logits, state = model(
-        window.previous, window.current, window.velocity, window.keep, state,
-        low_precision=low_precision, compiled=compiled,
-    )  # fmt: skip
-    weight = window.weight.reshape(-1)
-    sums = [
-        (F.cross_entropy(x.flatten(0, 1), window.current[..., m].reshape(-1), reduction="none")
-         * weight).sum()
-        for m, x in enumerate(logits)
-    ]  # fmt: skip
-    return torch.stack(sums), state
-
-
-@torch.no_grad()
-def evaluate_nats(
-    model: Chain, pieces: Sequence[Any], codec: ChainCodec, *, batch: int = 32, steps: int = 256
-) -> dict[str, float]:
-    """Return nats per note of pieces, state carried through each, by argument and in total.
-
-    Args:
-        model: The model; its training mode is restored.
-        pieces: Note arrays.
-        codec: Class tables.
-        batch: Pieces side by side.
-        steps: Window length; does not change the result.
-    """
-    training = model.training
-    model.eval()
-    device = model.velocity_centres.device
-    sums, notes = torch.zeros(GROUPS, dtype=torch.float64), 0.0
-    state: LstmState | None = None
-    for raw in windows(pieces, codec, batch=batch, steps=steps):
-        window = Window(*(x.to(device) for x in raw))
-        state = state or model.initial_state(window.keep.shape[1])
-        part, state = window_nats(model, window, state)
-        sums += part.double().cpu()
-        notes += float(window.weight.sum())
-    model.train(training)
-    nats = dict(zip(ARGUMENTS, (sums / max(notes, 1.0)).tolist(), strict=True))
-    return {**nats, "total": sum(nats.values()), "notes": notes}
