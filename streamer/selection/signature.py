@@ -129,6 +129,10 @@ def _merge(
     return Roll(first[order], length[order], pitch[order], max(steps, 1))
 
 
+def _four(values: NDArray[np.int64]) -> tuple[float, float, float, float]:
+    return float(values.max()), float(values.min()), float(values.mean()), float(values.std())
+
+
 def signature(roll: Roll, seventeen: bool = False) -> NDArray[np.float64]:
     """Return the piece signature.
 
@@ -160,8 +164,8 @@ def signature(roll: Roll, seventeen: bool = False) -> NDArray[np.float64]:
         roll.pitch.min() / 127.0,
         mean / 127.0,
         variance**0.5 / 127.0,
-        *(float(x) / 127.0 for x in (interval.max(), interval.min(), interval.mean(), interval.std())),
-        *(float(x) for x in (roll.length.max(), roll.length.min(), roll.length.mean(), roll.length.std())),
+        *(x / 127.0 for x in _four(interval)),
+        *_four(roll.length),
     ]  # fmt: skip
     if seventeen:
         kinds = np.bincount(interval)

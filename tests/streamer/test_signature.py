@@ -56,7 +56,8 @@ def test_signature_of_a_small_piece_is_the_figures_worked_out_by_hand() -> None:
     ]  # fmt: skip
     actual = note_signature(piece, steps=10, seventeen=True)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
-    assert len(FEATURES) == 15 and len(FEATURES) + len(EXTRA_FEATURES) == len(actual)
+    assert len(FEATURES) == 15
+    assert len(FEATURES) + len(EXTRA_FEATURES) == len(actual)
 
 
 def test_touching_notes_of_one_pitch_are_one_note() -> None:

@@ -74,7 +74,7 @@ def _sample(
     order: list[tuple[int, int]] = []
     for i, own in enumerate(cut):
         order += [(int(rank), i) for rank in range(len(own))]
-        rng.shuffle(own)  # type: ignore[arg-type]
+        rng.shuffle(own)
     keep = sorted(order)[:limit]
     return [cut[i][rank] for rank, i in keep], np.asarray([i for _, i in keep], dtype=np.int64)
 
