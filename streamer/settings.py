@@ -1,8 +1,7 @@
 """What a person can set: one frozen dataclass for each stage, read from TOML and the command line.
 
-In: an optional TOML file (``[model]``, ``[buffer]``, ``[scheduler]``, ``[port]``, ``[record]``,
-``[filters]``, ``[recall]``, ``[controls]``, ``[log]``) and the options of the command, which win. Out: one :class:`Settings`,
-wholly checked. Every mistake is found before any is reported, each with its legal range and the
+In: an optional TOML file with a table for each stage (the fields of :class:`Settings`), and the
+options of the command, which win. Out: one :class:`Settings`, wholly checked. Every mistake is found before any is reported, each with its legal range and the
 nearest name. Called once by the command line; the stages receive their own dataclass and know
 nothing of files.
 
@@ -264,6 +263,8 @@ def parse_setting(name: str, text: str) -> Any:
     elif takes(annotation, int):
         digits = text.strip().lstrip("+-").isdigit()
         value = int(text) if digits else text
+    elif takes(annotation, bool):
+        value = {"true": True, "false": False}.get(text.lower(), text)
     try:
         return convert(annotation, value)
     except Wrong as wrong:

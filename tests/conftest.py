@@ -1,4 +1,4 @@
-"""What every test stands on: one thread, no settings of the person who runs them, steady examples."""
+"""What every test stands on: one thread, no settings of whoever runs them, steady examples."""
 
 import os
 import tempfile

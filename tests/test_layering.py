@@ -65,7 +65,9 @@ def test_help_and_edge_verbs_run_behind_the_wall():
 
 def test_help_imports_nothing_heavy():
     code = "import sys\nfrom streamer.cli import main\nmain(['--help'])\n"
-    code += "print([m for m in ('numpy', 'onnxruntime', 'mido', 'rich', 'torch') if m in sys.modules])"
+    code += (
+        "print([m for m in ('numpy', 'onnxruntime', 'mido', 'rich', 'torch') if m in sys.modules])"
+    )
     run = isolated(code)
     assert "[]" == run.stdout.splitlines()[-1]
 

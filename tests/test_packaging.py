@@ -1,12 +1,13 @@
-"""The distribution: a small edge, extras for the rest, data that ships, and what it says of itself."""
+"""The distribution: a small edge, extras for the rest, what ships and what it says of itself."""
 
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-import streamer
 from packaging.requirements import Requirement
+
+import streamer
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -73,4 +74,6 @@ def test_readme_names_every_verb():
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     verbs = {*VERBS, *PROJECT["entry-points"]["perpetuo.verbs"]}
-    assert set() == {verb for verb in verbs if f"perpetuo {verb}" not in text and f"`{verb}`" not in text}
+    assert set() == {
+        verb for verb in verbs if f"perpetuo {verb}" not in text and f"`{verb}`" not in text
+    }

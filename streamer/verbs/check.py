@@ -6,14 +6,16 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from streamer.verbs.options import add_common, add_setting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.description = "Check configuration, bundle, port, permissions, clock and real-time limits: one line each, ok or the remedy."
+    parser.description = (
+        "Check settings, bundle, port, permissions, clock and real-time limits: one line each, "
+        "ok or the remedy. The status is 1 when something would keep the stream from playing."
+    )
     add_setting(parser, "--port", "port.port", metavar="PORT", help="the port to look for")
     add_setting(parser, "--model", "model.model", metavar="NAME|PATH", help="the bundle to load")
     parser.add_argument("--json", action="store_true", help="print JSON")

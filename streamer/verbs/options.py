@@ -29,7 +29,10 @@ def add_setting(parser: argparse.ArgumentParser, flag: str, name: str, **texts: 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what every verb with settings takes: ``--config``."""
     parser.add_argument(
-        "--config", type=Path, metavar="PATH", help="TOML file of settings (default: the user's own)"
+        "--config",
+        type=Path,
+        metavar="PATH",
+        help="TOML file of settings (default: the user's own)",
     )
 
 
@@ -43,7 +46,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="bundle that plays: a name from `perpetuo models`, a folder or a .zip",
     )
     add_setting(
-        parser, "--seed", "model.seed", metavar="N", help="same seed, bundle and version: same notes"
+        parser,
+        "--seed",
+        "model.seed",
+        metavar="N",
+        help="same seed, bundle and version: same notes",
     )
     add_setting(
         parser,
@@ -68,7 +75,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="how the best is found: mean, regulated, information or regulated-first-common",
     )
     add_setting(
-        parser, "--prime", "model.prime", metavar="FILE.mid", help="a piece that the music continues"
+        parser,
+        "--prime",
+        "model.prime",
+        metavar="FILE.mid",
+        help="a piece that the music continues",
     )
 
 

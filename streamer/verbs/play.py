@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.description = "Stream for ever to a MIDI port. Ctrl-C ends it, and nothing is left sounding."
+    parser.description = (
+        "Stream for ever to a MIDI port. Ctrl-C ends it, and nothing is left sounding."
+    )
     add_setting(
         parser,
         "--port",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.description = "Write music to a .mid file, as fast as it goes. The same seed, bundle and version give the same bytes."
+    parser.description = (
+        "Write music to a .mid file, as fast as it goes. The same seed, bundle and version give "
+        "the same bytes."
+    )
     parser.add_argument("out", type=Path, metavar="OUT.mid", help="the file that is written")
     parser.add_argument(
         "--duration",

@@ -1,0 +1,180 @@
+"""What would keep this machine from playing: findings with their remedies.
+
+In: the settings file and options of ``perpetuo check``. Out: a list of :class:`Finding`, one for
+each thing looked at, in the order in which playing needs them. Nothing is changed and no note is
+sent. Called by ``streamer.verbs.check``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import struct
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from streamer import realtime
+from streamer.errors import BundleError, ConfigError
+from streamer.settings import Settings, default_config_path, load_settings
+
+Level = Literal["ok", "note", "fail"]
+LABELS: dict[str, str] = {"ok": "ok", "note": "note", "fail": "FAIL"}
+
+CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+SEQUENCER = Path("/dev/snd/seq")
+SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies")
+COARSE_CLOCK_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: Its name, a word or two.
+        level: ``ok``; ``note`` for what plays on but less well; ``fail`` for what does not play.
+        text: What was found and, unless ok, the remedy.
+    """
+
+    what: str
+    level: Level
+    text: str
+
+
+def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding]:
+    """Look at everything that playing needs.
+
+    Args:
+        config: As in :func:`streamer.settings.load_settings`.
+        overrides: The same.
+    """
+    findings = [check_system()]
+    try:
+        settings = load_settings(config, overrides)
+        path = config or default_config_path()
+        findings.append(Finding("settings", "ok", str(path) if path.exists() else "the defaults"))
+    except ConfigError as error:
+        findings.extend(Finding("settings", "fail", problem) for problem in error.problems)
+        settings = Settings()
+    findings.append(check_engine())
+    findings.append(check_bundle(settings))
+    findings.append(check_midi_system())
+    findings.append(check_port(settings))
+    findings.append(check_record(settings))
+    findings.append(check_clock())
+    findings.append(check_realtime(settings.scheduler.realtime_priority))
+    return findings
+
+
+def check_system() -> Finding:
+    """64 bits and a Python that is new enough."""
+    what = f"Python {platform.python_version()} on {platform.machine()}"
+    if struct.calcsize("P") != 8:
+        return Finding("system", "fail", f"{what}: 32 bits; install a 64-bit system")
+    return Finding("system", "ok", what)
+
+
+def check_engine() -> Finding:
+    """ONNX Runtime is there and is not the version that crashes on the Pi 4."""
+    try:
+        found = version("onnxruntime")
+    except PackageNotFoundError:
+        try:
+            found = version("onnxruntime-gpu")
+        except PackageNotFoundError:
+            return Finding("engine", "fail", "no onnxruntime: pip install onnxruntime")
+    if found.startswith("1.21.0"):
+        text = f"onnxruntime {found} crashes on the Pi 4: pip install 'onnxruntime>=1.22'"
+        return Finding("engine", "fail", text)
+    return Finding("engine", "ok", f"onnxruntime {found}")
+
+
+def check_bundle(settings: Settings) -> Finding:
+    """The bundle that would play passes every check of loading."""
+    from streamer.bundle import resolve_bundle
+
+    try:
+        bundle = resolve_bundle(settings.model.model, settings.model.bundle_paths)
+    except BundleError as error:
+        return Finding("bundle", "fail", str(error))
+    manifest = bundle.manifest
+    text = f"{manifest.name} ({manifest.family}, {bundle.bytes / 1e6:.1f} MB, {manifest.licence})"
+    return Finding("bundle", "ok", text)
+
+
+def check_midi_system() -> Finding:
+    """python-rtmidi imports, and ALSA's sequencer can be opened by this user."""
+    try:
+        import rtmidi
+    except ImportError as error:
+        remedy = "sudo apt install libasound2" if "libasound" in str(error) else _rtmidi_remedy()
+        return Finding("MIDI", "note", f"no live ports ({error}): {remedy}")
+    if platform.system() != "Linux":
+        return Finding("MIDI", "ok", f"python-rtmidi {rtmidi.__version__}")
+    if not SEQUENCER.exists():
+        return Finding("MIDI", "note", f"no ALSA sequencer ({SEQUENCER}): sudo modprobe snd-seq")
+    if not os.access(SEQUENCER, os.R_OK | os.W_OK):
+        remedy = "sudo usermod -aG audio $USER, then log in again"
+        return Finding("MIDI", "fail", f"{SEQUENCER} may not be opened: {remedy}")
+    return Finding("MIDI", "ok", f"ALSA, python-rtmidi {rtmidi.__version__}")
+
+
+def _rtmidi_remedy() -> str:
+    if tuple(sys.version_info) < (3, 13):
+        return "pip install python-rtmidi"
+    packages = "libasound2-dev libjack-jackd2-dev g++ python3-dev"
+    return f"sudo apt install {packages}, then pip install python-rtmidi"
+
+
+def check_record(settings: Settings) -> Finding:
+    """The recording can be written."""
+    path = settings.record.path
+    if path is None:
+        return Finding("recording", "ok", "none asked for")
+    folder = path.parent
+    if not folder.is_dir():
+        return Finding("recording", "fail", f"{folder} is no folder: mkdir -p {folder}")
+    if not os.access(folder, os.W_OK):
+        return Finding("recording", "fail", f"{folder} may not be written; choose another folder")
+    return Finding("recording", "ok", str(path))
+
+
+def check_clock() -> Finding:
+    """The monotonic clock is fine enough and cheap to read."""
+    resolution = time.get_clock_info("monotonic").resolution
+    try:
+        source = CLOCK_SOURCE.read_text(encoding="ascii").strip()
+    except OSError:
+        source = platform.system()
+    text = f"{source}, resolution {resolution * 1e9:.0f} ns"
+    if resolution > COARSE_CLOCK_SECONDS or source in SLOW_CLOCKS:
+        return Finding("clock", "note", f"{text}: coarse; notes may be a little late")
+    return Finding("clock", "ok", text)
+
+
+def check_realtime(priority: int) -> Finding:
+    """A thread of this user may have real-time priority; tried in a thread that ends at once."""
+    if priority == 0:
+        return Finding("real time", "ok", "not asked for")
+    policies: list[str] = []
+    level = realtime.logger.level
+    realtime.logger.setLevel(logging.ERROR)  # its warning is this finding
+    try:
+        thread = threading.Thread(
+            target=lambda: policies.append(realtime.become_realtime(priority))
+        )
+        thread.start()
+        thread.join()
+    finally:
+        realtime.logger.setLevel(level)
+    if policies == [f"SCHED_FIFO {priority}"]:
+        return Finding("real time", "ok", policies[0])
+    remedy = f"'@audio - rtprio {priority}' in /etc/security/limits.d/audio.conf, then log in again"
+    return Finding("real time", "note", f"no SCHED_FIFO {priority}, notes may be late: {remedy}")
