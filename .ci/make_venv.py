@@ -6,7 +6,6 @@ an old one can say so. Called by the Makefile.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import struct
@@ -17,7 +16,11 @@ import urllib.request
 
 OLDEST = (3, 11)
 CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
-PIP_INDEX = "https://pypi.org/pypi/pip/json"
+PIP_URL = (
+    "https://files.pythonhosted.org/packages/07/25/"
+    "ee8c38ae72d66b844ce8eb9711ba905dba21ca1a8a0c960057c41cd23337/pip-26.3-py3-none-any.whl"
+)
+PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 TIMEOUT_SECONDS = 60
 
 
@@ -44,22 +47,19 @@ def main(folder):
 
 
 def install_pip(python):
-    """Install pip from PyPI into the environment of ``python``.
+    """Install pip from PyPI into the environment of ``python``; it updates itself when asked.
 
     Raises:
         OSError: PyPI cannot be reached.
-        ValueError: What came is not what PyPI's index promised.
+        ValueError: What came is not the pip that is meant.
         subprocess.CalledProcessError: The wheel would not install.
     """
-    with urllib.request.urlopen(PIP_INDEX, timeout=TIMEOUT_SECONDS) as answer:
-        files = json.load(answer)["urls"]
-    wheel = next(file for file in files if file["packagetype"] == "bdist_wheel")
-    with urllib.request.urlopen(wheel["url"], timeout=TIMEOUT_SECONDS) as answer:
+    with urllib.request.urlopen(PIP_URL, timeout=TIMEOUT_SECONDS) as answer:
         data = answer.read()
-    if hashlib.sha256(data).hexdigest() != wheel["digests"]["sha256"]:
-        raise ValueError("the hash of %s is wrong" % wheel["filename"])
+    if hashlib.sha256(data).hexdigest() != PIP_SHA256:
+        raise ValueError("the hash of %s is wrong" % PIP_URL)
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, wheel["filename"])
+        path = os.path.join(folder, os.path.basename(PIP_URL))
         with open(path, "wb") as file:
             file.write(data)
         command = [python, path + "/pip", "install", "--quiet", "--no-index", path]
