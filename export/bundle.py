@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,9 @@ def make_manifest(
 
 
 def write_bundle(
-    target: Path,
-    manifest: Manifest,
-    models: Mapping[str, bytes],
-    card: str,
-    prove: Callable[[Bundle], None] | None = None,
+    target: Path, manifest: Manifest, models: Mapping[str, bytes], card: str
 ) -> Bundle:
-    """Write a bundle beside its place, load it, prove it, and only then give it its name.
+    """Write a bundle beside its place, load it, and only then give it its name.
 
     Args:
         target: The bundle's folder. A bundle that is there already is replaced; anything else that
@@ -77,7 +73,6 @@ def write_bundle(
         manifest: With an entry for each of ``models``.
         models: File name to bytes.
         card: Markdown.
-        prove: Called with the loaded bundle; what it raises stops the export.
 
     Returns:
         The bundle, loaded from ``target``.
@@ -100,9 +95,7 @@ def write_bundle(
             _write(draft / file, model)
         _write(draft / CARD_FILE, card.encode())
         _write(draft / MANIFEST_FILE, encode_manifest(manifest))
-        bundle = load_bundle(draft)
-        if prove is not None:
-            prove(bundle)
+        load_bundle(draft)
         draft.chmod(0o755)
         _put_in_place(draft, target)
     except OSError as error:

@@ -285,7 +285,7 @@ def _build_body(graph: _Graph) -> Any:
 
     width = GROUPS + (1 if shape.velocity_bins else 0)
     states = [*_state_names(shape, "h"), *_state_names(shape, "c")]
-    hidden = ["batch", shape.hidden]
+    hidden: list[int | str] = ["batch", shape.hidden]
     inputs = [_value("rows", _INT, ["batch", width]), _value("level", _FLOAT, ["batch", 1])]
     inputs += [_value(name, _FLOAT, hidden) for name in states]
     inputs += [_value(f"noise_{m}", _FLOAT, ["batch", s]) for m, s in enumerate(shape.sizes)]
@@ -318,7 +318,7 @@ def _submodel(n: _Nodes, shape: ChainShape, m: int, before: str) -> str:
 
 
 def _build_outer(graph: _Graph, body: Any) -> None:
-    """Take the state apart, run the Scan, take entropies from all logits, put the state together."""
+    """Take the state apart, run the Scan, measure all logits, put the state together."""
     shape = graph.shape
     states = [*_state_names(shape, "h"), *_state_names(shape, "c")]
     start = [*_first_rows(graph), *_take_apart(graph, "h"), *_take_apart(graph, "c")]

@@ -51,14 +51,14 @@ class Bundle:
         path: The folder or ``.zip``.
         codec: The class tables.
         card: Text of ``CARD.md``, Markdown.
-        bytes: Size of all files, uncompressed.
+        size_bytes: Size of all files, uncompressed.
     """
 
     manifest: Manifest
     path: Path
     codec: ChainCodec
     card: str
-    bytes: int
+    size_bytes: int
 
     def graph_bytes(self, name: str) -> bytes:
         """Read a graph again, and check its hash again: the file may have changed since.

@@ -4,7 +4,7 @@ In: a :class:`State`, and noise for M notes of B candidates. Out: a :class:`Step
 entropies and the state after it. Called by the step generator, in the generator's thread; ONNX
 Runtime lets go of the interpreter meanwhile, so that the timing thread is never held up.
 
-The engine holds no state of its own and no randomness: the same state and noise give the same block.
+The engine holds no state of its own and no randomness: the same state and noise, the same block.
 """
 
 from __future__ import annotations

@@ -269,9 +269,7 @@ def _problems(manifest: Manifest, codec: ChainCodec) -> list[str]:
             )
     statistics = manifest.statistics
     if statistics.arguments and len(statistics.arguments) != len(ARGUMENTS):
-        found.append(
-            f"statistics hold {len(statistics.arguments)} arguments, not {len(ARGUMENTS)}"
-        )
+        found.append(f"statistics hold {len(statistics.arguments)} arguments, not {len(ARGUMENTS)}")
     try:
         statistics.corpus_entropy()
     except ValueError as error:

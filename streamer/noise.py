@@ -48,7 +48,7 @@ def gumbel_noise(
     Raises:
         ValueError: A shape does not fit the codec, or a temperature is out of range.
     """
-    if len(shape) != 3 or shape[2] != codec.offsets[-1]:
+    if shape[2] != codec.offsets[-1]:
         raise ValueError(f"shape must be (notes, batch, {codec.offsets[-1]}), not {shape}")
     noise = rng.standard_exponential(shape, dtype=np.float32)
     # An exponential of exactly 0 would become infinite noise.

@@ -122,7 +122,8 @@ def _walk_tensor(tensor: memoryview) -> str:
 
 
 def _value_info(info: memoryview) -> TensorFacts:
-    name, dtype, shape = "", "", ()
+    name, dtype = "", ""
+    shape: tuple[int | str, ...] = ()
     for number, value in _fields(info):
         if number == 1:
             name = _text(value)
@@ -186,13 +187,13 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise ValueError("is not an ONNX model")  # noqa: TRY004 -- wrong bytes, not a wrong call
+        raise ValueError("is not an ONNX model")
     return value
 
 
 def _integer(value: int | memoryview) -> int:
     if not isinstance(value, int):
-        raise ValueError("is not an ONNX model")  # noqa: TRY004 -- wrong bytes, not a wrong call
+        raise ValueError("is not an ONNX model")
     return value
 
 

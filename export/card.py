@@ -1,0 +1,111 @@
+"""The model card: what a bundle is, what it was made from, how good it is, what it may be used for.
+
+In: a manifest. Out: Markdown for ``CARD.md``. Called by the exporter; everything in the card is in
+the manifest too, so that the card can never say something else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.manifest import Manifest
+from streamer.notes import ARGUMENTS
+
+
+def write_card(manifest: Manifest, weights: int, size: int, remarks: str = "") -> str:
+    """Return the card.
+
+    Args:
+        manifest: Of the bundle.
+        weights: Number of trained weights.
+        size: Of the graphs, bytes.
+        remarks: Markdown by the person who trained it: what was tried, what it sounds like.
+    """
+    parts = [
+        f"# {manifest.name}",
+        _opening(manifest, weights, size),
+        "## Play it",
+        f"```\nperpetuo play --model {manifest.name}\n```",
+        "## Made from",
+        _sources(manifest),
+        "## Licence",
+        _licence(manifest),
+        "## How good it is",
+        _metrics(manifest),
+        "## How it was trained",
+        _training(manifest),
+    ]
+    if remarks.strip():
+        parts += ["## Remarks", remarks.strip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(manifest: Manifest, weights: int, size: int) -> str:
+    model = manifest.config.get("model", {})
+    shape = ", ".join(f"{key} {value}" for key, value in model.items())
+    return (
+        f"Family `{manifest.family}`, kind `{manifest.kind}`: {weights:,} weights, "
+        f"{size / 1e6:.1f} MB. Codec `{manifest.codec['name']}` "
+        f"(`{manifest.codec_fingerprint[:12]}`). Configuration: {shape or 'not stated'}.\n\n"
+        "Five LSTMs in a chain sample pitch, time shift, duration, velocity change and pedal of "
+        "one note after the other (paper 000). ONNX with float32 arithmetic; matrices are rounded "
+        "to float16 values and stored so."
+    )
+
+
+def _sources(manifest: Manifest) -> str:
+    if not manifest.sources:
+        return manifest.corpus or "Not stated."
+    rows = [
+        "| collection | pieces | notes | licence | whom to name |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    rows += [
+        f"| {s.name} | {s.pieces:,} | {s.notes:,} | {s.licence} | {s.attribution} |"
+        for s in manifest.sources
+    ]
+    return "\n".join(rows)
+
+
+def _licence(manifest: Manifest) -> str:
+    return f"Weights: {manifest.licence or 'not stated'}. {manifest.licence_notice}".strip()
+
+
+def _metrics(manifest: Manifest) -> str:
+    metrics = manifest.metrics
+    lines = []
+    held_out = {k: metrics[k] for k in (*ARGUMENTS, "total") if isinstance(metrics.get(k), float)}
+    if held_out:
+        lines.append("Held-out compositions, nats per note:\n")
+        lines.append("| " + " | ".join(held_out) + " |")
+        lines.append("|" + " --- |" * len(held_out))
+        lines.append("| " + " | ".join(f"{value:.3f}" for value in held_out.values()) + " |\n")
+    parity: dict[str, Any] = metrics.get("parity", {})
+    if parity:
+        lines.append(
+            f"Parity with torch: {parity['notes']:,} notes identical, log-probabilities within "
+            f"{parity['log_prob_error']:.1e} nats."
+        )
+    statistics = manifest.statistics
+    if statistics.arguments:
+        means = ", ".join(
+            f"{name} {a.entropy_mean:.2f}"
+            for name, a in zip(ARGUMENTS, statistics.arguments, strict=True)
+        )
+        lines.append(
+            f"\nMean entropy on its training pieces, nats: {means} "
+            f"({statistics.phrases:,} phrases of {statistics.phrase_notes} notes)."
+        )
+    return "\n".join(lines) or "Not measured."
+
+
+def _training(manifest: Manifest) -> str:
+    training: dict[str, Any] = manifest.config.get("training", {})
+    lines = [f"- seed: {manifest.seed}"]
+    lines += [
+        f"- {key}: {value}"
+        for key, value in training.items()
+        if isinstance(value, str | int | float) and value != "" and key != "seed"
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    return "\n".join([*lines, f"- versions: {versions}", f"- exported: {manifest.created}"])

@@ -1,0 +1,97 @@
+"""The verb that export adds to the command: ``perpetuo export CHECKPOINT``.
+
+Called by streamer/cli.py through the entry-point group ``perpetuo.verbs``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from streamer.errors import ConfigError
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "export",
+        help="turn a checkpoint into a bundle that plays",
+        description=(
+            "Write manifest, graph and card, and prove that the graph plays what the checkpoint"
+            " plays: same notes, log-probabilities within 1e-4 nats. Without the proof nothing is"
+            " written."
+        ),
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT",
+                        help="a checkpoint, or a run folder (its best.pt)")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR",
+                        help="the bundle's folder (default: its name)")  # fmt: skip
+    parser.add_argument("--name", help="what --model takes (default: the preset's name)")
+    parser.add_argument("--statistics-from", type=Path, metavar="TENSORS.npz",
+                        help="take ground truth for ranking, filters and drift from the training"
+                             " pieces of this tensor file")  # fmt: skip
+    parser.add_argument("--licence", metavar="SPDX",
+                        help="of the weights (default: the strictest of the corpora)")  # fmt: skip
+    parser.add_argument("--corpus", metavar="TEXT", help="one line on what it was trained on")
+    parser.add_argument("--remarks", type=Path, metavar="FILE.md",
+                        help="text for the end of the card")  # fmt: skip
+    parser.add_argument("--phrase-notes", type=int, default=32, metavar="N",
+                        help="notes of a phrase (default 32)")  # fmt: skip
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
+                        help="what plays when nothing is set (default 1)")  # fmt: skip
+    parser.add_argument("--candidates", type=int, default=16, metavar="K",
+                        help="phrases drawn at once when nothing is set (default 16)")  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export and say what came of it; returns the exit status."""
+    _check(args)
+    from export.pipeline import ExportOptions, export_checkpoint
+
+    options = ExportOptions(
+        name=args.name,
+        target=args.output,
+        tensors=args.statistics_from,
+        licence=args.licence,
+        corpus=args.corpus,
+        remarks=_read(args.remarks),
+        phrase_notes=args.phrase_notes,
+        defaults={"temperature": args.temperature, "candidates": args.candidates},
+    )
+    result = export_checkpoint(args.checkpoint, options)
+    bundle, parity = result.bundle, result.parity
+    print(
+        f"{bundle.manifest.name}: {bundle.size_bytes / 1e6:.1f} MB in {bundle.path}; parity over "
+        f"{parity.notes:,} notes, log-probabilities within {parity.log_prob_error:.1e} nats; "
+        f"weights {bundle.manifest.licence}"
+    )
+    if not bundle.manifest.statistics.arguments:
+        print("without --statistics-from the ranking knows nothing of the corpus")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what no bundle could play, all mistakes at once."""
+    ranges = {
+        "--phrase-notes": (args.phrase_notes, 4, 256),
+        "--temperature": (args.temperature, 0.1, 4.0),
+        "--candidates": (args.candidates, 1, 64),
+    }
+    problems = [
+        f"{option} must be in range {low}..{high}, not {value}"
+        for option, (value, low, high) in ranges.items()
+        if not low <= value <= high
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"--remarks {path}: cannot be read ({error})"]) from error
