@@ -105,7 +105,7 @@ def check_bundle(settings: Settings) -> Finding:
     except BundleError as error:
         return Finding("bundle", "fail", str(error))
     manifest = bundle.manifest
-    text = f"{manifest.name} ({manifest.family}, {bundle.bytes / 1e6:.1f} MB, {manifest.licence})"
+    text = f"{manifest.name} ({manifest.family}, {bundle.size_bytes / 1e6:.1f} MB, {manifest.licence})"
     return Finding("bundle", "ok", text)
 
 
