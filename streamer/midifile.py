@@ -8,7 +8,7 @@ nothing but the choice of tracks, so the edge and the corpus can never disagree 
 The reader walks the bytes itself (smf.py), because the libraries lose music: mido the whole file
 when its last track breaks off; symusic every track that holds only pedal, where half of the
 piano-midi.de corpus keeps it, besides channels, notes that are never released, and up to 2 ms
-through a dense tempo map. Both, and pretty_midi, are what its tests compare with. Writing is mido's.
+through a dense tempo map. Its tests compare with both, and with pretty_midi. Writing is mido's.
 
 What a file means, in this product:
 
