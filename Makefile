@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 ARGS ?=
+# Share of the streamer that the tests must run through, in percent, branches counted.
+FLOOR := 85
 
 .PHONY: help play test install lint type format wheel clean
 
@@ -21,7 +23,7 @@ play: $(VENV)/edge.done
 	@$(BIN)/perpetuo play $(ARGS)
 
 test: $(VENV)/all.done
-	$(BIN)/python -m pytest -m "not benchmark" --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -m "not benchmark" --cov --cov-report=term --cov-fail-under=$(FLOOR)
 
 install: $(VENV)/all.done
 

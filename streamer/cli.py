@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 from streamer import __version__
 from streamer.errors import StreamerError
+from streamer.logs import configure_logging
 
 VERBS = {
     "play": "stream for ever to a MIDI port",
@@ -89,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Before anything imports onnxruntime: it would write a device id and a database otherwise.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    configure_logging("warning")
     arguments = list(sys.argv[1:] if argv is None else argv)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:

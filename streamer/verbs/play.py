@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from streamer.logs import configure_logging
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
 
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play until the time is over or a signal comes."""
     settings = settings_of(args)
+    configure_logging(settings.log.level)
     from streamer.daemon import play
 
     return int(play(settings, seconds=args.seconds, plain=args.plain) or 0)

@@ -29,9 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="REPORT", help="write a report; - prints it")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw a piano roll")
-    add_setting(
-        parser, "--log-level", "log.level", metavar="LEVEL", help="debug, info, warning or error"
-    )
     add_common(parser)
 
 
