@@ -13,17 +13,13 @@ if TYPE_CHECKING:
     from training.data.prepare import PrepareOptions
 
 
-def register(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser(
-        "prepare",
-        help="turn MIDI files into tensors to train with",
-        description=(
-            "Read MIDI files from folders or archives (.tar.xz, .zip, ...), drop copies and what"
-            " cannot be used, split by composition, and write one tensor file. All tracks but"
-            " the drums become one piano part. A labels.csv (columns: file, work_key, licence,"
-            " ...) beside the files is used where there is one."
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``perpetuo prepare``."""
+    parser.description = (
+        "Read MIDI files from folders or archives (.tar.xz, .zip, ...), drop copies and what"
+        " cannot be used, split by composition, and write one tensor file. All tracks but the"
+        " drums become one piano part. A labels.csv (columns: file, work_key, licence, ...)"
+        " beside the files is used where there is one."
     )
     parser.add_argument("sources", nargs="+", type=Path, metavar="PATH",
                         help="folder, archive or MIDI file")  # fmt: skip
@@ -37,7 +33,6 @@ def register(subparsers: Any) -> None:
                         help="read with N processes (default: one a core)")  # fmt: skip
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="name every file that is left out, copies too")  # fmt: skip
-    parser.set_defaults(run=run)
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:
