@@ -93,14 +93,14 @@ def tonnetz(chromagram: NDArray[Any]) -> NDArray[np.float64]:
 
 def _unit_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:
     total = np.abs(values).sum(axis=-1, keepdims=True)
-    return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
+    return np.asarray(np.divide(values, total, out=np.zeros_like(values), where=total > 0))
 
 
 def euclidean_distances(frames: NDArray[Any]) -> NDArray[np.float64]:
     """Return ``(n, n)`` Euclidean distances of ``(n, d)`` or ``(n,)`` frames."""
     x = np.asarray(frames, dtype=np.float64)
     x = x.reshape(len(x), -1)
-    return np.sqrt(((x[:, None, :] - x[None, :, :]) ** 2).sum(axis=-1))
+    return np.asarray(np.sqrt(((x[:, None, :] - x[None, :, :]) ** 2).sum(axis=-1)))
 
 
 def tonnetz_distances(chromagram: NDArray[Any]) -> NDArray[np.float64]:
