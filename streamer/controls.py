@@ -35,7 +35,7 @@ Scale = Literal[
 
 OCTAVE = 12
 LEAST_SPAN = OCTAVE - 1
-"""The least that ``high`` lies above ``low``, semitones: every pitch can be folded in by octaves."""
+"""How far ``high`` lies above ``low`` at least: any pitch can be folded in by octaves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,9 @@ def stuck(phrase: Phrase, context: Context) -> str | None:
     pitches = [note.pitch for note in phrase.notes]
     if not pitches:
         return None
-    if len(pitches) >= 8 and max(Counter(pitches).values()) > limits.same_pitch_share * len(pitches):
+    if len(pitches) >= 8 and max(Counter(pitches).values()) > limits.same_pitch_share * len(
+        pitches
+    ):
         return "stuck"
     run, before = 0, None
     for pitch in (*(note.pitch for note in context.recent), *pitches):
@@ -158,9 +160,10 @@ def polyphony(phrase: Phrase, context: Context) -> str | None:
 FILTERS: tuple[Filter, ...] = (empty, pitch_range, stuck, loop, polyphony, density, dynamics)
 """The filters that run, in the order in which a dropped phrase gets its reason."""
 
-RELAX_ORDER: tuple[Filter, ...] = (dynamics, density, polyphony, loop, stuck, pitch_range, empty)
-"""When every candidate of every draw was dropped, filters are given up in this order, one more each
-time, until one candidate passes: first those of taste, last those of broken music."""
+RELAX_ORDER = ("dynamics", "density", "polyphony", "loop", "stuck", "range", "empty")
+"""When every candidate of every draw was dropped, reasons are given up in this order, one more each
+time, until a candidate passes: first those of taste, last those of broken music. A reason that is
+not named here goes with the first."""
 
 
 def first_reason(phrase: Phrase, context: Context, filters: Sequence[Filter]) -> str | None:
@@ -172,10 +175,27 @@ def first_reason(phrase: Phrase, context: Context, filters: Sequence[Filter]) ->
     return None
 
 
-def relaxed(filters: Sequence[Filter], given_up: int) -> tuple[Filter, ...]:
-    """Return the filters that are left when the first ``given_up`` of RELAX_ORDER are gone.
+def all_reasons(phrase: Phrase, context: Context, filters: Sequence[Filter]) -> frozenset[str]:
+    """Return the reasons of every filter that objects."""
+    found = (check(phrase, context) for check in filters)
+    return frozenset(reason for reason in found if reason is not None)
 
-    A filter that RELAX_ORDER does not know is given up with the first.
+
+def relax(reasons: Sequence[frozenset[str]]) -> tuple[list[int], tuple[str, ...]]:
+    """Give up reasons in :data:`RELAX_ORDER` until a candidate passes.
+
+    Args:
+        reasons: Why each candidate is dropped; at least one candidate.
+
+    Returns:
+        The candidates that pass, and the reasons given up for them, in order.
+
+    Raises:
+        ValueError: There is no candidate.
     """
-    kept = RELAX_ORDER[given_up:]
-    return tuple(f for f in filters if f in kept or (given_up == 0 and f not in RELAX_ORDER))
+    if not reasons:
+        raise ValueError("there must be 1 candidate or more")
+    ranks = {reason: rank for rank, reason in enumerate(RELAX_ORDER)}
+    worst = [max((ranks.get(reason, 0) for reason in found), default=-1) for found in reasons]
+    best = min(worst)
+    return [k for k, rank in enumerate(worst) if rank == best], RELAX_ORDER[: best + 1]

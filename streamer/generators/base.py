@@ -1,0 +1,45 @@
+"""What a generator is to the rest of the stream: phrases, one after the other, without end.
+
+Families differ behind this: the daemon, the buffer and the scheduler never ask which one runs.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streamer.notes import NoteArray, Phrase
+from streamer.stats import GenerationStats
+
+
+class Generator(Protocol):
+    """Draws, filters, ranks and commits phrases. All methods belong to one thread."""
+
+    @property
+    def stats(self) -> GenerationStats:
+        """Running figures; other threads may read them."""
+        ...
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """Return the next phrase of the stream.
+
+        Args:
+            notes: Its length; None takes the model's own. The first may be short, to sound soon.
+
+        Raises:
+            EngineError: The model cannot be run.
+        """
+        ...
+
+    def prime(self, notes: NoteArray) -> None:
+        """Let the stream go on from these notes, which it does not play; before the first phrase.
+
+        The first phrase then starts at the onset of the last of them, not at 0.
+
+        Raises:
+            ValueError: None of the notes lies on a piano.
+        """
+        ...
+
+    def set_candidates(self, candidates: int) -> None:
+        """Draw so many candidates a phrase from now on, 1 or more."""
+        ...

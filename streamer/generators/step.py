@@ -1,0 +1,339 @@
+"""The generator of ``step`` families: blocks of an engine -> candidate phrases -> the next phrase.
+
+In: an engine, live controls, and one random generator from which everything is drawn. Out: phrases,
+committed one by one. A phrase is drawn K times from the state after the last one; hard filters drop
+what is broken, a ranking by entropy orders the rest, and the first is committed: generation goes on
+from its state (paper 000, section 4; DESIGN, "Selection").
+
+Called in the generator thread of the daemon, and by render. The same engine, settings, controls and
+random state give the same phrases.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.controls import Controls, LiveControls
+from streamer.engine import Engine, StepBlock
+from streamer.generators.continuity import CellBound, feed, on_piano, with_velocity
+from streamer.generators.recall import LEAST_LOG_PROBABILITY, Figure, FigureMemory
+from streamer.noise import gumbel_noise
+from streamer.notes import ARGUMENTS, Note, NoteArray, Phrase, from_array, to_array
+from streamer.selection.entropy import CorpusEntropy, sequence_statistics
+from streamer.selection.filters import (
+    FILTERS,
+    LOOP_TAIL_NOTES,
+    Context,
+    Filter,
+    Limits,
+    all_reasons,
+    first_reason,
+    relax,
+)
+from streamer.selection.ranking import RANKINGS, rank_mean
+from streamer.settings import RecallSettings
+from streamer.stats import GenerationStats
+from streamer.steering import allowed_pitches, noise_bias
+
+logger = logging.getLogger(__name__)
+
+UNFIT_FIGURE = "figure"
+"""Why a candidate is dropped whose recalled figure the model finds less likely than chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """How phrases are drawn and chosen.
+
+    Attributes:
+        phrase_notes: Notes of a phrase, 1 or more.
+        candidates: Phrases drawn for each one played, 1 or more.
+        temperature: One for each of :data:`streamer.notes.ARGUMENTS`, above 0.
+        redraws: How often all candidates may be dropped before the filters relax.
+        ranking: A name of :data:`streamer.selection.ranking.RANKINGS`.
+        limits: Bounds of the filters.
+        recall: How figures come back.
+        past_notes: The past that the state is built anew from, notes.
+        anew_notes: Notes after which it is; 0 never.
+        dynamics_pull: How strongly a phrase that starts far from the corpus's middle velocity is
+            drawn back, nats for each standard deviation beyond the first; 0 not at all.
+    """
+
+    phrase_notes: int = 32
+    candidates: int = 16
+    temperature: tuple[float, ...] = (1.0,) * len(ARGUMENTS)
+    redraws: int = 3
+    ranking: str = "regulated"
+    limits: Limits = field(default_factory=Limits)
+    recall: RecallSettings = field(default_factory=RecallSettings)
+    past_notes: int = 256
+    anew_notes: int = 1024
+    dynamics_pull: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("phrase_notes", "candidates", "past_notes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("redraws", "anew_notes", "dynamics_pull"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if len(self.temperature) != len(ARGUMENTS) or min(self.temperature) <= 0:
+            raise ValueError(f"temperature must be 5 numbers above 0, not {self.temperature}")
+        if self.ranking not in RANKINGS:
+            raise ValueError(f"ranking must be one of {', '.join(RANKINGS)}, not {self.ranking}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """K candidates from one state, and why each is dropped (None: it is kept)."""
+
+    block: StepBlock
+    phrases: list[Phrase]
+    figures: list[Figure | None]
+    reasons: list[str | None]
+
+    @property
+    def kept(self) -> list[int]:
+        return [k for k, reason in enumerate(self.reasons) if reason is None]
+
+
+class StepGenerator:
+    """Implements :class:`streamer.generators.base.Generator` over an :class:`Engine`.
+
+    Args:
+        engine: Plays a ``step`` bundle.
+        settings: How phrases are drawn and chosen.
+        rng: All randomness; SFC64 for speed.
+        controls: Read once a phrase.
+        filters: What drops candidates.
+        timer: Seconds that only grow, for the figures on inference alone.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: StepSettings,
+        rng: np.random.Generator,
+        controls: LiveControls | None = None,
+        filters: tuple[Filter, ...] = FILTERS,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._engine = engine
+        self._codec = engine.bundle.codec
+        self._settings = settings
+        self._rng = rng
+        self._controls = controls or LiveControls()
+        self._filters = filters
+        self._timer = timer
+        self._candidates = settings.candidates
+        statistics = engine.bundle.manifest.statistics
+        self._corpus: CorpusEntropy | None = statistics.corpus_entropy()
+        self._ranking = RANKINGS[settings.ranking]
+        if self._corpus is None and self._ranking is not rank_mean:
+            logger.warning("the bundle has no entropy statistics: candidates are ranked by mean")
+            self._ranking = rank_mean
+        self._bound = CellBound(statistics)
+        self._middle_velocity = _middle(statistics.levels, statistics.note.get("velocity"))
+        self._state = engine.initial_state(1)
+        # Each with the time since the note before it: phrases may be missing in between.
+        self._past: deque[tuple[float, Note]] = deque(maxlen=settings.past_notes)
+        self._memory = FigureMemory(settings.recall)
+        self._velocity = 0
+        self._end_ms = 0.0
+        self._since_anew = 0
+        self._stats = GenerationStats()
+
+    @property
+    def stats(self) -> GenerationStats:
+        """Running figures; other threads may read them."""
+        return self._stats
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates a phrase is drawn."""
+        return self._candidates
+
+    def set_candidates(self, candidates: int) -> None:
+        """Draw so many candidates a phrase from now on.
+
+        Raises:
+            ValueError: Below 1.
+        """
+        if candidates < 1:
+            raise ValueError(f"candidates must be 1 or more, not {candidates}")
+        self._candidates = candidates
+
+    def prime(self, notes: NoteArray) -> None:
+        """Let the stream go on from these notes, which it does not play; before the first phrase.
+
+        The first phrase starts at the onset of the last of them. Only the last ``past_notes`` of them reach the model; all of the last minutes may come back
+        as figures.
+
+        Raises:
+            ValueError: None of the notes lies on a piano.
+        """
+        notes = on_piano(notes)
+        if not len(notes):
+            raise ValueError("there must be 1 note or more in range 21..108 to continue from")
+        played = from_array(notes)
+        self._end_ms = played[-1].onset_ms
+        self._remember(played, played[0].onset_ms)
+        self._memory.add(played)
+        self._build_anew()
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """Return the next phrase of the stream; see :class:`streamer.generators.base.Generator`."""
+        controls = self._controls.snapshot()
+        length = notes or self._settings.phrase_notes
+        if self._settings.anew_notes and self._since_anew >= self._settings.anew_notes:
+            self._build_anew()
+        recall = self._rng.random() < controls.recall
+        draw = self._draw(controls, length, recall)
+        for redraw in range(self._settings.redraws):
+            if draw.kept:
+                break
+            self._stats.redraws += 1
+            if redraw == self._settings.redraws - 1:
+                self._build_anew()  # perhaps it is the state itself that has gone astray
+            draw = self._draw(controls, length, False)
+        kept, given_up = draw.kept, ()
+        if not kept:
+            kept, given_up = self._relax(draw, controls)
+        return self._commit(draw, self._best(draw, kept), given_up)
+
+    def _draw(self, controls: Controls, length: int, recall: bool) -> _Draw:
+        """Draw K candidates from the present state and judge each."""
+        settings, codec = self._settings, self._codec
+        count = min(self._candidates, controls.candidates or self._candidates)
+        temperature = tuple(t * controls.temperature for t in settings.temperature)
+        bias = np.repeat(noise_bias(controls, codec)[None], length, axis=0)
+        self._pull_dynamics(bias)
+        shape = (length, count, codec.offsets[-1])
+        noise = gumbel_noise(self._rng, shape, temperature, codec, bias)
+        figures = self._figures(controls, length, count) if recall else [None] * count
+        for k, figure in enumerate(figures):
+            if figure is not None:
+                figure.push(noise[:, k], settings.recall.strength)
+        began = self._timer()
+        block = self._engine.next_block(self._state.tile(count), noise)
+        self._stats.inference_s += self._timer() - began
+        phrases = [self._decode(block, k) for k in range(count)]
+        context = self._context(controls)
+        reasons = [
+            _unfit(block, k, figures[k]) or first_reason(phrase, context, self._filters)
+            for k, phrase in enumerate(phrases)
+        ]
+        self._stats.count_drawn(reasons)
+        return _Draw(block, phrases, figures, reasons)
+
+    def _figures(self, controls: Controls, length: int, count: int) -> list[Figure | None]:
+        """Draw a figure for each candidate."""
+        allowed = allowed_pitches(controls)
+        figures = [self._memory.draw(self._rng, length, allowed) for _ in range(count)]
+        self._stats.recalls_tried += any(figure is not None for figure in figures)
+        return figures
+
+    def _pull_dynamics(self, bias: NDArray[np.float32]) -> None:
+        """Lean the changes of velocity towards the corpus's middle, less and less over the phrase.
+
+        Velocity is a sum of changes, and a sum of changes drifts off (it is what tells generated
+        piano music apart most easily). ``bias`` is ``(notes, classes)``.
+        """
+        if self._middle_velocity is None or not self._velocity or not self._settings.dynamics_pull:
+            return
+        middle, spread = self._middle_velocity
+        away = (self._velocity - middle) / spread
+        beyond = np.sign(away) * max(abs(away) - 1.0, 0.0)
+        if not beyond:
+            return
+        offsets = self._codec.offsets
+        change = np.clip(self._codec.velocity.centres / spread, -1.0, 1.0)
+        fading = np.linspace(1.0, 0.0, len(bias), endpoint=False)[:, None]
+        bias[:, offsets[3] : offsets[4]] -= self._settings.dynamics_pull * beyond * change * fading
+
+    def _decode(self, block: StepBlock, candidate: int) -> Phrase:
+        notes = self._codec.decode(
+            block.classes[:, candidate], self._rng, self._end_ms, self._velocity
+        )
+        entropies = block.entropies[:, candidate]
+        return Phrase(from_array(notes), entropies, self._end_ms, float(notes["onset_ms"][-1]))
+
+    def _context(self, controls: Controls) -> Context:
+        recent = tuple(note for _, note in self._past)[-LOOP_TAIL_NOTES:]
+        return Context(self._settings.limits, recent, controls.density, self._memory.returned_share)
+
+    def _relax(self, draw: _Draw, controls: Controls) -> tuple[list[int], tuple[str, ...]]:
+        """Give up filters in their stated order until a candidate of the last draw passes."""
+        context = self._context(controls)
+        reasons = [all_reasons(phrase, context, self._filters) for phrase in draw.phrases]
+        return relax(reasons)
+
+    def _best(self, draw: _Draw, kept: list[int]) -> int:
+        """Return the candidate that the ranking puts first among those kept."""
+        statistics = sequence_statistics(draw.block.entropies[:, kept])
+        if self._corpus is None:
+            return kept[int(rank_mean(statistics)[0])]
+        return kept[int(self._ranking(statistics, self._corpus)[0])]
+
+    def _commit(self, draw: _Draw, best: int, given_up: tuple[str, ...]) -> Phrase:
+        phrase, figure = draw.phrases[best], draw.figures[best]
+        self._end_ms = phrase.end_ms
+        self._velocity = phrase.notes[-1].velocity
+        state, outside = self._bound.apply(draw.block.state.select(best))
+        self._state = with_velocity(state, float(self._velocity))
+        self._memory.add(phrase.notes)
+        self._since_anew += len(phrase.notes)
+        stats = self._stats
+        if given_up:
+            stats.relaxed = stats.relaxed + type(stats.relaxed)([given_up[-1]])
+            logger.info("no phrase passed the filters; gave up: %s", ", ".join(given_up))
+        else:
+            self._remember(phrase.notes, phrase.start_ms)  # only sound music is gone back to
+        stats.clamped += outside
+        if figure is not None and figure.returned(draw.block.classes[:, best, 0]):
+            stats.recalls += 1
+        stats.count_committed(phrase)
+        return phrase
+
+    def _remember(self, notes: Sequence[Note], start_ms: float) -> None:
+        for note in notes:
+            self._past.append((note.onset_ms - start_ms, note))
+            start_ms = note.onset_ms
+
+    def _build_anew(self) -> None:
+        """Build the state from the recent past alone, as if a piece had begun there."""
+        onset_ms = np.cumsum([shift_ms for shift_ms, _ in self._past])
+        notes = (replace(n, onset_ms=t) for t, (_, n) in zip(onset_ms, self._past, strict=True))
+        past = to_array(notes)
+        self._velocity = int(past["velocity"][-1]) if len(past) else 0
+        state, _ = self._bound.apply(feed(self._engine, self._codec, past))
+        self._state = state
+        self._since_anew = 0
+        self._stats.reprimes += 1
+
+
+def _unfit(block: StepBlock, candidate: int, figure: Figure | None) -> str | None:
+    """Return why a figure does not fit here, None when it does or was not taken up."""
+    if figure is None:
+        return None
+    came = block.classes[figure.steps, candidate, 0] == figure.classes
+    if not came.any():
+        return None
+    log_probability = block.log_probs[figure.steps, candidate, 0][came].mean()
+    return UNFIT_FIGURE if log_probability < LEAST_LOG_PROBABILITY else None
+
+
+def _middle(levels: list[float], quantiles: Any) -> tuple[float, float] | None:
+    """Return median and half the range between the 16th and 84th percentile, None if not known."""
+    if not quantiles or not levels:
+        return None
+    low, middle, high = np.interp((0.16, 0.5, 0.84), levels, quantiles)
+    return float(middle), max(float(high - low) / 2.0, 1.0)
