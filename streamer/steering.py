@@ -1,4 +1,4 @@
-"""From live controls to the bias that is added to a graph's noise (specs engine, "Noise is an input").
+"""From live controls to the bias that is added to a graph's noise (specs engine).
 
 In: a snapshot of the controls and the codec. Out: nats for each class, 0 where nothing is wanted.
 Called by the step generator once a phrase.
@@ -45,7 +45,7 @@ of piano music's time shifts, so that the tilted mean moves by about the factor 
 
 
 def allowed_pitches(controls: Controls) -> NDArray[np.bool_]:
-    """Return which of the model's 88 pitches sound within range, ``(88,)``, transposition counted in.
+    """Return which of the model's 88 pitches sound within range once transposed, ``(88,)``.
 
     When less than an octave would be left, all are allowed, and the performer folds the notes into
     the range by octaves.

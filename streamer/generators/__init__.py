@@ -1,0 +1,1 @@
+"""Generators: blocks of an engine -> phrases, one module a kind of family."""

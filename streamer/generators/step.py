@@ -26,7 +26,16 @@ from streamer.engine import Engine, StepBlock
 from streamer.generators.continuity import CellBound, feed, on_piano, with_velocity
 from streamer.generators.recall import LEAST_LOG_PROBABILITY, Figure, FigureMemory
 from streamer.noise import gumbel_noise
-from streamer.notes import ARGUMENTS, Note, NoteArray, Phrase, from_array, to_array
+from streamer.notes import (
+    ARGUMENTS,
+    PIANO_HIGH,
+    PIANO_LOW,
+    Note,
+    NoteArray,
+    Phrase,
+    from_array,
+    to_array,
+)
 from streamer.selection.entropy import CorpusEntropy, sequence_statistics
 from streamer.selection.filters import (
     FILTERS,
@@ -174,8 +183,8 @@ class StepGenerator:
     def prime(self, notes: NoteArray) -> None:
         """Let the stream go on from these notes, which it does not play; before the first phrase.
 
-        The first phrase starts at the onset of the last of them. Only the last ``past_notes`` of them reach the model; all of the last minutes may come back
-        as figures.
+        The first phrase starts at the onset of the last of them. Only the last ``past_notes`` reach
+        the model; all of the last minutes may come back as figures.
 
         Raises:
             ValueError: None of the notes lies on a piano.
@@ -204,9 +213,9 @@ class StepGenerator:
             if redraw == self._settings.redraws - 1:
                 self._build_anew()  # perhaps it is the state itself that has gone astray
             draw = self._draw(controls, length, False)
-        kept, given_up = draw.kept, ()
-        if not kept:
-            kept, given_up = self._relax(draw, controls)
+        if draw.kept:
+            return self._commit(draw, self._best(draw, draw.kept), ())
+        kept, given_up = self._relax(draw, controls)
         return self._commit(draw, self._best(draw, kept), given_up)
 
     def _draw(self, controls: Controls, length: int, recall: bool) -> _Draw:
@@ -218,7 +227,8 @@ class StepGenerator:
         self._pull_dynamics(bias)
         shape = (length, count, codec.offsets[-1])
         noise = gumbel_noise(self._rng, shape, temperature, codec, bias)
-        figures = self._figures(controls, length, count) if recall else [None] * count
+        figures = self._figures(controls, length, count if recall else 0)
+        figures += [None] * (count - len(figures))
         for k, figure in enumerate(figures):
             if figure is not None:
                 figure.push(noise[:, k], settings.recall.strength)
@@ -268,7 +278,11 @@ class StepGenerator:
 
     def _context(self, controls: Controls) -> Context:
         recent = tuple(note for _, note in self._past)[-LOOP_TAIL_NOTES:]
-        return Context(self._settings.limits, recent, controls.density, self._memory.returned_share)
+        limits = self._settings.limits
+        if not allowed_pitches(controls).all():
+            # Whoever narrows the range wants music where the corpus seldom dwells.
+            limits = replace(limits, mean_pitch=(PIANO_LOW, PIANO_HIGH))
+        return Context(limits, recent, controls.density, self._memory.returned_share)
 
     def _relax(self, draw: _Draw, controls: Controls) -> tuple[list[int], tuple[str, ...]]:
         """Give up filters in their stated order until a candidate of the last draw passes."""

@@ -1,4 +1,4 @@
-"""Hard filters: is this phrase fit to be heard at all? (DESIGN, "Selection"; paper 003's idea.)
+"""Hard filters: which phrases are fit to be heard at all (DESIGN, "Selection"; idea of paper 003).
 
 In: a candidate phrase and the :class:`Context` it would follow. Out: None to keep it, or the reason
 for which it is dropped, a short stable word that is counted and shown. Called by the generators,

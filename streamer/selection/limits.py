@@ -1,4 +1,4 @@
-"""The bounds of the hard filters for one bundle: what it brings from its corpus, and what the person says.
+"""The bounds of the hard filters: what a bundle brings from its corpus, and what a person says.
 
 In: a manifest and the person's ``[filters]``. Out: :class:`streamer.selection.filters.Limits`.
 Called once when a generator is made.

@@ -1,7 +1,7 @@
 """Rankings of candidate phrases by their entropy sequences (paper 000, section 4; specs 000-chain).
 
-In: statistics ``(3, candidates, arguments)`` from :mod:`streamer.selection.entropy` and the corpus's
-histograms. Out: the candidates' indices, best first. Called by the generators after the filters.
+In: statistics ``(3, candidates, arguments)`` from :mod:`streamer.selection.entropy`, and the
+corpus's histograms. Out: the candidates' indices, best first. Called by the generators after the filters.
 
 All rankings are stable: equal scores keep the candidates' order, so that a seed repeats.
 """
@@ -22,7 +22,7 @@ Ranking = Callable[[Floats, CorpusEntropy], Order]
 
 MEAN, VARIANCE, AVERAGE_VARIANCE = 0, 1, 2
 REGULATION = (0.1, 0.1, 0.05)
-"""Weights a, b, c of the corpus likelihoods of the three statistics (specs 000-chain, ranking B)."""
+"""Weights a, b, c of the corpus's likelihood of each statistic (specs 000-chain, ranking B)."""
 
 
 def _order(score: Floats) -> Order:
