@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_selection(parser)
     parser.add_argument("--json", type=Path, metavar="REPORT",
                         help="write what was taken and left out, file by file")  # fmt: skip
-    parser.add_argument("--processes", type=int, metavar="N",
+    parser.add_argument("--processes", type=_positive, metavar="N",
                         help="read with N processes (default: one a core)")  # fmt: skip
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="name every file that is left out, copies too")  # fmt: skip
@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_split(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("split and classes")
     group.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
-    group.add_argument("--valid", type=float, default=0.05, metavar="SHARE",
+    group.add_argument("--valid", type=_share, default=0.05, metavar="SHARE",
                        help="compositions for validation (default 0.05)")  # fmt: skip
-    group.add_argument("--test", type=float, default=0.05, metavar="SHARE",
+    group.add_argument("--test", type=_share, default=0.05, metavar="SHARE",
                        help="compositions for the last test (default 0.05)")  # fmt: skip
     group.add_argument("--codec", choices=("published", "fitted"), default="published",
                        help="class tables: the paper's own, or fitted to this corpus")  # fmt: skip
@@ -61,8 +61,22 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
                        help="only tracks with these names (default: all but drums)")  # fmt: skip
     group.add_argument("--piano-only", action="store_true",
                        help="only notes of piano programs")  # fmt: skip
-    group.add_argument("--min-notes", type=int, default=32, metavar="N",
+    group.add_argument("--min-notes", type=_positive, default=32, metavar="N",
                        help="leave out shorter pieces (default 32)")  # fmt: skip
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be in range 0..1, 1 excluded, not {text}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return value
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -71,9 +85,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Read, split, write and tell."""
+    from streamer.errors import DataError
     from training.data.prepare import prepare
 
     options = _options(args)
+    if args.output.is_dir():
+        raise DataError(f"{args.output}: is a folder; name the file to write, as in -o x.npz")
     with _Progress() as progress:
         tensors, corpus = prepare(
             args.sources, options, processes=args.processes, progress=progress

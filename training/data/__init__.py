@@ -1,0 +1,1 @@
+"""From MIDI files to windows of classes: corpora, tensor files and batches."""

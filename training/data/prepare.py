@@ -91,7 +91,11 @@ def _nothing_usable(sources: Sequence[Path], corpus: Corpus) -> str:
     if not corpus.skipped:
         return f"{where}: no MIDI files (.mid) in there; name a folder or archive that has some"
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(corpus.reasons.items()))
-    return f"{where}: none of {len(corpus.skipped)} MIDI files is usable ({counts})"
+    first = corpus.skipped[0]
+    return (
+        f"{where}: none of {len(corpus.skipped)} MIDI files is usable ({counts});"
+        f" the first, {first.file}: {first.text}"
+    )
 
 
 def _report(

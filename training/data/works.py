@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
@@ -73,8 +74,8 @@ def split_works(works: Iterable[str], seed: int, valid: float, test: float) -> d
     """Return the split of each work: ``train``, ``valid`` or ``test``.
 
     Each work is placed by the hash of the seed and its own key, so that it stays where it is when
-    others come or go. Only where that leaves a wished-for split empty does the work nearest to it
-    move there (never the last one of ``train``).
+    others come or go. Only where that leaves a split empty, as it may with a handful of works, does
+    one move there from the fullest; a single work is for training.
 
     Args:
         works: Keys, in any order, repeated or not.
@@ -95,10 +96,14 @@ def split_works(works: Iterable[str], seed: int, valid: float, test: float) -> d
         work: "test" if place[work] < test else "valid" if place[work] < test + valid else "train"
         for work in ordered
     }
-    for name, share in (("test", test), ("valid", valid)):
-        training = [work for work in ordered if splits[work] == "train"]
-        if share > 0 and name not in splits.values() and len(training) > 1:
-            splits[training[0]] = name
+    for name, share in (("train", 1.0), ("test", test), ("valid", valid)):
+        if share > 0 and name not in splits.values():
+            counts = Counter(splits.values())
+            donor = max(("train", "valid", "test"), key=lambda split: counts[split])
+            # The last of all goes to train; any other split rather stays empty than empties one.
+            if counts[donor] > 1 or (name == "train" and counts[donor]):
+                spare = [work for work in ordered if splits[work] == donor]
+                splits[spare[-1 if name == "train" else 0]] = name
     return splits
 
 
