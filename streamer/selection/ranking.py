@@ -1,7 +1,8 @@
 """Rankings of candidate phrases by their entropy sequences (paper 000, section 4; specs 000-chain).
 
 In: statistics ``(3, candidates, arguments)`` from :mod:`streamer.selection.entropy`, and the
-corpus's histograms. Out: the candidates' indices, best first. Called by the generators after the filters.
+corpus's histograms. Out: the candidates' indices, best first. Called by the generators after the
+filters.
 
 All rankings are stable: equal scores keep the candidates' order, so that a seed repeats.
 """

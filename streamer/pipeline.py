@@ -1,0 +1,141 @@
+"""The front half of the stream, as play and render share it: settings -> bundle -> phrases to play.
+
+In: the settings and the live controls. Out: a :class:`Source`, which is asked for phrase after
+phrase. Nothing here knows of clocks, threads or ports.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from streamer.bundle import Bundle, resolve_bundle
+from streamer.controls import LiveControls
+from streamer.engine import Engine
+from streamer.errors import BundleError, MidiFileError
+from streamer.generators.base import Generator
+from streamer.generators.step import StepGenerator, StepSettings
+from streamer.midifile import read_midi
+from streamer.notes import ARGUMENTS, Phrase
+from streamer.performer import Performer
+from streamer.selection.limits import limits_for
+from streamer.settings import ModelSettings, Settings
+
+logger = logging.getLogger(__name__)
+
+SEED_BITS = 32
+"""Seeds that are drawn stay short enough to be typed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where phrases come from; one thread.
+
+    Attributes:
+        bundle: What plays.
+        generator: Draws and chooses.
+        performer: Applies the controls to what sounds.
+        controls: Live.
+        seed: That of the generator, also when it was drawn.
+        candidates: Candidates a phrase when nothing keeps the machine from it.
+        channel: MIDI channel of the notes, 0..15.
+    """
+
+    bundle: Bundle
+    generator: Generator
+    performer: Performer
+    controls: LiveControls
+    seed: int
+    candidates: int
+    channel: int
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """Return the next phrase as it is to sound; the first starts at 0."""
+        phrase = self.generator.next_phrase(notes)
+        sounding = self.performer.perform(phrase, self.controls.snapshot())
+        if not self.channel:
+            return sounding
+        notes_there = tuple(replace(note, channel=self.channel) for note in sounding.notes)
+        return replace(sounding, notes=notes_there)
+
+
+def open_source(settings: Settings, controls: LiveControls) -> Source:
+    """Load the bundle and make the generator, primed where that is wanted.
+
+    Raises:
+        BundleError: There is no such bundle, or it cannot be used.
+        EngineError: ONNX Runtime refuses it.
+        MidiFileError: The file to continue cannot be read.
+    """
+    bundle = resolve_bundle(settings.model.model, settings.model.bundle_paths)
+    if bundle.manifest.kind != "step":
+        raise BundleError(
+            f"bundle {bundle.manifest.name} is of kind {bundle.manifest.kind}, and this perpetuo "
+            "plays kind step; update perpetuo or choose another model"
+        )
+    seed = settings.model.seed
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    drawn = step_settings(bundle, settings)
+    generator = StepGenerator(
+        Engine(bundle, settings.model.provider),
+        drawn,
+        np.random.Generator(np.random.SFC64(seed)),
+        controls,
+    )
+    if settings.model.prime is not None:
+        try:
+            generator.prime(read_midi(settings.model.prime))
+        except ValueError as error:
+            raise MidiFileError(f"{settings.model.prime}: {error}", "off-piano") from error
+    return Source(
+        bundle,
+        generator,
+        Performer(),
+        controls,
+        seed,
+        drawn.candidates,
+        settings.port.channel - 1,
+    )
+
+
+def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:
+    """Return how phrases are drawn: the bundle's defaults, over them the person's settings.
+
+    Raises:
+        BundleError: A default of the bundle is out of range.
+    """
+    model, defaults = settings.model, bundle.manifest.defaults
+    chosen: dict[str, Any] = {}
+    for name in ("phrase_notes", "candidates"):
+        value = getattr(model, name)
+        value = defaults.get(name) if value is None else value
+        if value is not None:
+            chosen[name] = value
+    for name in ("past_notes", "anew_notes", "dynamics_pull"):
+        if name in defaults:
+            chosen[name] = defaults[name]
+    try:
+        return StepSettings(
+            temperature=_temperature(model, defaults.get("temperature", 1.0)),
+            redraws=model.redraws,
+            ranking=model.ranking,
+            limits=limits_for(bundle.manifest, settings.filters),
+            recall=settings.recall,
+            **chosen,
+        )
+    except (ValueError, TypeError) as error:
+        raise BundleError(
+            f"bundle {bundle.manifest.name}: its defaults cannot be used ({error}); "
+            "export the bundle again"
+        ) from error
+
+
+def _temperature(model: ModelSettings, default: Any) -> tuple[float, ...]:
+    value = default if model.temperature is None else model.temperature
+    if isinstance(value, int | float):
+        return (float(value),) * len(ARGUMENTS)
+    return tuple(float(one) for one in value)
