@@ -175,5 +175,10 @@ def information_curve(
         null = [mutual_information(x, rng.permutation(y), symbols) for _ in range(shuffles)]
         low, high = np.quantile(null, (0.025, 0.975)) if null else (float("nan"), float("nan"))
         rows.append((distance, mutual_information(x, y, symbols), float(low), float(high), count))
-    columns = list(zip(*rows, strict=True)) or [()] * 5
-    return InformationCurve(*columns)  # type: ignore[arg-type]
+    return InformationCurve(
+        tuple(r[0] for r in rows),
+        tuple(r[1] for r in rows),
+        tuple(r[2] for r in rows),
+        tuple(r[3] for r in rows),
+        tuple(r[4] for r in rows),
+    )

@@ -51,7 +51,8 @@ def pitch_symbols(piece: NoteArray) -> NDArray[np.int64]:
 
 def interval_symbols(piece: NoteArray) -> NDArray[np.int64]:
     """Return one symbol for each note but the first: the interval, so that keys do not matter."""
-    return np.diff(piece["pitch"].astype(np.int64)) + 128
+    pitch: NDArray[np.int64] = piece["pitch"].astype(np.int64)
+    return pitch[1:] - pitch[:-1] + 128
 
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:

@@ -1,0 +1,179 @@
+"""Judges: is this phrase like the corpus, as far as numbers tell? Papers 001 and 003.
+
+A filter with a memory of the corpus: a phrase, with the notes before it, gives a vector, and a
+phrase whose vector lies farther from the corpus's than nearly all of the corpus's own is dropped.
+``signature`` looks at the piece signature (paper 001), ``entropy`` at the entropies of the notes
+(paper 003). References and limits come from the bundle; ``perpetuo play --judge`` asks for them.
+
+Called by the generator after the hard filters, one phrase after the other; one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.notes import NOTE_DTYPE, Note, NoteArray, Phrase
+from streamer.selection.filters import Context, Filter
+from streamer.selection.note_entropy import WHOLE_FEATURES, whole_entropies
+from streamer.selection.signature import FEATURES, roll_of_notes, signature
+
+JUDGED_NOTES = 64
+"""Notes that a judge looks at: the phrase, and before it what was played. Vectors compare only
+between excerpts of as many notes."""
+
+JUDGE_NAMES: tuple[Literal["signature", "entropy"], ...] = ("signature", "entropy")
+"""The judges there are; each name is also the reason for which it drops."""
+
+
+def _signature_vector(notes: NoteArray) -> NDArray[np.float64]:
+    return signature(roll_of_notes(notes))
+
+
+VECTORS: dict[str, tuple[Callable[[NoteArray], NDArray[np.float64]], tuple[str, ...]]] = {
+    "signature": (_signature_vector, FEATURES),
+    "entropy": (whole_entropies, WHOLE_FEATURES),
+}
+"""Judge to the function that describes an excerpt, and the names of its figures."""
+
+
+@dataclass(frozen=True)
+class JudgeReference:
+    """What a judge holds a phrase against.
+
+    Attributes:
+        mean: ``(features,)`` of the corpus's excerpts.
+        precision: ``(features, features)``, inverse of their shrunk covariance.
+        limit: Distance beyond which a phrase is dropped, above 0.
+        notes: Notes of every excerpt.
+    """
+
+    mean: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    limit: float
+    notes: int = JUDGED_NOTES
+
+    def __post_init__(self) -> None:
+        size = len(self.mean)
+        if self.precision.shape != (size, size):
+            raise ValueError(f"precision must be {(size, size)}, not {self.precision.shape}")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.precision).all()):
+            raise ValueError("mean and precision must be finite")
+        if not self.limit > 0:
+            raise ValueError(f"limit must be above 0, not {self.limit}")
+        if self.notes < 8:
+            raise ValueError(f"notes must be at least 8, not {self.notes}")
+
+    def distance(self, vector: NDArray[np.float64]) -> float:
+        """Return the Mahalanobis distance of one vector."""
+        away = vector - self.mean
+        return max(float(away @ self.precision @ away), 0.0) ** 0.5
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for a manifest; :meth:`from_dict` reads it."""
+        return {
+            "mean": self.mean.tolist(),
+            "precision": self.precision.tolist(),
+            "limit": self.limit,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> JudgeReference:
+        """Read :meth:`to_dict`'s form.
+
+        Raises:
+            ValueError: Shapes do not fit, or a figure is out of range.
+        """
+        mean = np.asarray(data["mean"], dtype=np.float64)
+        precision = np.asarray(data["precision"], dtype=np.float64)
+        return cls(mean, precision, float(data["limit"]), int(data["notes"]))
+
+
+class Judge:
+    """One judge as a :data:`streamer.selection.filters.Filter`.
+
+    Args:
+        name: ``signature`` or ``entropy``.
+        reference: What the bundle says of its corpus.
+
+    Raises:
+        ValueError: An unknown name, or a reference of another number of figures.
+    """
+
+    def __init__(self, name: str, reference: JudgeReference) -> None:
+        if name not in VECTORS:
+            raise ValueError(f"judge must be one of {', '.join(VECTORS)}, not {name}")
+        self._describe, features = VECTORS[name]
+        if len(reference.mean) != len(features):
+            raise ValueError(
+                f"judge {name} needs {len(features)} figures, not {len(reference.mean)}"
+            )
+        self.name = name
+        self.reference = reference
+        self._recent: tuple[Note, ...] = ()
+        self._before = _to_rows(())
+
+    def __call__(self, phrase: Phrase, context: Context) -> str | None:
+        """Return the judge's name to drop the phrase, None to keep it.
+
+        At the start of a stream, before there are enough notes, everything is kept.
+        """
+        distance = self.distance(phrase.notes, context.recent)
+        return self.name if distance is not None and distance > self.reference.limit else None
+
+    def distance(self, notes: Sequence[Note], recent: tuple[Note, ...]) -> float | None:
+        """Return how far the last notes lie from the corpus, None while there are too few.
+
+        Args:
+            notes: Of the phrase, in order of onset.
+            recent: Those before it, oldest first.
+        """
+        wanted = self.reference.notes
+        if len(notes) + len(recent) < wanted:
+            return None
+        if recent is not self._recent:  # the same for all candidates of a draw
+            self._recent, self._before = recent, _to_rows(recent[-wanted:])
+        own = _to_rows(notes[-wanted:])
+        window = np.concatenate([self._before, own])[-wanted:] if len(own) < wanted else own
+        return self.reference.distance(self._describe(window))
+
+
+def _to_rows(notes: Sequence[Note]) -> NoteArray:
+    """Return a note array in the order given, without velocity and pedal: no judge asks."""
+    rows = np.zeros(len(notes), dtype=NOTE_DTYPE)
+    if notes:
+        rows["onset_ms"] = [n.onset_ms for n in notes]
+        rows["duration_ms"] = [n.duration_ms for n in notes]
+        rows["pitch"] = [n.pitch for n in notes]
+    return rows
+
+
+def make_judges(which: str, references: Mapping[str, Mapping[str, Any]]) -> tuple[Filter, ...]:
+    """Return the filters that ``--judge`` asks for.
+
+    Args:
+        which: ``none``, ``signature``, ``entropy`` or ``both``.
+        references: From the bundle: judge to :meth:`JudgeReference.to_dict`'s form.
+
+    Raises:
+        ValueError: An unknown name, a judge for which the bundle has no reference, or a damaged
+            reference; the caller names the bundle and the remedy.
+    """
+    choices: dict[str, tuple[str, ...]] = {
+        "none": (),
+        "both": JUDGE_NAMES,
+        **{name: (name,) for name in JUDGE_NAMES},
+    }
+    if which not in choices:
+        raise ValueError(f"judge must be one of {', '.join(choices)}, not {which}")
+    judges = []
+    for name in choices[which]:
+        if name not in references:
+            raise ValueError(f"there is no reference for the judge {name}")
+        judges.append(Judge(name, JudgeReference.from_dict(references[name])))
+    return tuple(judges)
