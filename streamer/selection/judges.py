@@ -10,6 +10,7 @@ Called by the generator after the hard filters, one phrase after the other; one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -71,7 +72,8 @@ class JudgeReference:
     def distance(self, vector: NDArray[np.float64]) -> float:
         """Return the Mahalanobis distance of one vector."""
         away = vector - self.mean
-        return max(float(away @ self.precision @ away), 0.0) ** 0.5
+        squared = float(away @ self.precision @ away)
+        return math.sqrt(max(squared, 0.0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for a manifest; :meth:`from_dict` reads it."""
@@ -94,18 +96,42 @@ class JudgeReference:
         return cls(mean, precision, float(data["limit"]), int(data["notes"]))
 
 
+class _Window:
+    """The notes that judges look at, put together once for all judges of a phrase."""
+
+    def __init__(self) -> None:
+        self._recent: tuple[Note, ...] = ()
+        self._notes: Sequence[Note] = ()
+        self._wanted = 0
+        self._before = _to_rows(())
+        self._rows = _to_rows(())
+
+    def rows(self, notes: Sequence[Note], recent: tuple[Note, ...], wanted: int) -> NoteArray:
+        """Return the last ``wanted`` of the notes before a phrase and its own."""
+        if recent is not self._recent or wanted != self._wanted:
+            # The notes before are the same for all candidates of a draw.
+            self._recent, self._wanted, self._notes = recent, wanted, ()
+            self._before = _to_rows(recent[-wanted:])
+        if notes is not self._notes or not len(self._rows):
+            own = _to_rows(notes[-wanted:])
+            joined = np.concatenate([self._before, own]) if len(own) < wanted else own
+            self._notes, self._rows = notes, joined[-wanted:]
+        return self._rows
+
+
 class Judge:
     """One judge as a :data:`streamer.selection.filters.Filter`.
 
     Args:
         name: ``signature`` or ``entropy``.
         reference: What the bundle says of its corpus.
+        window: Shared by judges that are asked about the same phrases one after another.
 
     Raises:
         ValueError: An unknown name, or a reference of another number of figures.
     """
 
-    def __init__(self, name: str, reference: JudgeReference) -> None:
+    def __init__(self, name: str, reference: JudgeReference, window: _Window | None = None) -> None:
         if name not in VECTORS:
             raise ValueError(f"judge must be one of {', '.join(VECTORS)}, not {name}")
         self._describe, features = VECTORS[name]
@@ -115,8 +141,7 @@ class Judge:
             )
         self.name = name
         self.reference = reference
-        self._recent: tuple[Note, ...] = ()
-        self._before = _to_rows(())
+        self._window = window or _Window()
 
     def __call__(self, phrase: Phrase, context: Context) -> str | None:
         """Return the judge's name to drop the phrase, None to keep it.
@@ -136,11 +161,7 @@ class Judge:
         wanted = self.reference.notes
         if len(notes) + len(recent) < wanted:
             return None
-        if recent is not self._recent:  # the same for all candidates of a draw
-            self._recent, self._before = recent, _to_rows(recent[-wanted:])
-        own = _to_rows(notes[-wanted:])
-        window = np.concatenate([self._before, own])[-wanted:] if len(own) < wanted else own
-        return self.reference.distance(self._describe(window))
+        return self.reference.distance(self._describe(self._window.rows(notes, recent, wanted)))
 
 
 def _to_rows(notes: Sequence[Note]) -> NoteArray:
@@ -171,9 +192,9 @@ def make_judges(which: str, references: Mapping[str, Mapping[str, Any]]) -> tupl
     }
     if which not in choices:
         raise ValueError(f"judge must be one of {', '.join(choices)}, not {which}")
-    judges = []
+    judges, window = [], _Window()
     for name in choices[which]:
         if name not in references:
             raise ValueError(f"there is no reference for the judge {name}")
-        judges.append(Judge(name, JudgeReference.from_dict(references[name])))
+        judges.append(Judge(name, JudgeReference.from_dict(references[name]), window))
     return tuple(judges)

@@ -9,6 +9,7 @@ by evaluation; numpy only.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ WINDOWS = (8, 16, 32, 64, 128)
 WINDOW_FEATURES = (*(f"min_{w}" for w in WINDOWS), *(f"mean_{w}" for w in WINDOWS))
 
 _BINS_AN_OCTAVE = 3
+_TERMS = np.concatenate([[0.0], np.arange(1.0, 512.0) * np.log2(np.arange(1.0, 512.0))])
+"""n log2 n: phrases are judged in the stream, where a logarithm each is dear."""
 
 
 def entropy_bits(symbols: NDArray[np.int64]) -> float:
@@ -40,8 +43,10 @@ def entropy_bits(symbols: NDArray[np.int64]) -> float:
     if total == 0:
         return 0.0
     counts = np.bincount(symbols)
+    if total < len(_TERMS):
+        return math.log2(total) - float(_TERMS[counts].sum()) / total
     counts = counts[counts > 0]
-    return float(np.log2(total) - (counts * np.log2(counts)).sum() / total)
+    return math.log2(total) - float((counts * np.log2(counts)).sum()) / total
 
 
 def duration_symbols(duration_ms: NDArray[Any]) -> NDArray[np.int64]:
