@@ -1,8 +1,8 @@
 """How many candidates the machine can afford: fewer when it is slow or the buffer runs low.
 
-In: how long the last phrase took, how much music it holds and how much is ahead. Out: K for the next.
-Called by the generator thread of the daemon; render draws all it was asked for, so that a seed
-repeats.
+In: how long the last phrase took, how much music it holds and how much is ahead. Out: K for the
+next. Called by the generator thread of the daemon; render draws all it was asked for, so that a
+seed repeats.
 """
 
 from __future__ import annotations

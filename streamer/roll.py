@@ -1,8 +1,8 @@
-"""A piano roll as a picture (``perpetuo render --plot``), drawn and packed with numpy and zlib alone.
+"""A piano roll as a picture (``perpetuo render --plot``), drawn with numpy and zlib alone.
 
-In: a note array. Out: a PNG. A row is a minute; a key is three points high, the keys C are marked by
-lines and every ten seconds by another; velocity is the colour, from blue (soft) to red (loud), and a
-band below each row shows the pedal. It needs no library that a Pi would have to carry for it.
+In: a note array. Out: a PNG. A row is a minute; a key is three points high, the keys C are marked
+by lines and every ten seconds by another; velocity is the colour, from blue (soft) to red (loud),
+and a band below each row shows the pedal. No library that a Pi would have to carry for it.
 """
 
 from __future__ import annotations

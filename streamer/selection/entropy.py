@@ -155,7 +155,8 @@ class CorpusEntropy:
 
         def one(values: Floats) -> Histogram:
             low, high = float(values.min()), float(values.max())
-            span = high - low if high > low else max(abs(low), 1.0) * 1e-6
+            # Values that are all but equal still need cells that a double can tell apart.
+            span = max(high - low, max(abs(low), 1.0) * 1e-6)
             edges = np.linspace(low, low + span, cells + 1)
             edges[-1] = max(edges[-1], high)
             counts = np.histogram(values, bins=edges)[0]
