@@ -44,6 +44,8 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
                        help="compositions for the last test (default 0.05)")  # fmt: skip
     group.add_argument("--codec", choices=("published", "fitted"), default="published",
                        help="class tables: the paper's own, or fitted to this corpus")  # fmt: skip
+    group.add_argument("--trust-labels", action="store_true",
+                       help="keep works apart that share a melody but not their key")  # fmt: skip
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +120,7 @@ def _options(args: argparse.Namespace) -> PrepareOptions:
             tracks=args.tracks,
             piano_only=args.piano_only,
             min_notes=args.min_notes,
+            join=not args.trust_labels,
         )
         return PrepareOptions(args.seed, args.valid, args.test, args.codec, selection)
     except ValueError as error:
@@ -147,6 +150,8 @@ def _tell(report: dict[str, Any], output: Path) -> None:
     if report["note_changes"]:
         changes = ", ".join(f"{count} {name}" for name, count in report["note_changes"].items())
         print(f"notes dropped or moved: {changes}")
+    if report["joined_works"]:
+        print(f"{len(report['joined_works'])} works joined to another that shares their melody")
     print(f"{'':<6} {'pieces':>7} {'works':>7} {'notes':>10} {'hours':>7}")
     for name, row in report["splits"].items():
         print(f"{name:<6} {row['pieces']:>7} {row['works']:>7} {row['notes']:>10}"

@@ -86,6 +86,7 @@ def test_the_report_counts_by_reason_and_split(corpus: Path) -> None:
     assert report["corpora"]["corpus"]["notes"] == 30 * 60
     assert report["options"]["seed"] == 4
     assert report["codec_fingerprint"] == tensors.codec.fingerprint
+    assert report["joined_works"] == {}
     json.dumps(report)
 
 

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamer.errors import MidiFileError
+from streamer.errors import DataError, MidiFileError
 from streamer.midifile import DEFAULT_LIMITS, MidiLimits, MidiPiece, parse_midi
 from streamer.midifile import read_piece as read_midi_piece
 from streamer.notes import NoteArray
+from training.data.kinship import figures, join_works
 from training.data.normalise import NormaliseOptions, normalise
 from training.data.sources import Job, Labels, corpus_of, find_jobs
 from training.data.works import work_key
@@ -53,6 +57,7 @@ class Selection:
         min_notes: Fewer notes than this are ``too-short``.
         limits: Larger files are ``too-large``.
         shape: How a piece is normalised.
+        join: Whether works that share their music become one, whatever they are called.
     """
 
     include: tuple[str, ...] = ()
@@ -64,6 +69,7 @@ class Selection:
     min_notes: int = 32
     limits: MidiLimits = DEFAULT_LIMITS
     shape: NormaliseOptions = field(default_factory=NormaliseOptions)
+    join: bool = True
 
     def __post_init__(self) -> None:
         if self.min_notes < 1:
@@ -108,12 +114,14 @@ class Corpus:
         skipped: In the same order.
         damaged: Pieces that were kept up to where their file breaks off, with what broke.
         changes: Notes that normalising dropped or moved, by reason.
+        joined: Work keys that were found to be another's work, and that work's key.
     """
 
     pieces: list[Piece] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     damaged: list[Skipped] = field(default_factory=list)
     changes: Counter[str] = field(default_factory=Counter)
+    joined: dict[str, str] = field(default_factory=dict)
 
     @property
     def reasons(self) -> Counter[str]:
@@ -130,6 +138,7 @@ class _Outcome:
     digest: bytes = b""
     notes: NoteArray | None = None
     content: bytes = b""
+    figures: NDArray[np.uint64] | None = None
     reason: str = ""
     text: str = ""
     damage: str | None = None
@@ -185,6 +194,7 @@ def _collect(
     """Apply what needs labels or the sight of all files: choice, copies, compositions."""
     corpus = Corpus()
     seen: dict[bytes, str] = {}
+    melodies: list[NDArray[np.uint64]] = []
     for outcome in outcomes:
         mine = labels[outcome.source]
         row = mine.get(outcome.file, {})
@@ -199,6 +209,15 @@ def _collect(
         if outcome.damage:
             corpus.damaged.append(Skipped(name, file, "cut-short", outcome.damage))
         corpus.pieces.append(Piece(name, file, work_key(name, file, row), licence, outcome.notes))
+        if outcome.figures is not None:
+            melodies.append(outcome.figures)
+    if selection.join:
+        joined = join_works(melodies, [piece.work_key for piece in corpus.pieces])
+        corpus.joined = {old: new for old, new in sorted(joined.items()) if old != new}
+        corpus.pieces = [
+            replace(piece, work_key=joined.get(piece.work_key, piece.work_key))
+            for piece in corpus.pieces
+        ]
     return corpus
 
 
@@ -231,7 +250,9 @@ def _read_all(
             yield [_read(job, selection)]
         return
     # Spawned, not forked: a progress bar's thread may hold a lock at the moment of a fork.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_parent
+    )
     try:
         pending: set[Future[list[_Outcome]]] = set()
         everything = chain(first, jobs)
@@ -243,8 +264,17 @@ def _read_all(
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"one of {processes} reading processes was killed, as when memory runs out;"
+            " read with fewer (--processes 1)"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _read_batch(jobs: Sequence[Job], selection: Selection) -> list[_Outcome]:
@@ -269,9 +299,15 @@ def _read(job: Job, selection: Selection) -> _Outcome:
         text = f"{len(notes)} notes; at least {selection.min_notes} are asked for"
         return _Outcome(job.source, job.file, digest, reason="too-short", text=text)
     return _Outcome(
-        job.source, job.file, digest, notes, _content_digest(notes),
-        damage=piece.damage, changes=changes,
-    )  # fmt: skip
+        job.source,
+        job.file,
+        digest,
+        notes,
+        _content_digest(notes),
+        figures(notes) if selection.join else None,
+        damage=piece.damage,
+        changes=changes,
+    )
 
 
 def _load(job: Job, limits: MidiLimits) -> tuple[MidiPiece, bytes]:

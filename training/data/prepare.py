@@ -113,6 +113,7 @@ def _report(
         "reasons": dict(sorted(corpus.reasons.items())),
         "cut_short": [asdict(entry) for entry in corpus.damaged],
         "note_changes": dict(sorted(corpus.changes.items())),
+        "joined_works": corpus.joined,
         "splits": {split: _summary(pieces) for split, pieces in by_split.items()},
         "corpora": {name: _summary(pieces) for name, pieces in sorted(by_corpus.items())},
         "licences": dict(
