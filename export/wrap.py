@@ -2,8 +2,9 @@
 
 In: a checkpoint. Out: the model with its matrices rounded to float16 values (still float32
 numbers), from which the graph is built and against which it is proven. Rounding first and building
-afterwards means that the parity proof compares equal weights. It moves held-out NLL by less than
-1e-4 nats and halves the file. Biases stay as they are: they are small.
+afterwards means that the parity proof compares equal weights. It moved held-out NLL by 1e-5 nats
+where it was measured (13.1438 on asap-performances) and halves the file. Biases stay: they are
+small.
 """
 
 from __future__ import annotations

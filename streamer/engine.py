@@ -9,7 +9,10 @@ The engine holds no state of its own and no randomness: the same state and noise
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -242,12 +245,14 @@ def open_session(
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     failures = _failure_types(ort)
     try:
-        return ort.InferenceSession(model, options, providers=[wanted]), failures
+        session = ort.InferenceSession(model, options, providers=[wanted])
     except failures as error:
         raise EngineError(
             f"{where}: ONNX Runtime {ort.__version__} refuses the graph ({_first_line(error)}); "
             "export the bundle again"
         ) from error
+    _return_memory()
+    return session, failures
 
 
 def import_onnxruntime() -> Any:
@@ -256,6 +261,13 @@ def import_onnxruntime() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+def _return_memory() -> None:
+    """Give what opening a session freed back to the system: 20 MB of 90 for the shipped model."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _failure_types(ort: Any) -> tuple[type[Exception], ...]:
