@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shutil
 import struct
 import sys
 import threading
@@ -21,7 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamer import realtime
-from streamer.errors import BundleError, ConfigError
+from streamer.errors import BundleError, ConfigError, StreamerError
+from streamer.ports import list_ports
+from streamer.ports.names import choose_automatically, match, nearest
 from streamer.settings import Settings, default_config_path, load_settings
 
 Level = Literal["ok", "note", "fail"]
@@ -105,7 +108,9 @@ def check_bundle(settings: Settings) -> Finding:
     except BundleError as error:
         return Finding("bundle", "fail", str(error))
     manifest = bundle.manifest
-    text = f"{manifest.name} ({manifest.family}, {bundle.size_bytes / 1e6:.1f} MB, {manifest.licence})"
+    text = (
+        f"{manifest.name} ({manifest.family}, {bundle.size_bytes / 1e6:.1f} MB, {manifest.licence})"
+    )
     return Finding("bundle", "ok", text)
 
 
@@ -133,17 +138,54 @@ def _rtmidi_remedy() -> str:
     return f"sudo apt install {packages}, then pip install python-rtmidi"
 
 
+def check_port(settings: Settings) -> Finding:
+    """What the port stands for is there."""
+    wanted = settings.port.port
+    word, _, rest = wanted.partition(":")
+    if wanted in ("null", "virtual"):
+        return Finding("port", "ok", wanted)
+    if word == "file":
+        return _check_target("port", Path(rest))
+    if wanted == "synth":
+        if shutil.which("fluidsynth"):
+            return Finding("port", "ok", "fluidsynth is installed")
+        remedy = "sudo apt install fluidsynth timgm6mb-soundfont"
+        return Finding("port", "fail", f"no fluidsynth: {remedy}")
+    return _check_live_port(wanted, settings.port.client_name)
+
+
+def _check_live_port(wanted: str, own_name: str) -> Finding:
+    try:
+        ports = [port for port in list_ports() if port.direction == "output"]
+    except StreamerError as error:
+        return Finding("port", "note", str(error))
+    live = [port for port in ports if port.kind != "builtin"]
+    chosen = choose_automatically(live, own_name) if wanted == "auto" else match(wanted, live)
+    if chosen is not None:
+        return Finding("port", "ok", f"{chosen.name} ({chosen.system})")
+    if wanted == "auto":
+        return Finding(
+            "port", "note", "no hardware output is connected; auto takes what comes next"
+        )
+    return Finding("port", "fail", f"no output is called {wanted}; {nearest(wanted, live)}")
+
+
 def check_record(settings: Settings) -> Finding:
     """The recording can be written."""
     path = settings.record.path
     if path is None:
         return Finding("recording", "ok", "none asked for")
+    return _check_target("recording", path)
+
+
+def _check_target(what: str, path: Path) -> Finding:
+    """Whether a file can be written there."""
     folder = path.parent
     if not folder.is_dir():
-        return Finding("recording", "fail", f"{folder} is no folder: mkdir -p {folder}")
-    if not os.access(folder, os.W_OK):
-        return Finding("recording", "fail", f"{folder} may not be written; choose another folder")
-    return Finding("recording", "ok", str(path))
+        return Finding(what, "fail", f"{folder} is no folder: mkdir -p {folder}")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        return Finding(what, "fail", f"{path} may not be written; choose another file")
+    return Finding(what, "ok", str(path))
 
 
 def check_clock() -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamer.verbs.options import add_common, settings_of
@@ -42,18 +41,12 @@ def _row(bundle: Bundle) -> dict[str, Any]:
         "name": manifest.name,
         "family": manifest.family,
         "kind": manifest.kind,
-        "bytes": _size(bundle.path),
+        "bytes": bundle.bytes,
         "licence": manifest.licence,
         "corpus": manifest.corpus,
         "styles": manifest.styles,
         "path": str(bundle.path),
     }
-
-
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

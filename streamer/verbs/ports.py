@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +18,10 @@ def run(args: argparse.Namespace) -> int:
     from streamer.ports import list_ports
 
     found = list_ports()
-    print(json.dumps(found, indent=2, default=str) if args.json else found)
+    if args.json:
+        print(json.dumps([asdict(port) for port in found], indent=2))
+        return 0
+    width = max((len(port.name) for port in found), default=0)
+    for port in found:
+        print(f"{port.name:<{width}}  {port.direction:<6}  {port.kind:<8}  {port.system}")
     return 0

@@ -1,0 +1,103 @@
+"""The verbs of the edge, from options to output, on the tiny bundle."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streamer import cli
+from streamer.ports.base import PortInfo
+from tests.bundles import write_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles")).path
+
+
+def render(tiny: Path, out: Path, *more: str) -> int:
+    arguments = ["--model", str(tiny), "--duration", "10", "--seed", "5", *more]
+    return cli.main(["render", str(out), *arguments])
+
+
+def test_render_says_what_it_wrote_in_one_line(tiny, tmp_path, capsys):
+    out = tmp_path / "out.mid"
+    assert render(tiny, out) == 0
+    line = capsys.readouterr().out
+    assert line.startswith(f"{out}: ")
+    assert "10 s of music" in line
+    assert "seed 5" in line
+    assert out.read_bytes()[:4] == b"MThd"
+
+
+def test_render_repeats_itself(tiny, tmp_path):
+    assert render(tiny, tmp_path / "one.mid") == render(tiny, tmp_path / "two.mid") == 0
+    assert (tmp_path / "one.mid").read_bytes() == (tmp_path / "two.mid").read_bytes()
+
+
+def test_render_reports_in_json_to_a_file_or_to_stdout(tiny, tmp_path, capsys):
+    report = tmp_path / "report.json"
+    assert render(tiny, tmp_path / "one.mid", "--json", str(report)) == 0
+    assert capsys.readouterr().out == ""
+    assert render(tiny, tmp_path / "two.mid", "--json", "-") == 0
+    written, printed = json.loads(report.read_text()), json.loads(capsys.readouterr().out)
+    keys = {
+        "bundle", "seed", "duration_s", "notes", "candidates", "kept", "dropped", "entropy",
+        "wall_s",
+    }  # fmt: skip
+    assert keys <= set(written)
+    different = {key for key in written if written[key] != printed[key]}
+    assert different <= {"wall_s", "inference_s"}
+
+
+def test_render_without_a_seed_says_which_it_drew(tiny, tmp_path, capsys):
+    out = tmp_path / "out.mid"
+    assert cli.main(["render", str(out), "--model", str(tiny), "--duration", "5"]) == 0
+    first = out.read_bytes()
+    seed = capsys.readouterr().out.rsplit("seed ", 1)[1].strip()
+    again = ["render", str(out), "--model", str(tiny), "--duration", "5", "--seed", seed]
+    assert cli.main(again) == 0
+    assert first == out.read_bytes()
+
+
+def test_render_to_a_folder_that_is_not_there_fails_in_one_line(tiny, tmp_path, capsys):
+    assert render(tiny, tmp_path / "none" / "out.mid") == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_render_draws_a_piano_roll(tiny, tmp_path):
+    plot = tmp_path / "roll.png"
+    assert render(tiny, tmp_path / "out.mid", "--plot", str(plot)) == 0
+    assert plot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_an_unknown_model_is_one_line_that_says_what_to_do(tmp_path, capsys):
+    assert cli.main(["render", str(tmp_path / "x.mid"), "--model", "no-such"]) == 1
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "no-such" in err
+
+
+def test_models_lists_what_the_settings_point_at(tiny, tmp_path, capsys):
+    config = tmp_path / "perpetuo.toml"
+    config.write_text(f"[model]\nbundle_paths = [{json.dumps(str(tiny.parent))}]\n")
+    assert cli.main(["models", "--config", str(config)]) == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("tiny"))
+    assert "chain" in line
+    assert "CC0-1.0" in line
+    assert cli.main(["models", "--config", str(config), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    row = next(row for row in rows if row["name"] == "tiny")
+    assert set(row) == {
+        "name", "family", "kind", "bytes", "licence", "corpus", "styles", "path",
+    }  # fmt: skip
+    assert row["bytes"] > 1000
+
+
+def test_ports_are_a_table_or_json(monkeypatch, capsys):
+    found = [PortInfo("Piano", "output", "alsa", "hardware", "Piano 20:0")]
+    monkeypatch.setattr("streamer.ports.list_ports", lambda: found)
+    assert cli.main(["ports"]) == 0
+    assert "Piano  output  hardware  alsa\n" == capsys.readouterr().out
+    assert cli.main(["ports", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["address"] == "Piano 20:0"
