@@ -115,7 +115,7 @@ def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:
         value = defaults.get(name) if value is None else value
         if value is not None:
             chosen[name] = value
-    for name in ("past_notes", "anew_notes", "dynamics_pull"):
+    for name in ("past_notes", "anew_notes", "homing"):
         if name in defaults:
             chosen[name] = defaults[name]
     try:

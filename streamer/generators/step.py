@@ -16,14 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamer.controls import Controls, LiveControls
 from streamer.engine import Engine, StepBlock
 from streamer.generators.continuity import CellBound, feed, on_piano, with_velocity
+from streamer.generators.homing import Homing
 from streamer.generators.recall import LEAST_LOG_PROBABILITY, Figure, FigureMemory
 from streamer.noise import gumbel_noise
 from streamer.notes import (
@@ -72,8 +71,8 @@ class StepSettings:
         recall: How figures come back.
         past_notes: The past that the state is built anew from, notes.
         anew_notes: Notes after which it is; 0 never.
-        dynamics_pull: How strongly a phrase that starts far from the corpus's middle velocity is
-            drawn back, nats for each standard deviation beyond the first; 0 not at all.
+        homing: How strongly the stream as a whole is kept like the corpus; 0 not at all, 1 as much
+            as should do by reckoning, 2 what did in long renders (:mod:`.homing`).
     """
 
     phrase_notes: int = 32
@@ -85,13 +84,13 @@ class StepSettings:
     recall: RecallSettings = field(default_factory=RecallSettings)
     past_notes: int = 256
     anew_notes: int = 1024
-    dynamics_pull: float = 0.5
+    homing: float = 2.0
 
     def __post_init__(self) -> None:
         for name in ("phrase_notes", "candidates", "past_notes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("redraws", "anew_notes", "dynamics_pull"):
+        for name in ("redraws", "anew_notes", "homing"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if len(self.temperature) != len(ARGUMENTS) or min(self.temperature) <= 0:
@@ -150,7 +149,7 @@ class StepGenerator:
             logger.warning("the bundle has no entropy statistics: candidates are ranked by mean")
             self._ranking = rank_mean
         self._bound = CellBound(statistics)
-        self._middle_velocity = _middle(statistics.levels, statistics.note.get("velocity"))
+        self._homing = Homing(statistics, self._codec, settings.homing)
         self._state = engine.initial_state(1)
         # Each with the time since the note before it: phrases may be missing in between.
         self._past: deque[tuple[float, Note]] = deque(maxlen=settings.past_notes)
@@ -223,8 +222,8 @@ class StepGenerator:
         settings, codec = self._settings, self._codec
         count = min(self._candidates, controls.candidates or self._candidates)
         temperature = tuple(t * controls.temperature for t in settings.temperature)
-        bias = np.repeat(noise_bias(controls, codec)[None], length, axis=0)
-        self._pull_dynamics(bias)
+        bias = noise_bias(controls, codec)
+        bias += self._homing.bias(controls, register=bool(allowed_pitches(controls).all()))
         shape = (length, count, codec.offsets[-1])
         noise = gumbel_noise(self._rng, shape, temperature, codec, bias)
         figures = self._figures(controls, length, count if recall else 0)
@@ -250,24 +249,6 @@ class StepGenerator:
         figures = [self._memory.draw(self._rng, length, allowed) for _ in range(count)]
         self._stats.recalls_tried += any(figure is not None for figure in figures)
         return figures
-
-    def _pull_dynamics(self, bias: NDArray[np.float32]) -> None:
-        """Lean the changes of velocity towards the corpus's middle, less and less over the phrase.
-
-        Velocity is a sum of changes, and a sum of changes drifts off (it is what tells generated
-        piano music apart most easily). ``bias`` is ``(notes, classes)``.
-        """
-        if self._middle_velocity is None or not self._velocity or not self._settings.dynamics_pull:
-            return
-        middle, spread = self._middle_velocity
-        away = (self._velocity - middle) / spread
-        beyond = np.sign(away) * max(abs(away) - 1.0, 0.0)
-        if not beyond:
-            return
-        offsets = self._codec.offsets
-        change = np.clip(self._codec.velocity.centres / spread, -1.0, 1.0)
-        fading = np.linspace(1.0, 0.0, len(bias), endpoint=False)[:, None]
-        bias[:, offsets[3] : offsets[4]] -= self._settings.dynamics_pull * beyond * change * fading
 
     def _decode(self, block: StepBlock, candidate: int) -> Phrase:
         notes = self._codec.decode(
@@ -304,6 +285,7 @@ class StepGenerator:
         state, outside = self._bound.apply(draw.block.state.select(best))
         self._state = with_velocity(state, float(self._velocity))
         self._memory.add(phrase.notes)
+        self._homing.watch(phrase)
         self._since_anew += len(phrase.notes)
         stats = self._stats
         if given_up:
@@ -343,11 +325,3 @@ def _unfit(block: StepBlock, candidate: int, figure: Figure | None) -> str | Non
         return None
     log_probability = block.log_probs[figure.steps, candidate, 0][came].mean()
     return UNFIT_FIGURE if log_probability < LEAST_LOG_PROBABILITY else None
-
-
-def _middle(levels: list[float], quantiles: Any) -> tuple[float, float] | None:
-    """Return median and half the range between the 16th and 84th percentile, None if not known."""
-    if not quantiles or not levels:
-        return None
-    low, middle, high = np.interp((0.16, 0.5, 0.84), levels, quantiles)
-    return float(middle), max(float(high - low) / 2.0, 1.0)
