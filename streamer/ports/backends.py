@@ -1,0 +1,257 @@
+"""The MIDI systems of this machine, through python-rtmidi: list, open, and know when one has died.
+
+In: a client name. Out: raw port names and :class:`Sender` objects. The owner thread of
+:mod:`streamer.ports.owner` alone calls this, :meth:`Sender.send` excepted: RtMidi's listing and
+opening are not thread-safe (specs/realtime.md).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from streamer.errors import PortError
+from streamer.ports.base import PortLost
+from streamer.ports.jackwatch import JackWatch
+
+ALSA_SEQUENCER = Path("/dev/snd/seq")
+
+UNCONFIRMED_BYTES = 8192
+"""How much may be sent before the system is known to be alive once more.
+
+RtMidi queues 16 KiB for JACK; into a full queue it sends for ever, with the interpreter held, so
+that not even SIGINT works. Music needs 200 bytes a second, and the owner thread looks twice."""
+
+_JACK_RECORD_BYTES = 4
+"""RtMidi puts the length in front of each message it queues for JACK."""
+
+Direction = Literal["output", "input"]
+
+
+class Sender:
+    """One open port. The scheduler's thread sends, the owner thread confirms and closes."""
+
+    def __init__(self, out: Any) -> None:
+        self._out: Any = out
+        self._lock = threading.Lock()
+        self._unconfirmed = 0
+
+    def send(self, message: bytes) -> None:
+        """Send one message.
+
+        Raises:
+            PortLost: The port was closed, refused, or has not been known to be alive for too long.
+        """
+        with self._lock:
+            if self._out is None:
+                raise PortLost("the port is closed")
+            self._unconfirmed += len(message) + _JACK_RECORD_BYTES
+            if self._unconfirmed > UNCONFIRMED_BYTES:
+                raise PortLost("the MIDI system does not answer")
+            try:
+                self._out.send_message(message)
+            except (OSError, RuntimeError) as error:
+                raise PortLost(f"the port refused a message: {error}") from error
+
+    def confirm(self) -> None:
+        """Say that the MIDI system was seen alive."""
+        with self._lock:
+            self._unconfirmed = 0
+
+    def close(self) -> None:
+        """Let the client go; only ``delete`` does that, ``del`` leaks it."""
+        with self._lock:
+            out, self._out = self._out, None
+        if out is not None:
+            out.delete()
+
+
+class Backend(Protocol):
+    """One MIDI system."""
+
+    system: str
+
+    def problem(self) -> str | None:
+        """Say in a few words why it cannot be used, or None when it can."""
+        ...
+
+    def names(self, direction: Direction) -> list[str]:
+        """Return the raw names of its ports; none where it cannot be used."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether what was opened before can still work."""
+        ...
+
+    def open(self, address: str | None) -> Sender:
+        """Open a port by its raw name, or a virtual one of our own where that is None.
+
+        Raises:
+            PortError: It is busy, gone or refused.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds for itself."""
+        ...
+
+
+class RtMidiBackend:
+    """Any system that RtMidi knows; ALSA's troubles are told apart by its device node."""
+
+    def __init__(self, rtmidi: Any, api: int, system: str, client_name: str) -> None:
+        self.system = system
+        self._rtmidi, self._api, self._client_name = rtmidi, api, client_name
+        self._pollers: dict[Direction, Any] = {}
+        self._problem: str | None = None
+
+    def problem(self) -> str | None:
+        """See :class:`Backend`."""
+        return self._probe() or self._poller("output")[1]
+
+    def names(self, direction: Direction) -> list[str]:
+        """See :class:`Backend`; one long-lived client asks, a new one each time would leak."""
+        if self._probe():
+            return []
+        poller, _ = self._poller(direction)
+        return [] if poller is None else list(poller.get_ports())
+
+    def alive(self) -> bool:
+        """See :class:`Backend`."""
+        return self._probe() is None
+
+    def open(self, address: str | None) -> Sender:
+        """See :class:`Backend`."""
+        out = self._make("output", self._client_name)
+        try:
+            if address is None:
+                out.open_virtual_port("out")
+            else:
+                out.open_port(out.get_ports().index(address), "out")
+        except ValueError as error:
+            out.delete()
+            raise PortError(f"port '{address}' is gone") from error
+        except (OSError, RuntimeError, NotImplementedError) as error:
+            out.delete()
+            what = f"port '{address}'" if address else "a virtual port"
+            raise PortError(
+                f"{what} cannot be opened: {error}; is another program holding it?"
+            ) from error
+        return Sender(out)
+
+    def close(self) -> None:
+        """See :class:`Backend`."""
+        for poller in self._pollers.values():
+            poller.delete()
+        self._pollers.clear()
+
+    def _probe(self) -> str | None:
+        """Return what keeps the system from being used, as far as can be seen from outside."""
+        return alsa_problem() if self.system == "alsa" else None
+
+    def _poller(self, direction: Direction) -> tuple[Any, str | None]:
+        if direction not in self._pollers:
+            try:
+                self._pollers[direction] = self._make(direction, f"{self._client_name} watch")
+            except PortError as error:
+                return None, str(error)
+        return self._pollers[direction], None
+
+    def _make(self, direction: Direction, name: str) -> Any:
+        kind = self._rtmidi.MidiOut if direction == "output" else self._rtmidi.MidiIn
+        try:
+            return kind(self._api, name=name)
+        except (OSError, RuntimeError) as error:
+            raise PortError(self._refusal(error)) from error
+
+    def _refusal(self, error: Exception) -> str:
+        if self.system == "alsa":
+            return (
+                "ALSA has no room for another client; close a few programs that use MIDI, or find "
+                "the one that leaks in /proc/asound/seq/clients"
+            )
+        return f"{self.system}: {error}"
+
+
+class JackBackend(RtMidiBackend):
+    """JACK: listed and watched by a client of our own, because RtMidi's outlives the server."""
+
+    def __init__(self, rtmidi: Any, api: int, client_name: str, watch: JackWatch) -> None:
+        super().__init__(rtmidi, api, "jack", client_name)
+        self._watch = watch
+
+    def problem(self) -> str | None:
+        """See :class:`Backend`."""
+        return None if self._watch.connect() else "no JACK server runs"
+
+    def names(self, direction: Direction) -> list[str]:
+        """See :class:`Backend`."""
+        return self._watch.port_names(direction) if self._watch.connect() else []
+
+    def alive(self) -> bool:
+        """See :class:`Backend`."""
+        return self._watch.connected
+
+    def close(self) -> None:
+        """See :class:`Backend`."""
+        super().close()
+        self._watch.close()
+
+    def _probe(self) -> str | None:
+        return None
+
+
+def alsa_problem(node: Path = ALSA_SEQUENCER) -> str | None:
+    """Say why ALSA's sequencer cannot be used, with the remedy; None when its node opens.
+
+    RtMidi has one text for all of these.
+    """
+    try:
+        os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
+    except FileNotFoundError:
+        return f"there is no ALSA sequencer ({node}; sudo modprobe snd-seq)"
+    except PermissionError:
+        return f"{node} may not be opened; add the user to the group audio"
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return f"there is no ALSA sequencer ({node}; sudo modprobe snd-seq)"
+        # Too many clients: RtMidi's own attempt gives the last word.
+        return None
+    return None
+
+
+_SYSTEMS = {
+    "API_LINUX_ALSA": "alsa",
+    "API_UNIX_JACK": "jack",
+    "API_MACOSX_CORE": "coremidi",
+    "API_WINDOWS_MM": "winmm",
+}
+
+
+def make_backends(client_name: str) -> list[Backend]:
+    """Return the systems that this build of python-rtmidi knows, the preferred one first.
+
+    Raises:
+        PortError: python-rtmidi is not there, or does not load.
+    """
+    try:
+        import rtmidi
+    except ImportError as error:
+        raise PortError(
+            f"python-rtmidi is not installed ({error}): pip install 'perpetuo[midi]', or play to "
+            "--port synth or --port file:PATH"
+        ) from error
+    compiled = rtmidi.get_compiled_api()
+    found: list[Backend] = []
+    for constant, system in _SYSTEMS.items():
+        api = getattr(rtmidi, constant, None)
+        if api is None or api not in compiled:
+            continue
+        if system == "jack":
+            found.append(JackBackend(rtmidi, api, client_name, JackWatch(f"{client_name} watch")))
+        else:
+            found.append(RtMidiBackend(rtmidi, api, system, client_name))
+    return found

@@ -1,0 +1,122 @@
+"""A JACK client that only watches: is the server alive, and which MIDI ports are there?
+
+RtMidi's own JACK client goes on listing the ports of a server that has died, and blocks for ever
+once its queue is full. This one uses the libjack that RtMidi has loaded, and asks it to post a
+semaphore when the server goes; no Python runs in a thread of JACK's. Called by the owner thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+logger = logging.getLogger(__name__)
+
+_NO_START_SERVER, _IS_INPUT, _IS_OUTPUT = 0x01, 0x1, 0x2
+_MIDI_TYPE = b"8 bit raw midi"
+_SEMAPHORE_BYTES = 64
+"""More than the size of a sem_t anywhere."""
+
+
+class JackWatch:
+    """The watching client; without libjack it is never connected.
+
+    Attributes:
+        client_name: How it is called in JACK's graph.
+    """
+
+    def __init__(self, client_name: str, library: Path | None = None) -> None:
+        self.client_name = client_name
+        self._libc: Any = ctypes.CDLL(None)
+        self._gone = ctypes.create_string_buffer(_SEMAPHORE_BYTES)
+        self._client: int | None = None
+        self._jack = _load(library or _mapped_libjack())
+        if self._jack is not None:
+            # libjack writes to stderr whenever no server runs. A function of libc that takes a
+            # string and changes nothing stands in for its error callback.
+            silence = ctypes.cast(self._libc.strlen, ctypes.c_void_p)
+            self._jack.jack_set_error_function(silence)
+            self._jack.jack_set_info_function(silence)
+
+    def connect(self) -> bool:
+        """Be connected if a server runs, after it was restarted too."""
+        if self.connected:
+            return True
+        self.close()
+        if self._jack is None:
+            return False
+        self._libc.sem_init(self._gone, 0, 0)
+        name = self.client_name.encode("utf-8")
+        client = self._jack.jack_client_open(name, _NO_START_SERVER, None)
+        if not client:
+            return False
+        post = ctypes.cast(self._libc.sem_post, ctypes.c_void_p)
+        self._jack.jack_on_shutdown(client, post, ctypes.byref(self._gone))
+        if self._jack.jack_activate(client):
+            self._jack.jack_client_close(client)
+            return False
+        self._client = client
+        return True
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server that was connected to still lives."""
+        if self._client is None:
+            return False
+        value = ctypes.c_int()
+        self._libc.sem_getvalue(self._gone, ctypes.byref(value))
+        return value.value == 0
+
+    def port_names(self, direction: Literal["output", "input"]) -> list[str]:
+        """Return the names of MIDI ports that can be sent to (``output``) or received from."""
+        if not self.connected or self._jack is None:
+            return []
+        flags = _IS_INPUT if direction == "output" else _IS_OUTPUT
+        names = self._jack.jack_get_ports(self._client, None, _MIDI_TYPE, flags)
+        if not names:
+            return []
+        found = []
+        while names[len(found)]:
+            found.append(names[len(found)].decode("utf-8", "replace"))
+        self._jack.jack_free(names)
+        return found
+
+    def close(self) -> None:
+        """Leave; with a dead server this takes libjack about a second."""
+        client, self._client = self._client, None
+        if client is not None and self._jack is not None:
+            self._jack.jack_client_close(client)
+
+
+def _mapped_libjack() -> Path | None:
+    """Return the libjack that is loaded with RtMidi, which may be a copy of its own."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    paths = (line.split(maxsplit=5)[-1] for line in lines if "libjack" in line)
+    return next((Path(path) for path in paths), None)
+
+
+def _load(library: Path | None) -> Any:
+    """Return the library with its signatures, or None."""
+    if library is None:
+        return None
+    try:
+        jack = ctypes.CDLL(str(library))
+        pointer, text = ctypes.c_void_p, ctypes.c_char_p
+        jack.jack_client_open.restype = pointer
+        jack.jack_client_open.argtypes = [text, ctypes.c_int, pointer]
+        jack.jack_get_ports.restype = ctypes.POINTER(text)
+        jack.jack_get_ports.argtypes = [pointer, text, text, ctypes.c_ulong]
+        jack.jack_on_shutdown.argtypes = [pointer, pointer, pointer]
+        for function in (jack.jack_activate, jack.jack_client_close, jack.jack_free):
+            function.argtypes = [pointer]
+        for function in (jack.jack_set_error_function, jack.jack_set_info_function):
+            function.argtypes = [pointer]
+    except (OSError, AttributeError) as error:
+        logger.warning("libjack (%s) cannot be used: %s", library, error)
+        return None
+    return jack

@@ -1,0 +1,102 @@
+"""Names of ports: matched without the numbers that change, ranked, and guessed at.
+
+In: the raw names that a MIDI system lists. Out: :class:`PortInfo`, and the one that is meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from streamer.ports.base import PortInfo
+
+_ALSA_NUMBERS = re.compile(r"\s+(\d+):(\d+)$")
+_FIRST_USER_CLIENT = 128
+"""ALSA numbers programs from here on; below are the kernel's: cards, and a few that are not."""
+
+_NOT_HARDWARE = re.compile(r"midi through|virtual raw midi|virmidi|^system:(timer|announce)", re.I)
+_JACK_HARDWARE = re.compile(r"^(system:midi|a2j:|alsa_midi:)|midi-bridge", re.I)
+
+
+def describe(
+    raw_names: Iterable[str], system: str, direction: Literal["output", "input"]
+) -> list[PortInfo]:
+    """Return what the raw names of one system say; of equal names the second is ``NAME #2``."""
+    seen: Counter[str] = Counter()
+    found = []
+    for raw in raw_names:
+        name = _ALSA_NUMBERS.sub("", raw).strip() if system == "alsa" else raw
+        seen[name] += 1
+        if seen[name] > 1:
+            name = f"{name} #{seen[name]}"
+        found.append(PortInfo(name, direction, system, _kind(raw, system), raw))
+    return found
+
+
+def _kind(raw: str, system: str) -> Literal["hardware", "software"]:
+    if _NOT_HARDWARE.search(raw):
+        return "software"
+    if system == "alsa":
+        numbers = _ALSA_NUMBERS.search(raw)
+        return "hardware" if numbers and int(numbers[1]) < _FIRST_USER_CLIENT else "software"
+    if system == "jack":
+        return "hardware" if _JACK_HARDWARE.search(raw) else "software"
+    return "hardware"
+
+
+def match(wanted: str, ports: Sequence[PortInfo]) -> PortInfo | None:
+    """Return the port that is meant, or None.
+
+    The whole name wins over the name of its client or of the port alone, and that over any part of
+    the name; case does not matter. Of equal matches hardware wins, then the first.
+    """
+    asked = wanted.strip().casefold()
+    if not asked:
+        return None
+    best: tuple[int, int, int] | None = None
+    chosen = None
+    for index, port in enumerate(ports):
+        closeness = _closeness(asked, port)
+        rank = (closeness, 0 if port.kind == "hardware" else 1, index)
+        if closeness < 3 and (best is None or rank < best):
+            best, chosen = rank, port
+    return chosen
+
+
+def _closeness(asked: str, port: PortInfo) -> int:
+    """Return 0 for the whole name, 1 for client or port, 2 for a part, 3 for none of it."""
+    name = port.name.casefold()
+    if asked in (name, port.address.casefold()):
+        return 0
+    if asked in name.split(":"):
+        return 1
+    return 2 if asked in name else 3
+
+
+def choose_automatically(ports: Sequence[PortInfo], own_name: str) -> PortInfo | None:
+    """Return the first hardware output, or None when there is none."""
+    return next(
+        (
+            port
+            for port in ports
+            if port.kind == "hardware" and not port.name.casefold().startswith(own_name.casefold())
+        ),
+        None,
+    )
+
+
+def nearest(wanted: str, ports: Sequence[PortInfo]) -> str:
+    """Return a clause that offers the likeliest names, for an error message."""
+    names = [port.name for port in ports]
+    if not names:
+        return "there is no output to choose from; is the synth connected?"
+    keys = {part.casefold(): name for name in names for part in (*name.split(":"), name)}
+    close = difflib.get_close_matches(wanted.casefold(), keys, n=3, cutoff=0.5)
+    offered = list(dict.fromkeys(keys[key] for key in close))
+    if offered:
+        return "did you mean " + " or ".join(f"'{name}'" for name in offered) + "?"
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    return f"there are {shown}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,155 @@
+"""A software synth of our own: FluidSynth, started with a soundfont and spoken to over a pipe.
+
+In: messages. Out: lines of FluidSynth's shell on its standard input, so that no MIDI system is
+needed; the sound goes to whatever FluidSynth plays to on this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from streamer.errors import PortError
+from streamer.ports.base import check_message
+
+logger = logging.getLogger(__name__)
+
+SOUNDFONTS = (
+    "/usr/share/sounds/sf2/default-GM.sf2",
+    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    "/usr/share/sounds/sf2/TimGM6mb.sf2",
+    "/usr/share/sounds/sf3/default-GM.sf3",
+    "/usr/share/soundfonts/default.sf2",
+    "/usr/share/soundfonts/FluidR3_GM.sf2",
+    "/opt/homebrew/share/soundfonts/default.sf2",
+)
+"""Where distributions put a soundfont."""
+
+QUIT_SECONDS = 3.0
+
+_REMEDY = "sudo apt install fluidsynth timgm6mb-soundfont"
+
+
+def find_fluidsynth() -> str:
+    """Return the path of the program.
+
+    Raises:
+        PortError: It is not installed.
+    """
+    found = shutil.which("fluidsynth")
+    if found is None:
+        raise PortError(f"fluidsynth is not on PATH, and --port synth needs it: {_REMEDY}")
+    return found
+
+
+def find_soundfont(wanted: Path | None = None) -> Path:
+    """Return the soundfont that is wanted, or the first of those that are installed.
+
+    Raises:
+        PortError: There is none.
+    """
+    if wanted is not None:
+        if not wanted.is_file():
+            raise PortError(f"soundfont {wanted} is not there; name an .sf2 or .sf3 file")
+        return wanted
+    for path in map(Path, SOUNDFONTS):
+        if path.is_file():
+            return path
+    raise PortError(f"no soundfont was found: {_REMEDY}, or set port.soundfont")
+
+
+class SynthPort:
+    """A :class:`streamer.ports.base.Port` that plays aloud.
+
+    Args:
+        soundfont: The sounds; None finds them.
+        options: More options for FluidSynth, such as ``("-a", "file")``.
+        command: The program; None finds it.
+
+    Raises:
+        PortError: FluidSynth or a soundfont is not there, or does not start.
+    """
+
+    name = "synth"
+
+    def __init__(
+        self,
+        soundfont: Path | None = None,
+        options: Sequence[str] = (),
+        command: Sequence[str] | None = None,
+    ) -> None:
+        line = [*(command or (find_fluidsynth(), "-q", "-m", "none")), *options]
+        line.append(str(find_soundfont(soundfont)))
+        try:
+            self._process = subprocess.Popen(
+                line,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Control-C is ours to hear: the synth is to live until the notes have ended.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PortError(f"fluidsynth cannot be started: {error.strerror}; {_REMEDY}") from error
+        if self._process.stdin is None:
+            raise PortError("fluidsynth was started without a pipe")
+        self._pipe = self._process.stdin
+        # A synth that hangs must not hang the scheduler: a full pipe is an error, not a wait.
+        os.set_blocking(self._pipe.fileno(), False)
+        self._epoch = 1
+
+    @property
+    def epoch(self) -> int:
+        """See :class:`streamer.ports.base.Port`."""
+        return self._epoch
+
+    def send(self, message: bytes, at_ms: float | None = None) -> None:
+        """Play one message; what FluidSynth's shell has no word for is left out.
+
+        Raises:
+            PortError: FluidSynth has ended or hangs.
+        """
+        check_message(message)
+        line = _shell_line(message)
+        if line is None:
+            return
+        try:
+            os.write(self._pipe.fileno(), line)
+        except BlockingIOError as error:
+            raise PortError(
+                "fluidsynth does not take notes any more; is its sound device busy?"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise PortError(
+                "fluidsynth has ended; start it by hand to see why: "
+                + " ".join(map(str, self._process.args))  # type: ignore[union-attr]
+            ) from error
+
+    def close(self) -> None:
+        """Let FluidSynth end, and end it if it does not."""
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        try:
+            self._process.wait(QUIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _shell_line(message: bytes) -> bytes | None:
+    """Return the line of FluidSynth's shell that does what the message says."""
+    kind, channel = message[0] & 0xF0, message[0] & 0x0F
+    if kind == 0x90 and message[2]:
+        return b"noteon %d %d %d\n" % (channel, message[1], message[2])
+    if kind in (0x80, 0x90):
+        return b"noteoff %d %d\n" % (channel, message[1])
+    if kind == 0xB0:
+        return b"cc %d %d %d\n" % (channel, message[1], message[2])
+    if kind == 0xC0:
+        return b"prog %d %d\n" % (channel, message[1])
+    return None

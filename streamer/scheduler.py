@@ -1,0 +1,326 @@
+"""The scheduler: takes phrases from the buffer and sends their messages in time.
+
+In: phrases from :class:`~streamer.buffer.RollingBuffer`. Out: messages to a port, each at its
+absolute deadline on an injected clock. :meth:`Scheduler.run` has a thread to itself, which only
+waits and sends; every other public method may be called by any thread.
+
+Its promises, whatever happens (stop, exception, port loss, suspend, a process that stood still):
+
+* every note-on has a note-off, and a key struck again is released first;
+* a late note-on may be dropped, a note-off or a pedal-up never is;
+* music that comes too late lengthens a rest, notes are never bunched;
+* when :meth:`~Scheduler.run` ends, nothing sounds and CC64 is 0.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+
+from streamer.buffer import RollingBuffer
+from streamer.clock import Clock, Timeline
+from streamer.errors import StreamerError
+from streamer.events import CONTROL_PEDAL, Event, EventMaker, Kind, control, note_off
+from streamer.lateness import LatenessHistogram
+from streamer.ports.base import Port, PortLost
+from streamer.realtime import become_realtime
+from streamer.settings import SchedulerSettings
+from streamer.sounding import Key, SoundingTable
+
+logger = logging.getLogger(__name__)
+
+LOOKAHEAD_MS = 1000.0
+"""How long before the last known onset the next phrase is taken out of the buffer, ms."""
+
+HEARTBEAT_SECONDS = 0.25
+"""The longest sleep: so soon a lost port, a suspend or a panic is noticed in a long rest."""
+
+SPIN_SECONDS = 0.001
+"""How long before a note-on a real-time thread is awake (specs/engine.md)."""
+
+STALL_SECONDS = 0.5
+"""An event this late means that the process stood still: the music goes on from where it was."""
+
+FORGOTTEN_SECONDS = 5.0
+"""A port may have been away for so long before that was noticed."""
+
+_SEND_TRIES = 3
+
+
+class Scheduler:
+    """Plays a buffer to a port.
+
+    Args:
+        buffer: Where phrases come from.
+        port: Where messages go; it is not closed here.
+        clock: Time.
+        settings: Lead, late policy, real-time priority.
+        message_spacing_ms: Least time between two messages, for a slow DIN port.
+    """
+
+    def __init__(
+        self,
+        buffer: RollingBuffer,
+        port: Port,
+        clock: Clock,
+        settings: SchedulerSettings | None = None,
+        *,
+        message_spacing_ms: float = 0.0,
+    ) -> None:
+        self._buffer, self._port, self._clock = buffer, port, clock
+        self._settings = settings or SchedulerSettings()
+        self._spacing = message_spacing_ms / 1000.0
+        self._timeline = Timeline()
+        self._maker = EventMaker()
+        self._queue: list[Event] = []
+        self._table = SoundingTable()
+        self._owners: dict[Key, int] = {}
+        self._horizon_ms: float | None = None
+        self._later_ms = 0.0
+        self._epoch = 0
+        self._spin = 0.0
+        self._slept = clock.suspended()
+        self._last_send = float("-inf")
+        self._table.use(0)
+        self._stop, self._panic, self._pause = (threading.Event() for _ in range(3))
+        self._wake = buffer.filled
+        self.last_advance = clock.now()
+        self.lateness = LatenessHistogram()
+        self.policy = "SCHED_OTHER"
+        self.notes_sent = 0
+        self.late_dropped = 0
+        self.stalls = 0
+        self.port_losses = 0
+
+    def stop(self) -> None:
+        """End :meth:`run` within a moment; what sounds is silenced by it."""
+        self._stop.set()
+        self._wake.set()
+
+    def panic(self) -> None:
+        """Silence everything at once, tails too; the music goes on after it."""
+        self._panic.set()
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Silence everything and hold the music where it is."""
+        self._pause.set()
+        self._wake.set()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._pause.clear()
+        self._wake.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the music is held by :meth:`pause`."""
+        return self._pause.is_set()
+
+    @property
+    def waiting_for_port(self) -> bool:
+        """Whether the music is held because there is no port."""
+        return self._port.epoch == 0
+
+    @property
+    def now_ms(self) -> float:
+        """The present in ms of the stream, as phrases count it."""
+        return self._timeline.now_ms(self._clock.now()) - self._later_ms
+
+    @property
+    def sounding(self) -> tuple[Key, ...]:
+        """Keys that are down, as (channel, pitch); a snapshot."""
+        return self._table.keys
+
+    @property
+    def pedals(self) -> frozenset[int]:
+        """Channels whose sustain pedal is down; a snapshot."""
+        return self._table.pedals
+
+    def run(self) -> None:
+        """Play until :meth:`stop`, or until the buffer is closed and played out.
+
+        Raises:
+            StreamerError: The port cannot be used any more. Everything was silenced as far as the
+                port still answered; so it is after any other exception.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            self.policy = become_realtime(self._settings.realtime_priority)
+        self._spin = SPIN_SECONDS if self.policy != "SCHED_OTHER" else 0.0
+        self.last_advance = self._clock.now()
+        try:
+            while not self._stop.is_set() and self._turn():
+                pass
+        finally:
+            self._silence()
+
+    def _turn(self) -> bool:
+        """Do one thing, or wait for one; return False when the music is over."""
+        now = self._look(self.last_advance)
+        if not self._may_play(now):
+            self._wait(now + HEARTBEAT_SECONDS)
+            return True
+        self._take(now)
+        if not self._queue:
+            if self._buffer.closed and not len(self._buffer):
+                return False
+            self._wait(now + HEARTBEAT_SECONDS)
+            return True
+        event = self._queue[0]
+        deadline = self._timeline.deadline(event.deadline_ms)
+        if deadline > now + HEARTBEAT_SECONDS:
+            self._wait(now + HEARTBEAT_SECONDS)
+        elif deadline <= now or not self._wait(
+            deadline, self._spin if event.kind is Kind.NOTE_ON else 0.0
+        ):
+            self._play(heapq.heappop(self._queue))
+        return True
+
+    def _wait(self, deadline: float, spin: float = 0.0) -> bool:
+        """Wait; return whether something else is to be looked at first."""
+        woken = self._clock.wait_until(deadline, self._wake, spin)
+        if woken:
+            self._wake.clear()
+        self._look(deadline)
+        return woken
+
+    def _look(self, due: float) -> float:
+        """Return the present; where the clock leapt since the last look, let the music stand still.
+
+        Args:
+            due: When this look was to be at the latest.
+        """
+        now = self._clock.now()
+        leap = now - due
+        if leap > STALL_SECONDS:
+            self.stalls += 1
+            logger.warning("the process stood still for %.1f s; the music goes on", leap)
+            self._timeline.delay(leap)
+        elif now < self.last_advance:
+            self._timeline.delay(now - self.last_advance)
+        self.last_advance = now
+        return now
+
+    def _may_play(self, now: float) -> bool:
+        """Silence where there is a reason to, and say whether the music may go on."""
+        slept = self._clock.suspended()
+        if slept - self._slept > STALL_SECONDS:
+            logger.info("the machine slept for %.0f s; the music goes on", slept - self._slept)
+            self._silence()
+        self._slept = slept
+        if self._panic.is_set():
+            self._panic.clear()
+            self._silence(panic=True)
+        epoch = self._port.epoch
+        if epoch != self._epoch:
+            self._change_port(epoch, now)
+        if not epoch or self._pause.is_set():
+            if self._timeline.running:
+                self._timeline.hold(now)
+                self._silence()
+            return False
+        if not self._timeline.running and self._horizon_ms is not None:
+            self._timeline.run_from(now)
+        return True
+
+    def _change_port(self, epoch: int, now: float) -> None:
+        """Meet a port that went, came, or came back between two looks."""
+        if self._epoch and not epoch:
+            self.port_losses += 1
+            logger.warning("port %s is gone; waiting for it", self._port.name)
+        elif epoch:
+            logger.info("playing to %s", self._port.name)
+        self._silence(released_since=now - FORGOTTEN_SECONDS)
+        self._epoch = epoch
+
+    def _take(self, now: float) -> None:
+        """Queue the next phrases, as far ahead as the look-ahead asks; put them off if late."""
+        now_ms = self._timeline.now_ms(now)
+        while self._horizon_ms is None or self._horizon_ms - now_ms < LOOKAHEAD_MS:
+            phrase = self._buffer.take()
+            if phrase is None:
+                break
+            if phrase.notes:
+                now_ms = self._make_room(phrase.notes[0].onset_ms, now)
+            for event in self._maker.make(phrase.notes, self._later_ms):
+                # A pedal change half-way to a note that came late would lie in the past.
+                at_ms = max(event.deadline_ms, now_ms)
+                heapq.heappush(self._queue, event._replace(deadline_ms=at_ms))
+            self._horizon_ms = phrase.end_ms + self._later_ms
+        self._buffer.played(now_ms - self._later_ms)
+
+    def _make_room(self, onset_ms: float, now: float) -> float:
+        """Put the music off where its next onset has passed; return the present in played ms."""
+        lead = self._settings.lead_seconds
+        if self._horizon_ms is None:
+            self._timeline.start(onset_ms, now + lead)
+            return self._timeline.now_ms(now)
+        now_ms = self._timeline.now_ms(now)
+        late_ms = now_ms - (onset_ms + self._later_ms)
+        if late_ms > 0:
+            self._later_ms += late_ms + lead * 1000.0
+            self._buffer.count_underrun()
+            logger.warning("the music came %.2f s late; a rest was lengthened", late_ms / 1000.0)
+        return now_ms
+
+    def _play(self, event: Event) -> None:
+        """Send what an event asks for, by the late policy."""
+        late = self._clock.now() - self._timeline.deadline(event.deadline_ms)
+        self.lateness.add(late)
+        if event.kind is Kind.NOTE_ON:
+            self._strike(event, late)
+        elif event.kind is Kind.NOTE_OFF:
+            key = (event.channel, event.pitch)
+            # A note that was dropped, stolen or silenced, or whose key was struck again since, has
+            # no claim on the key any more.
+            if self._owners.get(key) == event.serial:
+                self._send(event.message, event.deadline_ms)
+                del self._owners[key]
+        else:
+            self._send(event.message, event.deadline_ms)
+
+    def _strike(self, event: Event, late: float) -> None:
+        """Begin a note, unless it is too late for it."""
+        if late * 1000.0 > self._settings.late_note_on_ms:
+            self.late_dropped += 1
+            logger.debug("dropped note %d, %.0f ms late", event.pitch, late * 1000.0)
+            return
+        key = (event.channel, event.pitch)
+        if key in self._owners:
+            self._send(note_off(*key), event.deadline_ms)
+            del self._owners[key]
+        if event.pedal and event.channel not in self._table.pedals:
+            self._send(control(event.channel, CONTROL_PEDAL, 127), event.deadline_ms)
+        self._owners[key] = event.serial
+        self._send(event.message, event.deadline_ms)
+        self.notes_sent += 1
+
+    def _send(self, message: bytes, at_ms: float) -> None:
+        """Send one message and keep the book; a port that is gone is met at the next turn."""
+        if self._spacing:
+            self._clock.wait_until(self._last_send + self._spacing, threading.Event())
+            self._last_send = self._clock.now()
+        self._table.before(message)
+        try:
+            self._port.send(message, at_ms)
+        except PortLost as error:
+            logger.debug("not sent: %s", error)
+            return
+        self._table.after(message, self._clock.now())
+
+    def _silence(self, *, panic: bool = False, released_since: float | None = None) -> None:
+        """Silence what sounds, message by message, whatever any one of them meets."""
+        at_ms = self._timeline.now_ms(self._clock.now())
+        failed: Exception | None = None
+        for message in self._table.silence(panic=panic, released_since=released_since):
+            for _ in range(_SEND_TRIES):
+                try:
+                    self._send(message, at_ms)
+                    break
+                except Exception as error:  # noqa: BLE001 - silence comes before any report
+                    failed = error
+        self._owners.clear()
+        if failed is not None:
+            level = logging.WARNING if isinstance(failed, StreamerError) else logging.ERROR
+            logger.log(level, "a message of the silence was not sent: %s", failed)

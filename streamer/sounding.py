@@ -1,0 +1,93 @@
+"""What sounds: the book that makes silence possible.
+
+In: every message that leaves for a port. Out: the messages that silence it. The scheduler keeps
+one for the stream; a live port keeps its own, for the moment when it changes from one device to
+another. One thread at a time.
+"""
+
+from __future__ import annotations
+
+from streamer.events import (
+    ALL_NOTES_OFF,
+    ALL_SOUND_OFF,
+    CONTROL_PEDAL,
+    RESET_CONTROLLERS,
+    control,
+    note_off,
+)
+
+Key = tuple[int, int]
+"""MIDI channel 0..15 and pitch 0..127."""
+
+
+class SoundingTable:
+    """Keys that are down and pedals that are pressed, by the messages sent.
+
+    A message that begins something is entered with :meth:`before` it is sent, one that ends
+    something is taken out with :meth:`after` it was sent. A send that fails half-way then leaves a
+    table that says too much, and never one that says too little.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[Key, None] = {}
+        self._pedals: set[int] = set()
+        self._channels: set[int] = set()
+        self._released: dict[Key, float] = {}
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys that are down, in the order of their strikes."""
+        return tuple(self._keys)
+
+    @property
+    def pedals(self) -> frozenset[int]:
+        """Channels whose sustain pedal is down."""
+        return frozenset(self._pedals)
+
+    def before(self, message: bytes) -> None:
+        """Enter a message that is about to be sent."""
+        kind, channel = message[0] & 0xF0, message[0] & 0x0F
+        if kind < 0xF0:
+            self._channels.add(channel)
+        if kind == 0x90 and message[2]:
+            self._keys.pop((channel, message[1]), None)
+            self._keys[channel, message[1]] = None
+        elif kind == 0xB0 and message[1] == CONTROL_PEDAL and message[2]:
+            self._pedals.add(channel)
+
+    def after(self, message: bytes, now: float = 0.0) -> None:
+        """Take out what a message, sent without an error at ``now`` seconds, has ended."""
+        kind, channel = message[0] & 0xF0, message[0] & 0x0F
+        if kind == 0x80 or (kind == 0x90 and not message[2]):
+            self._keys.pop((channel, message[1]), None)
+            self._released[channel, message[1]] = now
+        elif kind == 0xB0 and message[1] == CONTROL_PEDAL and not message[2]:
+            self._pedals.discard(channel)
+
+    def silence(self, *, panic: bool = False, released_since: float | None = None) -> list[bytes]:
+        """Return the messages after which nothing sounds, in the order to send them.
+
+        A note-off for each key, then on each channel ever used CC64 = 0, CC123 and CC121. Not 2,048
+        note-offs, which would take two seconds on a DIN cable.
+
+        Args:
+            panic: CC120 too, which also cuts tails that are dying away.
+            released_since: Also keys whose note-off was sent from this time on, in seconds: on a
+                port that was gone by then, unnoticed, it was lost.
+        """
+        keys = list(self._keys)
+        if released_since is not None:
+            late = (key for key, at in self._released.items() if at >= released_since)
+            keys.extend(key for key in late if key not in self._keys)
+        messages = [note_off(channel, pitch) for channel, pitch in keys]
+        for channel in sorted(self._channels):
+            messages.append(control(channel, CONTROL_PEDAL, 0))
+            if panic:
+                messages.append(control(channel, ALL_SOUND_OFF, 0))
+            messages.append(control(channel, ALL_NOTES_OFF, 0))
+            messages.append(control(channel, RESET_CONTROLLERS, 0))
+        return messages
+
+    def use(self, channel: int) -> None:
+        """Count a channel as used, so that it is silenced too."""
+        self._channels.add(channel)
