@@ -77,7 +77,7 @@ class JackWatch:
         names = self._jack.jack_get_ports(self._client, None, _MIDI_TYPE, flags)
         if not names:
             return []
-        found = []
+        found: list[str] = []
         while names[len(found)]:
             found.append(names[len(found)].decode("utf-8", "replace"))
         self._jack.jack_free(names)

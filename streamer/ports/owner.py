@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from streamer.errors import PortError
 from streamer.ports.backends import Backend, Direction, Sender
@@ -143,7 +143,7 @@ class MidiOwner:
             try:
                 port.look(outputs)
             except Exception:
-                # The watch must outlive whatever a system answers while a device is being unplugged.
+                # The watch outlives whatever a system answers while a device is being unplugged.
                 logger.exception("looking after a port failed; it is tried again")
 
     def _list(self, direction: Direction, system: str | None) -> list[PortInfo]:
@@ -169,8 +169,3 @@ class MidiOwner:
     def _close_backends(self) -> None:
         for backend in self._backends.values():
             backend.close()
-
-
-def backend_names(backends: Sequence[Any]) -> str:
-    """Return the systems' names for a message."""
-    return ", ".join(str(backend.system) for backend in backends)

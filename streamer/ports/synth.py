@@ -85,6 +85,7 @@ class SynthPort:
     ) -> None:
         line = [*(command or (find_fluidsynth(), "-q", "-m", "none")), *options]
         line.append(str(find_soundfont(soundfont)))
+        self._line = line
         try:
             self._process = subprocess.Popen(
                 line,
@@ -126,8 +127,7 @@ class SynthPort:
             ) from error
         except (OSError, ValueError) as error:
             raise PortError(
-                "fluidsynth has ended; start it by hand to see why: "
-                + " ".join(map(str, self._process.args))  # type: ignore[union-attr]
+                "fluidsynth has ended; start it by hand to see why: " + " ".join(self._line)
             ) from error
 
     def close(self) -> None:
