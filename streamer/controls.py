@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
@@ -120,7 +120,13 @@ class LiveControls:
 
     def __init__(self, controls: Controls | None = None) -> None:
         self._present = controls or Controls()
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
+        self._listeners: list[Callable[[Controls], object]] = []
+
+    def listen(self, listener: Callable[[Controls], object]) -> None:
+        """Call ``listener`` with every new snapshot, in the thread that made it; keep it short."""
+        with self._writing:
+            self._listeners.append(listener)
 
     def snapshot(self) -> Controls:
         """Return the present controls."""
@@ -133,10 +139,12 @@ class LiveControls:
             ValueError: As :meth:`Controls.with_changes`; nothing is changed.
         """
         with self._writing:
-            self._present = self._present.with_changes(changes)
+            self.put(self._present.with_changes(changes))
             return self._present
 
     def put(self, controls: Controls) -> None:
         """Replace the whole snapshot (a preset, a reloaded configuration)."""
         with self._writing:
             self._present = controls
+            for listener in self._listeners:
+                listener(controls)

@@ -1,13 +1,15 @@
 """``perpetuo render``: the stream into a file with no clock, as fast as it goes.
 
 In: settings, a length and a path. Out: a ``.mid`` file and a report. The same seed, bundle and
-version give the same bytes. Called by ``streamer.verbs.render``.
+version give the same bytes; they are those that ``--record`` would have kept of the same notes.
+Called by ``streamer.verbs.render``.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,14 @@ import numpy as np
 
 from streamer.controls import LiveControls
 from streamer.errors import RecordingError
-from streamer.midifile import write_midi
-from streamer.notes import NOTE_DTYPE, Note, NoteArray, to_array
+from streamer.notes import NOTE_DTYPE, NoteArray, Phrase, to_array
+from streamer.offline import play_out
 from streamer.pipeline import Source, open_source
+from streamer.recorder import MidiFileSink
 from streamer.settings import Settings
+
+FLUSH_PHRASES = 256
+"""How many phrases are kept in memory before they are written."""
 
 
 def render(
@@ -31,7 +37,7 @@ def render(
     """Write so many seconds of the stream to a file.
 
     Args:
-        settings: Model, filters, recall and controls are looked at.
+        settings: Model, filters, recall, controls and the port's channel are looked at.
         out: The ``.mid`` file; replaced in one step when all is drawn.
         duration_seconds: Length, above 0; notes that sound on are cut there.
         plot: Where to draw a piano roll (PNG), or None.
@@ -49,27 +55,18 @@ def render(
         if target is not None:
             _require_folder(target)
     source = open_source(settings, LiveControls(settings.controls))
-    notes = collect(source, duration_seconds * 1000.0)
-    write_midi(out, notes)
+    notes = _write(source, out, duration_seconds * 1000.0)
     if plot is not None:
         from streamer.roll import draw_roll
 
         draw_roll(notes, plot)
-    return report(source, notes, duration_seconds, timer() - began)
-
-
-def collect(source: Source, duration_ms: float) -> NoteArray:
-    """Return the notes of the stream up to a time, cut there."""
-    parts = [to_array(part) for part in _phrases(source, duration_ms)]
-    notes = np.concatenate(parts) if parts else np.zeros(0, dtype=NOTE_DTYPE)
-    notes["duration_ms"] = np.minimum(notes["duration_ms"], duration_ms - notes["onset_ms"])
-    return notes
+    return report(source, len(notes), duration_seconds, timer() - began)
 
 
 def report(
-    source: Source, notes: NoteArray, duration_seconds: float, wall_seconds: float
+    source: Source, notes: int, duration_seconds: float, wall_seconds: float
 ) -> dict[str, Any]:
-    """Return what ``render --json`` says."""
+    """Return what ``render --json`` says; ``notes`` are those in the file."""
     figures = source.generator.stats.to_dict()
     return {
         "bundle": source.bundle.manifest.name,
@@ -77,20 +74,36 @@ def report(
         "duration_s": duration_seconds,
         **figures,
         "drawn_notes": figures["notes"],
-        "notes": len(notes),
+        "notes": notes,
         "wall_s": round(wall_seconds, 3),
     }
 
 
-def _phrases(source: Source, duration_ms: float) -> Iterator[tuple[Note, ...]]:
-    while True:
-        phrase = source.next_phrase()
-        yield tuple(note for note in phrase.notes if note.onset_ms < duration_ms)
-        if phrase.end_ms >= duration_ms:
-            return
+def _write(source: Source, out: Path, duration_ms: float) -> NoteArray:
+    """Play the stream into a file beside ``out``, then give it its name; return the notes."""
+    parts = [np.zeros(0, dtype=NOTE_DTYPE)]
+    part = out.with_name(f".{out.name}.{os.getpid()}.render")
+    sink = MidiFileSink(part)
+
+    def keep(phrase: Phrase) -> None:
+        parts.append(to_array(phrase.notes))
+        if len(parts) % FLUSH_PHRASES == 0:
+            sink.flush()
+
+    try:
+        try:
+            play_out(source.next_phrase, duration_ms, sink, keep)
+        finally:
+            sink.close()
+        part.replace(out)
+    except OSError as error:
+        raise RecordingError(f"{out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return np.concatenate(parts)
 
 
-def _require_folder(out: Path) -> None:
+def _require_folder(target: Path) -> None:
     """Refuse a target that cannot be written, before minutes are spent on it."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise RecordingError(f"{out}: is no file in a folder that exists; give another path")
+    if target.is_dir() or not target.parent.is_dir():
+        raise RecordingError(f"{target}: must be a file in a folder that exists")

@@ -53,9 +53,8 @@ class Home:
         quantiles: list[float] = statistics.note.get(name, [])
         if not quantiles or not statistics.levels:
             return None
-        low, middle, high = np.interp((0.16, 0.5, 0.84), statistics.levels, quantiles)
-        if logarithm:
-            low, middle, high = (math.log(max(value, 1e-3)) for value in (low, middle, high))
+        found = np.interp((0.16, 0.5, 0.84), statistics.levels, quantiles)
+        low, middle, high = np.log(np.maximum(found, 1e-3)) if logarithm else found
         return cls(float(middle), max(float(high - low) / 2.0, 1e-3))
 
     def beyond(self, value: float, moved: float = 0.0) -> float:
