@@ -8,7 +8,8 @@ Source: Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ from streamer.errors import DataError
 from streamer.notes import NoteArray
 from training.evaluation import bootstrap
 from training.evaluation.bootstrap import Interval
-from training.evaluation.excerpts import EXCERPT_NOTES, describe, excerpts
+from training.evaluation.excerpts import EXCERPT_NOTES, GROUPS, describe, excerpts
 
 FOLDS = 5
-TREES = 200
+TREES = 100
 LIMIT = 400
 """Most excerpts that are taken from each of the two sets."""
+
+ANY_GROUP = next(iter(GROUPS))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -58,7 +61,7 @@ def cross_fitted_scores(
     for train, test in split.split(features, labels, groups):
         forest = ExtraTreesClassifier(
             TREES, min_samples_leaf=2, max_features="sqrt", class_weight="balanced",
-            random_state=seed,
+            random_state=seed, n_jobs=-1,
         )  # fmt: skip
         forest.fit(features[train], labels[train])
         raw = forest.predict_proba(features[test])[:, -1]  # the class True sorts last
@@ -66,66 +69,85 @@ def cross_fitted_scores(
     return scores
 
 
-def _sample(
-    pieces: Sequence[NoteArray], notes: int, limit: int, rng: np.random.Generator
-) -> tuple[list[NoteArray], NDArray[np.int64]]:
-    """Draw excerpts evenly over pieces: the same few from each, at random which."""
-    cut = [excerpts(p, notes) for p in pieces]
-    order: list[tuple[int, int]] = []
-    for i, own in enumerate(cut):
-        order += [(int(rank), i) for rank in range(len(own))]
-        rng.shuffle(own)
-    keep = sorted(order)[:limit]
-    return [cut[i][rank] for rank, i in keep], np.asarray([i for _, i in keep], dtype=np.int64)
+@dataclass(frozen=True)
+class Described:
+    """The excerpts of a set of pieces as rows of features.
+
+    Attributes:
+        rows: For each piece, feature group to ``(excerpts, features)``; a piece without an
+            excerpt has no rows.
+        works: The work of each piece: what is held out together, in both sets of a test.
+    """
+
+    rows: Sequence[Mapping[str, NDArray[np.float64]]]
+    works: Sequence[str]
+
+
+def describe_pieces(
+    pieces: Sequence[NoteArray], works: Sequence[str], notes: int = EXCERPT_NOTES
+) -> Described:
+    """Describe the excerpts of pieces.
+
+    Args:
+        pieces: Note arrays sorted by onset. A long render counts as one piece; give several.
+        works: The work of each; sets that are compared may share works.
+        notes: Notes in an excerpt, at least 32.
+
+    Raises:
+        ValueError: ``notes`` is below 32.
+    """
+    if notes < 32:
+        raise ValueError(f"notes must be at least 32, not {notes}")
+    return Described([describe(excerpts(p, notes)) for p in pieces], list(works))
+
+
+def _draw(
+    described: Described, limit: int, rng: np.random.Generator
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Draw rows evenly over pieces: the same few from each, at random which."""
+    ranked: list[tuple[int, int, int]] = []
+    for i, rows in enumerate(described.rows):
+        order = rng.permutation(len(rows[ANY_GROUP])).tolist()
+        ranked += [(rank, i, place) for rank, place in enumerate(order)]
+    keep = sorted(ranked)[:limit]
+    if not keep:
+        return {}, []
+    drawn = {
+        name: np.stack([described.rows[i][name][place] for _, i, place in keep]) for name in GROUPS
+    }
+    return drawn, [described.works[i] for _, i, _ in keep]
 
 
 def two_sample_test(
-    generated: Sequence[NoteArray],
-    real: Sequence[NoteArray],
-    rng: np.random.Generator,
-    works: Sequence[str] | None = None,
-    generated_works: Sequence[str] | None = None,
-    notes: int = EXCERPT_NOTES,
-    limit: int = LIMIT,
+    generated: Described, real: Described, rng: np.random.Generator, limit: int = LIMIT
 ) -> dict[str, Interval]:
     """Try to tell two sets of music apart.
 
+    Works that occur in both sets are held out together: nothing is told apart by heart.
+
     Args:
-        generated: Pieces of one set, note arrays sorted by onset. A long render counts as one
-            piece; give several.
-        real: Pieces of the other.
+        generated: One set.
+        real: The other.
         rng: Draws excerpts, folds and resamples.
-        works: The work of each real piece, so that all performances of it are held out together;
-            nothing is harder to tell apart by cheating. None: each piece is its own.
-        generated_works: The same for the first set, which may be real music too; works that occur
-            in both sets are held out together.
-        notes: Notes in an excerpt, at least 32.
         limit: Most excerpts of each set.
 
     Returns:
         The AUC with its interval for ``velocity``, ``timing``, ``pitch``, ``pedal`` and ``all``.
 
     Raises:
-        DataError: One of the sets has fewer than :data:`FOLDS` pieces with an excerpt.
-        ValueError: ``notes`` is below 32.
+        DataError: One of the sets has excerpts of fewer than :data:`FOLDS` works.
     """
-    if notes < 32:
-        raise ValueError(f"notes must be at least 32, not {notes}")
-    first, own = _sample(generated, notes, limit, rng)
-    second, other = _sample(real, notes, limit, rng)
-    names = [f"generated {i}" for i in range(len(generated))]
-    names = names if generated_works is None else list(generated_works)
-    real_names = [f"real {i}" for i in range(len(real))] if works is None else list(works)
-    groups = np.asarray([*(names[i] for i in own), *(real_names[i] for i in other)])
-    labels = np.repeat([True, False], [len(first), len(second)])
-    for name, kind in (("generated", True), ("real", False)):
-        found = len(np.unique(groups[labels == kind]))
-        if found < FOLDS:
+    first, own = _draw(generated, limit, rng)
+    second, other = _draw(real, limit, rng)
+    for name, works in (("generated", own), ("real", other)):
+        if len({*works}) < FOLDS:
             raise DataError(
-                f"the two-sample test needs {FOLDS} {name} works of {notes} notes, not {found}: "
-                "give more files or longer ones"
+                f"the two-sample test needs {FOLDS} {name} works of {EXCERPT_NOTES} notes or more, "
+                f"not {len({*works})}: give more files or longer ones"
             )
-    described = describe([*first, *second])
+    labels = np.repeat([True, False], [len(own), len(other)])
+    groups = np.asarray([*own, *other])
+    described = {name: np.concatenate([first[name], second[name]]) for name in GROUPS}
     described["all"] = np.concatenate(list(described.values()), axis=1)
     seed = int(rng.integers(2**31))
     return {

@@ -1,0 +1,257 @@
+"""The laboratory: from paths and bundles to one report of every measure, as plain data.
+
+What ``perpetuo evaluate`` was asked for comes in; a dictionary ready for JSON, and the sets for the
+plots, go out. Reading, rendering and measuring report their progress. Called by cli.py, and by the
+scripts that write docs/results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamer import __version__
+from streamer.bundle import MANIFEST_FILE, resolve_bundle
+from streamer.errors import BundleError, DataError
+from training.data.corpus import Selection, read_corpus
+from training.data.sources import ARCHIVE_SUFFIXES, MIDI_SUFFIXES
+from training.evaluation.compare import Reference, compare, make_reference
+from training.evaluation.controls import markov_set, random_set, shuffled_set
+from training.evaluation.musicset import MusicSet, Skipped, measure_sets
+
+SCHEMA = 1
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class LabSettings:
+    """What to compare, and how.
+
+    Attributes:
+        sources: ``[NAME=]SOURCE``: a folder, archive or MIDI file, or a bundle's name or path.
+        reference: Real music.
+        train: The corpus the models learned from, to find copies of; None: no search.
+        model: A bundle that judges all sets note by note; None: none does.
+        seeds: A bundle is rendered once with each.
+        minutes: Length of each render, minutes, above 0.
+        controls: Whether random, shuffled and Markov music is measured too.
+        limit: Most pieces of each folder, evenly chosen; None: all.
+        rates: The information rate is computed for so many pieces of a set.
+        seed: Of all random choices.
+        processes: How many to read and measure with; None: one a core.
+    """
+
+    sources: tuple[str, ...]
+    reference: Path
+    train: Path | None = None
+    model: str | None = None
+    seeds: tuple[int, ...] = tuple(range(10))
+    minutes: float = 3.0
+    controls: bool = True
+    limit: int | None = None
+    rates: int = 60
+    seed: int = 0
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.minutes > 0:
+            raise ValueError(f"minutes must be above 0, not {self.minutes}")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be at least 1, not {self.limit}")
+        if self.rates < 0:
+            raise ValueError(f"rates must be 0 or more, not {self.rates}")
+
+
+@dataclass
+class Laboratory:
+    """Everything a run found.
+
+    Attributes:
+        report: Plain data; NaN stands for what could not be measured.
+        sets: The measured sets in the order of the report's columns.
+        reference: What they were compared with.
+    """
+
+    report: dict[str, Any]
+    sets: list[MusicSet] = field(default_factory=list)
+    reference: Reference | None = None
+
+
+def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Laboratory:
+    """Measure everything that was asked for.
+
+    Raises:
+        DataError: The reference, the training corpus or a source is missing or holds nothing
+            that can be used. Single bad files are left out and named in the report.
+        BundleError: A bundle cannot be used.
+    """
+    rng = np.random.default_rng(settings.seed)
+    real = _music("reference", settings.reference, settings, progress)
+    if not real.pieces:
+        raise DataError(
+            f"{settings.reference}: none of its {len(real.skipped)} files can be used as a "
+            "reference; give a folder of MIDI files with notes"
+        )
+    train = None
+    if settings.train is not None:
+        train = _music("train", settings.train, settings, progress, every=True)
+    sets = _asked_for(settings, progress)
+    in_reference, held = _halves(real, settings.seed)
+    sets.insert(0, held)
+    if settings.controls:
+        progress("controls", 0, 1)
+        sets += [shuffled_set(held, rng), markov_set(train or in_reference, rng), random_set(rng)]
+    _measure([in_reference, *sets], settings, progress)
+    reference = make_reference(in_reference, train)
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "seed": settings.seed,
+        "reference": {
+            "path": str(settings.reference),
+            "pieces": len(in_reference.pieces),
+            "works": len({*in_reference.works}),
+            "notes": sum(m.notes for m in in_reference.measures),
+            "skipped": [vars(s) for s in real.skipped],
+            "signature": reference.signature.to_dict() if reference.signature else None,
+            "counts": {
+                name: np.sum([m.counts[name] for m in in_reference.measures], axis=0).tolist()
+                for name in (in_reference.measures[0].counts if in_reference.measures else ())
+            },
+        },
+        "train": str(settings.train) if settings.train else None,
+        "sets": {},
+    }
+    for i, own in enumerate(sets):
+        progress("comparing", i, len(sets))
+        section = compare(own, reference, rng)
+        if settings.model is not None and own.pieces:
+            section["model"] = _model_view(settings.model, own, rng)
+        report["sets"][own.name] = section
+    progress("comparing", len(sets), len(sets))
+    return Laboratory(report, sets, reference)
+
+
+def _measure(sets: list[MusicSet], settings: LabSettings, progress: Progress) -> None:
+    count = sum(len(s.pieces) for s in sets)
+    measure_sets(
+        sets, settings.rates, settings.processes, lambda done: progress("measuring", done, count)
+    )
+
+
+def _halves(real: MusicSet, seed: int) -> tuple[MusicSet, MusicSet]:
+    """Split real music by work: what sets are compared with, and real music to compare with it."""
+    works = sorted({*real.works}, key=lambda w: hashlib.sha256(f"{seed}:{w}".encode()).digest())
+    held = {*works[: len(works) // 2]}
+    return (
+        real.part("reference", "real", [w not in held for w in real.works]),
+        real.part("real", "real", [w in held for w in real.works]),
+    )
+
+
+def _asked_for(settings: LabSettings, progress: Progress) -> list[MusicSet]:
+    """Read or render every source; MIDI files that are named one by one become one set."""
+    sets: list[MusicSet] = []
+    loose: MusicSet | None = None
+    for text in settings.sources:
+        label, source = _label(text)
+        path = Path(source)
+        if _is_bundle(path):
+            sets.append(_rendered(label, source, settings, progress))
+        elif path.is_file() and path.name.lower().endswith(MIDI_SUFFIXES) and not label:
+            if loose is None:
+                loose = MusicSet("files", "files")
+                sets.append(loose)
+            one = _music("files", path, settings, progress)
+            for piece, work, file in zip(one.pieces, one.works, one.files, strict=True):
+                loose.add(piece, work, file)
+            loose.skipped += one.skipped
+        else:
+            sets.append(_music(label or path.resolve().name, path, settings, progress))
+    taken = {"real", "shuffled", "markov", "random"}
+    for own in sets:
+        base, number = own.name, 2
+        while own.name in taken:
+            own.name, number = f"{base} {number}", number + 1
+        taken.add(own.name)
+    return sets
+
+
+def _label(text: str) -> tuple[str, str]:
+    """Split ``NAME=SOURCE``; a path that exists is taken as it is."""
+    name, mark, source = text.partition("=")
+    return (name, source) if mark and name and not Path(text).exists() else ("", text)
+
+
+def _is_bundle(path: Path) -> bool:
+    """Tell whether a source is a bundle: a folder or .zip with a manifest, or no path at all."""
+    if path.is_dir():
+        return (path / MANIFEST_FILE).is_file()
+    if path.is_file():
+        if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return any(Path(n).name == MANIFEST_FILE for n in archive.namelist())
+    looks_like_path = "/" in str(path) or path.name.lower().endswith(
+        (*MIDI_SUFFIXES, *ARCHIVE_SUFFIXES)
+    )
+    return not looks_like_path
+
+
+def _music(
+    name: str, path: Path, settings: LabSettings, progress: Progress, every: bool = False
+) -> MusicSet:
+    """Read a folder, archive or file; files that cannot be used are named, not fatal."""
+    corpus = read_corpus(
+        [path],
+        Selection(min_notes=1),
+        processes=settings.processes,
+        progress=lambda done, found: progress(f"reading {path.name}", done, found),
+    )
+    own = MusicSet(name, "files")
+    own.skipped = [Skipped(f"{s.corpus}/{s.file}", s.reason, s.text) for s in corpus.skipped]
+    pieces = corpus.pieces
+    if settings.limit is not None and len(pieces) > settings.limit and not every:
+        chosen = np.unique(np.linspace(0, len(pieces) - 1, settings.limit).round().astype(int))
+        pieces = [pieces[i] for i in chosen]
+    for piece in pieces:
+        own.add(piece.notes, piece.work_key, f"{piece.corpus}/{piece.file}")
+    return own
+
+
+def _rendered(label: str, source: str, settings: LabSettings, progress: Progress) -> MusicSet:
+    """Render a bundle once with each seed."""
+    from dataclasses import replace
+
+    from streamer.controls import LiveControls
+    from streamer.pipeline import open_source
+    from streamer.render import collect
+    from streamer.settings import Settings
+
+    own: MusicSet | None = None
+    for i, seed in enumerate(settings.seeds):
+        base = Settings()
+        wanted = replace(base, model=replace(base.model, model=source, seed=seed))
+        player = open_source(wanted, LiveControls(wanted.controls))
+        name = label or player.bundle.manifest.name
+        own = own or MusicSet(name, "bundle")
+        progress(f"rendering {name}", i, len(settings.seeds))
+        piece = collect(player, settings.minutes * 60_000.0)
+        own.add(piece, f"{name} seed {seed}", f"{name} seed {seed}")
+    if own is None:
+        raise BundleError(f"{source}: no seed to render it with; give --seeds")
+    return own
+
+
+def _model_view(model: str, own: MusicSet, rng: np.random.Generator) -> dict[str, Any]:
+    from streamer.engine import Engine
+    from training.evaluation.entropy_sequences import entropy_section
+
+    return entropy_section(Engine(resolve_bundle(model)), own.pieces, rng)
