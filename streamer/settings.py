@@ -178,6 +178,21 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What matters to a stream that lives for years.
+
+    Attributes:
+        keep_controls: Whether live controls go on after a restart where they were; None keeps them
+            in a service, and begins with the configuration elsewhere.
+        metrics_port: Port of this machine's loopback on which Prometheus finds figures (extra
+            ``metrics``); None opens none.
+    """
+
+    keep_controls: bool | None = None
+    metrics_port: Annotated[int, Range(1, 65535)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, by stage."""
 
@@ -190,6 +205,7 @@ class Settings:
     port: PortSettings = field(default_factory=PortSettings)
     record: RecordSettings = field(default_factory=RecordSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    service: ServiceSettings = field(default_factory=ServiceSettings)
 
 
 def default_config_path() -> Path:
