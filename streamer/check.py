@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shutil
 import struct
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -22,16 +20,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamer import realtime
-from streamer.errors import BundleError, ConfigError, StreamerError
-from streamer.ports import list_ports
+from streamer.errors import BundleError, ConfigError, PortError
+from streamer.ports import list_ports, midi_problems
 from streamer.ports.names import choose_automatically, match, nearest
+from streamer.ports.synth import find_fluidsynth, find_soundfont
 from streamer.settings import Settings, default_config_path, load_settings
 
 Level = Literal["ok", "note", "fail"]
 LABELS: dict[str, str] = {"ok": "ok", "note": "note", "fail": "FAIL"}
 
 CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-SEQUENCER = Path("/dev/snd/seq")
 SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies")
 COARSE_CLOCK_SECONDS = 0.001
 
@@ -115,59 +113,53 @@ def check_bundle(settings: Settings) -> Finding:
 
 
 def check_midi_system() -> Finding:
-    """python-rtmidi imports, and ALSA's sequencer can be opened by this user."""
-    try:
-        import rtmidi
-    except ImportError as error:
-        remedy = "sudo apt install libasound2" if "libasound" in str(error) else _rtmidi_remedy()
-        return Finding("MIDI", "note", f"no live ports ({error}): {remedy}")
-    if platform.system() != "Linux":
-        return Finding("MIDI", "ok", f"python-rtmidi {rtmidi.__version__}")
-    if not SEQUENCER.exists():
-        return Finding("MIDI", "note", f"no ALSA sequencer ({SEQUENCER}): sudo modprobe snd-seq")
-    if not os.access(SEQUENCER, os.R_OK | os.W_OK):
-        remedy = "sudo usermod -aG audio $USER, then log in again"
-        return Finding("MIDI", "fail", f"{SEQUENCER} may not be opened: {remedy}")
-    return Finding("MIDI", "ok", f"ALSA, python-rtmidi {rtmidi.__version__}")
+    """A MIDI system of this machine can be used by this user."""
+    usable = any(port.name == "virtual" for port in list_ports())
+    problems = midi_problems()
+    if usable:
+        return Finding("MIDI", "ok", "ports can be opened" + _listed(problems, "; not used: "))
+    return Finding("MIDI", "note", "no live ports" + _listed(problems, ": "))
 
 
-def _rtmidi_remedy() -> str:
-    if tuple(sys.version_info) < (3, 13):
-        return "pip install python-rtmidi"
-    packages = "libasound2-dev libjack-jackd2-dev g++ python3-dev"
-    return f"sudo apt install {packages}, then pip install python-rtmidi"
+def _listed(problems: Mapping[str, str], before: str) -> str:
+    return before + "; ".join(problems.values()) if problems else ""
 
 
 def check_port(settings: Settings) -> Finding:
     """What the port stands for is there."""
     wanted = settings.port.port
     word, _, rest = wanted.partition(":")
-    if wanted in ("null", "virtual"):
-        return Finding("port", "ok", wanted)
+    if wanted == "null":
+        return Finding("port", "ok", "plays to nobody")
+    if wanted == "virtual" or word == "jack":
+        usable = any(port.name == "virtual" for port in list_ports())
+        text = "a port of our own" if usable else "no live ports: play to synth or file:PATH"
+        return Finding("port", "ok" if usable else "fail", text)
     if word == "file":
         return _check_target("port", Path(rest))
     if wanted == "synth":
-        if shutil.which("fluidsynth"):
-            return Finding("port", "ok", "fluidsynth is installed")
-        remedy = "sudo apt install fluidsynth timgm6mb-soundfont"
-        return Finding("port", "fail", f"no fluidsynth: {remedy}")
+        try:
+            find_fluidsynth()
+            soundfont = find_soundfont(settings.port.soundfont)
+        except PortError as error:
+            return Finding("port", "fail", str(error))
+        return Finding("port", "ok", f"FluidSynth with {soundfont}")
     return _check_live_port(wanted, settings.port.client_name)
 
 
 def _check_live_port(wanted: str, own_name: str) -> Finding:
-    try:
-        ports = [port for port in list_ports() if port.direction == "output"]
-    except StreamerError as error:
-        return Finding("port", "note", str(error))
-    live = [port for port in ports if port.kind != "builtin"]
-    chosen = choose_automatically(live, own_name) if wanted == "auto" else match(wanted, live)
-    if chosen is not None:
-        return Finding("port", "ok", f"{chosen.name} ({chosen.system})")
+    outputs = [port for port in list_ports() if port.direction == "output"]
+    live = [port for port in outputs if port.kind != "builtin"]
     if wanted == "auto":
-        return Finding(
-            "port", "note", "no hardware output is connected; auto takes what comes next"
-        )
-    return Finding("port", "fail", f"no output is called {wanted}; {nearest(wanted, live)}")
+        chosen = choose_automatically(live, own_name)
+        if chosen is None:
+            text = "no hardware output is connected: a virtual port, a soft synth or a file instead"
+            return Finding("port", "note", text)
+    else:
+        chosen = match(wanted, live)
+    if chosen is None:
+        return Finding("port", "fail", f"there is no port '{wanted}'; {nearest(wanted, live)}")
+    return Finding("port", "ok", f"{chosen.name} ({chosen.system})")
 
 
 def check_record(settings: Settings) -> Finding:

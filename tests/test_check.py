@@ -14,6 +14,8 @@ from tests.bundles import write_tiny_bundle
 
 PIANO = PortInfo("Digital Piano:MIDI 1", "output", "alsa", "hardware", "Digital Piano:MIDI 1 20:0")
 
+OWN = PortInfo("virtual", "output", "builtin", "builtin", "Perpetuo")
+
 
 @pytest.fixture
 def tiny(tmp_path) -> Path:
@@ -67,24 +69,45 @@ def test_no_hardware_is_no_failure_for_auto(monkeypatch):
     assert port("auto").level == "note"
 
 
-def test_no_midi_system_is_said_in_its_own_words(monkeypatch):
-    def refuse():
-        raise PortError("no MIDI system; play to a file")
-
-    monkeypatch.setattr(check, "list_ports", refuse)
-    assert check.Finding("port", "note", "no MIDI system; play to a file") == port("auto")
-
-
-def test_a_synth_that_is_not_installed_is_a_failure(monkeypatch):
-    monkeypatch.setattr(check.shutil, "which", lambda name: None)
-    assert "apt install fluidsynth" in port("synth").text
-    monkeypatch.setattr(check.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert port("synth").level == "ok"
+def test_no_midi_system_is_noted_with_the_reasons(monkeypatch):
+    monkeypatch.setattr(check, "list_ports", list)
+    monkeypatch.setattr(check, "midi_problems", lambda: {"alsa": "no rights", "jack": "no server"})
+    assert check.Finding("MIDI", "note", "no live ports: no rights; no server") == (
+        check.check_midi_system()
+    )
 
 
-@pytest.mark.parametrize("spec", ["null", "virtual"])
-def test_ports_of_our_own_are_always_there(spec):
-    assert check.Finding("port", "ok", spec) == port(spec)
+def test_one_usable_midi_system_is_enough(monkeypatch):
+    monkeypatch.setattr(check, "list_ports", lambda: [PIANO, OWN])
+    monkeypatch.setattr(check, "midi_problems", lambda: {"jack": "no server"})
+    assert check.Finding("MIDI", "ok", "ports can be opened; not used: no server") == (
+        check.check_midi_system()
+    )
+
+
+def test_a_synth_that_is_not_installed_is_a_failure(monkeypatch, tmp_path):
+    soundfont = tmp_path / "piano.sf2"
+    soundfont.touch()
+    monkeypatch.setattr(check, "find_soundfont", lambda wanted: soundfont)
+    monkeypatch.setattr(check, "find_fluidsynth", lambda: "/usr/bin/fluidsynth")
+    assert check.Finding("port", "ok", f"FluidSynth with {soundfont}") == port("synth")
+
+    def missing() -> str:
+        raise PortError("fluidsynth is not on PATH")
+
+    monkeypatch.setattr(check, "find_fluidsynth", missing)
+    assert check.Finding("port", "fail", "fluidsynth is not on PATH") == port("synth")
+
+
+def test_a_port_of_our_own_needs_a_midi_system(monkeypatch):
+    monkeypatch.setattr(check, "list_ports", lambda: [OWN])
+    assert port("virtual").level == "ok"
+    monkeypatch.setattr(check, "list_ports", list)
+    assert port("virtual").level == "fail"
+
+
+def test_playing_to_nobody_always_works():
+    assert port("null").level == "ok"
 
 
 def test_a_recording_needs_a_folder_that_can_be_written(tmp_path):
@@ -109,21 +132,6 @@ def test_no_onnxruntime_is_a_failure(monkeypatch):
     assert check.Finding("engine", "fail", "no onnxruntime: pip install onnxruntime") == (
         check.check_engine()
     )
-
-
-def test_a_sequencer_that_may_not_be_opened_names_the_group(monkeypatch, tmp_path):
-    pytest.importorskip("rtmidi")
-    monkeypatch.setattr(check, "SEQUENCER", tmp_path)
-    monkeypatch.setattr(check.os, "access", lambda path, mode: False)
-    finding = check.check_midi_system()
-    assert finding.level == "fail"
-    assert "usermod -aG audio" in finding.text
-
-
-def test_no_sequencer_is_told_how_to_load_it(monkeypatch, tmp_path):
-    pytest.importorskip("rtmidi")
-    monkeypatch.setattr(check, "SEQUENCER", tmp_path / "none")
-    assert "modprobe snd-seq" in check.check_midi_system().text
 
 
 def test_a_slow_clock_source_is_noted(monkeypatch, tmp_path):

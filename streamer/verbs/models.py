@@ -41,7 +41,7 @@ def _row(bundle: Bundle) -> dict[str, Any]:
         "name": manifest.name,
         "family": manifest.family,
         "kind": manifest.kind,
-        "bytes": bundle.bytes,
+        "bytes": bundle.size_bytes,
         "licence": manifest.licence,
         "corpus": manifest.corpus,
         "styles": manifest.styles,
