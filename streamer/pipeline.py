@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,6 @@ class Source:
         controls: Live.
         seed: That of the generator, also when it was drawn.
         candidates: Candidates a phrase when nothing keeps the machine from it.
-        channel: MIDI channel of the notes, 0..15.
     """
 
     bundle: Bundle
@@ -51,16 +50,11 @@ class Source:
     controls: LiveControls
     seed: int
     candidates: int
-    channel: int
 
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase as it is to sound; the first starts at 0."""
         phrase = self.generator.next_phrase(notes)
-        sounding = self.performer.perform(phrase, self.controls.snapshot())
-        if not self.channel:
-            return sounding
-        notes_there = tuple(replace(note, channel=self.channel) for note in sounding.notes)
-        return replace(sounding, notes=notes_there)
+        return self.performer.perform(phrase, self.controls.snapshot())
 
 
 def open_source(settings: Settings, controls: LiveControls) -> Source:
@@ -91,15 +85,7 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
             generator.prime(read_midi(settings.model.prime))
         except ValueError as error:
             raise MidiFileError(f"{settings.model.prime}: {error}", "off-piano") from error
-    return Source(
-        bundle,
-        generator,
-        Performer(),
-        controls,
-        seed,
-        drawn.candidates,
-        settings.port.channel - 1,
-    )
+    return Source(bundle, generator, Performer(), controls, seed, drawn.candidates)
 
 
 def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:

@@ -20,6 +20,7 @@ from streamer.errors import RecordingError
 from streamer.notes import NOTE_DTYPE, NoteArray, Phrase, to_array
 from streamer.offline import play_out
 from streamer.pipeline import Source, open_source
+from streamer.ports.sinks import ChannelPort
 from streamer.recorder import MidiFileSink
 from streamer.settings import Settings
 
@@ -55,7 +56,7 @@ def render(
         if target is not None:
             _require_folder(target)
     source = open_source(settings, LiveControls(settings.controls))
-    notes = _write(source, out, duration_seconds * 1000.0)
+    notes = _write(source, out, duration_seconds * 1000.0, settings.port.channel - 1)
     if plot is not None:
         from streamer.roll import draw_roll
 
@@ -79,7 +80,7 @@ def report(
     }
 
 
-def _write(source: Source, out: Path, duration_ms: float) -> NoteArray:
+def _write(source: Source, out: Path, duration_ms: float, channel: int) -> NoteArray:
     """Play the stream into a file beside ``out``, then give it its name; return the notes."""
     parts = [np.zeros(0, dtype=NOTE_DTYPE)]
     part = out.with_name(f".{out.name}.{os.getpid()}.render")
@@ -92,7 +93,7 @@ def _write(source: Source, out: Path, duration_ms: float) -> NoteArray:
 
     try:
         try:
-            play_out(source.next_phrase, duration_ms, sink, keep)
+            play_out(source.next_phrase, duration_ms, ChannelPort(sink, channel), keep)
         finally:
             sink.close()
         part.replace(out)

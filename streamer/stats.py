@@ -86,3 +86,52 @@ class GenerationStats:
             "clamped": self.clamped,
             "inference_s": round(self.inference_s, 3),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """What a stream is doing at one moment, for the display, the log and metrics.
+
+    Attributes:
+        model: Name of the bundle.
+        seed: Of the generator.
+        port: Name of the port.
+        waiting_for_port: Whether the music is held because there is no port.
+        paused: Whether a person holds it.
+        policy: Scheduling policy of the timing thread.
+        notes_sent: Note-ons sent.
+        late_dropped: Note-ons that came too late.
+        sounding: Keys that are down, (channel, pitch).
+        pedal: Whether a sustain pedal is down.
+        buffer_seconds: Music ahead of the present, seconds.
+        underruns: Rests that were lengthened because music came too late.
+        candidates: K of the next phrase.
+        lateness_ms: ``p50``, ``p99``, ``p999`` and ``max``, ms.
+        generation: :meth:`GenerationStats.to_dict`.
+    """
+
+    model: str
+    seed: int
+    port: str
+    waiting_for_port: bool
+    paused: bool
+    policy: str
+    notes_sent: int
+    late_dropped: int
+    sounding: tuple[tuple[int, int], ...]
+    pedal: bool
+    buffer_seconds: float
+    underruns: int
+    candidates: int
+    lateness_ms: dict[str, float]
+    generation: dict[str, Any]
+
+    def line(self) -> str:
+        """Return the figures as one line of a log."""
+        drops = ", ".join(f"{n} {reason}" for reason, n in self.generation["dropped"].items())
+        late = self.lateness_ms
+        return (
+            f"{self.notes_sent} notes, {self.buffer_seconds:.1f} s ahead, K {self.candidates}, "
+            f"dropped {drops or 'none'}, {self.underruns} underruns, late p50 {late['p50']:.2f} "
+            f"p99 {late['p99']:.2f} max {late['max']:.2f} ms"
+        )

@@ -1,0 +1,283 @@
+"""``perpetuo play``: wires the stages and keeps them going until a signal, an error or the end.
+
+    generator thread -> rolling buffer -> scheduler thread -> port (and recorder)
+
+In: settings. Out: music, and an exit status. Stages are started from the port backwards, so that
+whoever gives finds someone who takes, and stopped the other way round; the scheduler silences
+everything before the port is closed, whatever ended the stream.
+
+Threads: the generator's infers (without the interpreter's lock) and waits for room; the scheduler's
+waits and sends; the main thread watches, shows figures and catches signals. Called by
+``streamer.verbs.play``.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Protocol
+
+from streamer.buffer import RollingBuffer
+from streamer.clock import Clock, MonotonicClock, Wake
+from streamer.controls import Controls, LiveControls
+from streamer.errors import StreamerError
+from streamer.governor import CandidateGovernor
+from streamer.pipeline import Source, open_source
+from streamer.ports import ChannelPort, FanOutPort, Port, open_port
+from streamer.realtime import settle, step_back
+from streamer.recorder import MidiFileSink
+from streamer.scheduler import Scheduler
+from streamer.settings import Settings
+from streamer.stats import StreamFigures
+
+logger = logging.getLogger(__name__)
+
+FIRST_PHRASE_NOTES = 8
+"""The first phrase is short, and drawn a few times only, so that it sounds soon."""
+
+TICK_SECONDS = 0.25
+"""How often the main thread looks at the stream and shows its figures."""
+
+JOIN_SECONDS = 5.0
+"""How long a thread may take to end; one that hangs in a dead port must not keep the process."""
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+class View(Protocol):
+    """Shows the figures of the stream: a live display, or log lines."""
+
+    def show(self, figures: StreamFigures) -> None:
+        """Take the figures of this moment; called every :data:`TICK_SECONDS`, main thread."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+class Stream:
+    """The stages of one stream, from generator to port, and their two threads.
+
+    Args:
+        source: Where phrases come from; used by the generator thread alone once started.
+        port: Where messages go; closed by whoever opened it, after :meth:`stop`.
+        settings: Marks of the buffer, scheduling policy.
+        clock: Time.
+    """
+
+    def __init__(self, source: Source, port: Port, settings: Settings, clock: Clock) -> None:
+        self._source, self._port, self._clock = source, port, clock
+        self._buffer = RollingBuffer(settings.buffer.low_seconds, settings.buffer.high_seconds)
+        self._scheduler = Scheduler(
+            self._buffer,
+            port,
+            clock,
+            settings.scheduler,
+            message_spacing_ms=settings.port.message_spacing_ms,
+        )
+        self._governor = CandidateGovernor(source.candidates)
+        self._threads = [
+            threading.Thread(target=self._guard, args=(name, stage), name=name, daemon=True)
+            for name, stage in (("scheduler", self._scheduler.run), ("generator", self._generate))
+        ]
+        self._failure: tuple[str, BaseException] | None = None
+        self.ended = Wake()
+        """Set when a stage has ended, by itself or by an error."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler, for pause, panic and its heartbeat."""
+        return self._scheduler
+
+    def start(self) -> None:
+        """Start the threads; the first note sounds as soon as the first phrase is drawn."""
+        self._source.controls.listen(self._obey)
+        self._obey(self._source.controls.snapshot())
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the stream and return when nothing sounds any more; a second time does nothing.
+
+        Raises:
+            StreamerError: A stage failed, or hangs.
+        """
+        self._scheduler.stop()
+        self._buffer.close()
+        hanging = []
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(JOIN_SECONDS)
+            if thread.is_alive():
+                hanging.append(thread.name)
+        self._raise_failure()
+        if hanging:
+            raise StreamerError(
+                f"the {' and the '.join(hanging)} did not end within {JOIN_SECONDS:g} s; "
+                f"port {self._port.name} may be blocked: restart its MIDI system"
+            )
+
+    def figures(self) -> StreamFigures:
+        """Return the figures of this moment; any thread."""
+        scheduler, buffer = self._scheduler, self._buffer
+        return StreamFigures(
+            model=self._source.bundle.manifest.name,
+            seed=self._source.seed,
+            port=self._port.name,
+            waiting_for_port=scheduler.waiting_for_port,
+            paused=scheduler.paused,
+            policy=scheduler.policy,
+            notes_sent=scheduler.notes_sent,
+            late_dropped=scheduler.late_dropped,
+            sounding=scheduler.sounding,
+            pedal=bool(scheduler.pedals),
+            buffer_seconds=buffer.seconds_ahead(),
+            underruns=buffer.underruns,
+            candidates=self._governor.candidates,
+            lateness_ms={
+                name: scheduler.lateness.quantile(q) * 1000.0
+                for name, q in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+            }
+            | {"max": scheduler.lateness.max_seconds * 1000.0},
+            generation=self._source.generator.stats.to_dict(),
+        )
+
+    def _generate(self) -> None:
+        """Fill the buffer until it is closed; the generator thread."""
+        step_back()
+        generator, buffer, governor = self._source.generator, self._buffer, self._governor
+        notes: int | None = FIRST_PHRASE_NOTES
+        while buffer.wait_for_space():
+            generator.set_candidates(governor.candidates)
+            began = self._clock.now()
+            phrase = self._source.next_phrase(notes)
+            took_seconds = self._clock.now() - began
+            if buffer.closed:
+                return
+            buffer.put(phrase)
+            governor.after(took_seconds, phrase.seconds, buffer.seconds_ahead(), buffer.low_seconds)
+            notes = None
+
+    def _guard(self, name: str, stage: Callable[[], None]) -> None:
+        """Run a stage; keep what ends it, and tell the main thread."""
+        try:
+            stage()
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            if not (self._buffer.closed and isinstance(error, RuntimeError)):
+                self._failure = self._failure or (name, error)
+        finally:
+            self.ended.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is None:
+            return
+        name, error = self._failure
+        if isinstance(error, StreamerError):
+            raise error
+        logger.debug("the %s failed", name, exc_info=error)
+        raise StreamerError(
+            f"the {name} failed ({type(error).__name__}: {error}); "
+            "run again with --log-level debug and report it"
+        ) from error
+
+    def _obey(self, controls: Controls) -> None:
+        if controls.pause and not self._scheduler.paused:
+            self._scheduler.pause()
+        elif self._scheduler.paused and not controls.pause:
+            self._scheduler.resume()
+
+
+def play(
+    settings: Settings,
+    seconds: float | None = None,
+    plain: bool = False,
+    clock: Clock | None = None,
+) -> int:
+    """Stream until a signal comes, a stage fails, or the time is over; nothing is left sounding.
+
+    Args:
+        settings: Everything.
+        seconds: Ends by itself after so long; None never.
+        plain: Log lines even on a terminal.
+        clock: Time; None is the system's.
+
+    Returns:
+        0 when the time was over, 128 + the number of the signal that ended it.
+
+    Raises:
+        StreamerError: Something could not be opened, or a stage failed.
+    """
+    clock = clock or MonotonicClock()
+    with ExitStack() as opened:
+        # The port first: a name that is wrong is told before the model is loaded.
+        port = _open_ports(settings, opened)
+        source = open_source(settings, LiveControls(settings.controls))
+        stream = Stream(source, port, settings, clock)
+        caught: list[int] = []
+        opened.enter_context(_signals(caught, stream.ended))
+        settle()
+        began = clock.now()
+        opened.callback(stream.stop)
+        stream.start()
+        view = _make_view(settings, plain, clock)
+        opened.callback(view.close)
+        _watch(stream, view, clock, None if seconds is None else began + seconds)
+    return 128 + caught[0] if caught else 0
+
+
+def _watch(stream: Stream, view: View, clock: Clock, until: float | None) -> None:
+    """Show figures until the stream has ended or the time is over; the main thread."""
+    while True:
+        now = clock.now()
+        if until is not None and now >= until:
+            return
+        tick = now + TICK_SECONDS
+        if clock.wait_until(tick if until is None else min(tick, until), stream.ended):
+            return
+        view.show(stream.figures())
+
+
+def _open_ports(settings: Settings, opened: ExitStack) -> Port:
+    """Open the port, and the recording beside it; both are closed with ``opened``."""
+    sink: Port | None = None
+    if settings.record.path is not None:
+        sink = MidiFileSink(settings.record.path).start()
+        opened.callback(sink.close)
+    port = open_port(settings.port.port, settings.port)
+    opened.callback(port.close)
+    if sink is None:
+        return port
+    return FanOutPort([port], [ChannelPort(sink, settings.port.channel - 1)])
+
+
+def _make_view(settings: Settings, plain: bool, clock: Clock) -> View:
+    from streamer.display import make_view
+
+    return make_view(settings.log.stats_seconds, plain, clock)
+
+
+@contextmanager
+def _signals(caught: list[int], wake: Wake) -> Iterator[None]:
+    """Note signals instead of dying of them; later ones do not disturb the way to silence."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def catch(number: int, frame: FrameType | None) -> None:
+        del frame
+        caught.append(number)
+        wake.set()
+
+    before = {number: signal.signal(number, catch) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

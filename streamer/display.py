@@ -1,0 +1,144 @@
+"""What a person sees while the stream plays: a live view on a terminal, log lines elsewhere.
+
+In: :class:`streamer.stats.StreamFigures` four times a second. Out: text. Called by the daemon in
+the main thread; rich is imported only for a terminal, after the music has begun.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from streamer.clock import Clock
+from streamer.notes import ARGUMENTS, PIANO_HIGH, PIANO_LOW
+from streamer.stats import StreamFigures
+
+if TYPE_CHECKING:
+    from streamer.daemon import View
+
+logger = logging.getLogger(__name__)
+
+NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+BLACK = frozenset((1, 3, 6, 8, 10))
+BAR_SECONDS = 12.0
+"""Buffer that fills the whole bar, seconds."""
+
+BAR_CELLS = 24
+
+
+def make_view(stats_seconds: float, plain: bool, clock: Clock) -> View:
+    """Return a live view on a terminal, log lines elsewhere.
+
+    Args:
+        stats_seconds: How often a line is logged; 0 never.
+        plain: Log lines on a terminal too.
+        clock: Time.
+    """
+    if plain or not sys.stderr.isatty():
+        return LogView(stats_seconds, clock)
+    return LiveView()
+
+
+def pitch_name(pitch: int) -> str:
+    """Return a pitch as musicians write it: 60 is C4."""
+    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
+
+
+def keyboard(sounding: tuple[tuple[int, int], ...]) -> str:
+    """Return the piano as one character a key: what sounds is a block, black keys are dots."""
+    down = {pitch for _, pitch in sounding}
+    return "".join(
+        "█" if pitch in down else "·" if pitch % 12 in BLACK else "_"
+        for pitch in range(PIANO_LOW, PIANO_HIGH + 1)
+    )
+
+
+def state_of(figures: StreamFigures) -> str:
+    """Return in words what the stream is doing."""
+    if figures.waiting_for_port:
+        return "waiting for the port"
+    return "paused" if figures.paused else "playing"
+
+
+def rows(figures: StreamFigures) -> list[tuple[str, str]]:
+    """Return label and text of each line of the live view."""
+    generation, late = figures.generation, figures.lateness_ms
+    filled = min(round(figures.buffer_seconds / BAR_SECONDS * BAR_CELLS), BAR_CELLS)
+    drawn = max(generation["candidates"], 1)
+    drops = "  ".join(
+        f"{reason} {count / drawn:.1%}" for reason, count in generation["dropped"].items()
+    )
+    entropy = generation["entropy"]
+    return [
+        ("keys", keyboard(figures.sounding)),
+        ("", " ".join(pitch_name(p) for p in sorted({p for _, p in figures.sounding}))),
+        ("pedal", "down" if figures.pedal else "up"),
+        ("notes", f"{figures.notes_sent}, {figures.late_dropped} dropped as late"),
+        (
+            "buffer",
+            f"{'█' * filled}{'░' * (BAR_CELLS - filled)} {figures.buffer_seconds:4.1f} s, "
+            f"{figures.underruns} underruns",
+        ),
+        ("candidates", f"K {figures.candidates}, {generation['phrases']} phrases played"),
+        ("dropped", drops or "none"),
+        ("relaxed", f"{sum(generation['relaxed'].values())}, {generation['redraws']} redraws"),
+        ("recalled", f"{generation['recalls']} figures came back"),
+        ("entropy", "  ".join(f"{name} {entropy[name]:.2f}" for name in ARGUMENTS)),
+        (
+            "lateness",
+            f"p50 {late['p50']:.2f}  p99 {late['p99']:.2f}  max {late['max']:.2f} ms "
+            f"({figures.policy})",
+        ),
+    ]
+
+
+class LogView:
+    """Logs one line of figures now and then."""
+
+    def __init__(self, every_seconds: float, clock: Clock) -> None:
+        self._every, self._clock = every_seconds, clock
+        self._next = clock.now() + every_seconds
+
+    def show(self, figures: StreamFigures) -> None:
+        """Log the figures when it is time."""
+        if self._every and self._clock.now() >= self._next:
+            self._next += self._every
+            logger.info("%s: %s", state_of(figures), figures.line())
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class LiveView:
+    """Redraws a panel on the terminal; log lines appear above it.
+
+    Args:
+        console: A rich ``Console``, for tests; None is stderr.
+    """
+
+    def __init__(self, console: Any = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = console or Console(stderr=True)
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False)
+        self._live.start()
+
+    def show(self, figures: StreamFigures) -> None:
+        """Redraw."""
+        from rich.panel import Panel
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="ellipsis", no_wrap=True)
+        for label, text in rows(figures):
+            table.add_row(label, Text(text))
+        title = f"{figures.model} → {figures.port} · seed {figures.seed} · {state_of(figures)}"
+        self._live.update(Panel(table, title=Text(title), subtitle="Ctrl-C ends it"), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last panel on the terminal and give it back."""
+        self._live.stop()
