@@ -1,4 +1,4 @@
-"""``perpetuo evaluate``: is it music, and is it this music? Files and bundles against real music."""
+"""``perpetuo evaluate``: files and bundles against real music."""
 
 from __future__ import annotations
 

@@ -96,9 +96,11 @@ def compare(own: MusicSet, reference: Reference, rng: np.random.Generator) -> Se
         "two_sample": lambda: _two_sample(own, reference.real, rng),
         "mutual_information": lambda: _mutual_information(own, rng),
         "information_rate": lambda: _information_rate(own),
-        "plagiarism": lambda: _plagiarism(own, reference, rng),
         "drift": lambda: _drift(own, reference, rng),
     }
+    if reference.index is not None:
+        indices = reference.index
+        sections["plagiarism"] = lambda: _plagiarism(own, indices, reference.train_files, rng)
     report: Section = {
         "kind": own.kind,
         "pieces": len(own.pieces),
@@ -200,11 +202,14 @@ def _information_rate(own: MusicSet) -> Section:
     }
 
 
-def _plagiarism(own: MusicSet, reference: Reference, rng: np.random.Generator) -> Section:
-    if reference.index is None:
-        raise DataError("no training corpus was given (--train DIR)")
+def _plagiarism(
+    own: MusicSet,
+    indices: tuple[CorpusIndex, CorpusIndex],
+    train_files: list[str],
+    rng: np.random.Generator,
+) -> Section:
     section: Section = {}
-    for name, index in zip(("exact", "transposed"), reference.index, strict=True):
+    for name, index in zip(("exact", "transposed"), indices, strict=True):
         copies = index.longest_copies(own.pieces)
         lengths = [float(c.notes) for c in copies]
         worst = sorted(zip(lengths, range(len(copies)), strict=True), reverse=True)[:WORST_SHOWN]
@@ -218,7 +223,7 @@ def _plagiarism(own: MusicSet, reference: Reference, rng: np.random.Generator) -
                     "file": own.files[i],
                     "notes": copies[i].notes,
                     "at_note": copies[i].start,
-                    "source": reference.train_files[copies[i].source],
+                    "source": train_files[copies[i].source],
                     "source_note": copies[i].source_start,
                 }
                 for _, i in worst

@@ -68,7 +68,8 @@ def keys_down(notes: NoteArray) -> NDArray[np.int64]:
     onset = notes["onset_ms"]
     ends = np.sort(onset + notes["duration_ms"])
     begun = np.searchsorted(onset, onset, side="right")
-    return np.maximum(begun - np.searchsorted(ends, onset, side="right"), 1).astype(np.int64)
+    down = begun - np.searchsorted(ends, onset, side="right")
+    return np.asarray(np.maximum(down, 1), dtype=np.int64)
 
 
 ASPECTS: dict[str, Callable[[NoteArray], Counts]] = {

@@ -43,7 +43,8 @@ def stretch_figures(notes: NoteArray, seconds: float = STRETCH_S) -> NDArray[np.
     pitch, velocity = notes["pitch"].astype(np.float64), notes["velocity"].astype(np.float64)
     return np.asarray([
         len(notes) / seconds, pitch.mean(), pitch.std(), velocity.mean(), velocity.std(),
-        float(np.log2(np.maximum(notes["duration_ms"], 1.0)).mean()), float(keys_down(notes).mean()),
+        float(np.log2(np.maximum(notes["duration_ms"], 1.0)).mean()),
+        float(keys_down(notes).mean()),
         float(notes["pedal"].mean()), entropy_bits(notes["pitch"].astype(np.int64) % 12),
     ])  # fmt: skip
 

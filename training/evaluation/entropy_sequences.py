@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def observe(engine: Engine, codec: ChainCodec, notes: NoteArray) -> Observed:
     state = engine.initial_state(1)
     # The first note alone: its change of velocity counts from 0, and the state must hear of it.
     bounds = [*range(min(len(piece), 1)), *range(1, len(piece), BLOCK_NOTES), len(piece)]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         noise = np.zeros((stop - start, 1, codec.offsets[-1]), dtype=np.float32)
         force_classes(noise, classes[start:stop], codec)
         block = engine.next_block(state, noise)

@@ -10,20 +10,24 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamer import __version__
 from streamer.bundle import MANIFEST_FILE, resolve_bundle
 from streamer.errors import BundleError, DataError
+from streamer.notes import Note, NoteArray, to_array
 from training.data.corpus import Selection, read_corpus
 from training.data.sources import ARCHIVE_SUFFIXES, MIDI_SUFFIXES
 from training.evaluation.compare import Reference, compare, make_reference
 from training.evaluation.controls import markov_set, random_set, shuffled_set
 from training.evaluation.musicset import MusicSet, Skipped, measure_sets
+
+if TYPE_CHECKING:
+    from streamer.pipeline import Source
 
 SCHEMA = 1
 Progress = Callable[[str, int, int], None]
@@ -228,11 +232,8 @@ def _music(
 
 def _rendered(label: str, source: str, settings: LabSettings, progress: Progress) -> MusicSet:
     """Render a bundle once with each seed."""
-    from dataclasses import replace
-
     from streamer.controls import LiveControls
     from streamer.pipeline import open_source
-    from streamer.render import collect
     from streamer.settings import Settings
 
     own: MusicSet | None = None
@@ -243,11 +244,22 @@ def _rendered(label: str, source: str, settings: LabSettings, progress: Progress
         name = label or player.bundle.manifest.name
         own = own or MusicSet(name, "bundle")
         progress(f"rendering {name}", i, len(settings.seeds))
-        piece = collect(player, settings.minutes * 60_000.0)
+        piece = _collect(player, settings.minutes * 60_000.0)
         own.add(piece, f"{name} seed {seed}", f"{name} seed {seed}")
     if own is None:
         raise BundleError(f"{source}: no seed to render it with; give --seeds")
     return own
+
+
+def _collect(player: Source, duration_ms: float) -> NoteArray:
+    """Return the notes of a stream up to a time."""
+    notes: list[Note] = []
+    end_ms = 0.0
+    while end_ms < duration_ms:
+        phrase = player.next_phrase()
+        notes += phrase.notes
+        end_ms = phrase.end_ms
+    return to_array(n for n in notes if n.onset_ms < duration_ms)
 
 
 def _model_view(model: str, own: MusicSet, rng: np.random.Generator) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from streamer.selection.note_entropy import (
     note_entropies,
 )
 from streamer.selection.repetition import figure_return_flags, longest_repeat
-from streamer.selection.signature import note_signature
+from streamer.selection.signature import FEATURES, STEPS, note_signature
 from training.evaluation.distributions import count_aspects, keys_down
-from training.evaluation.excerpts import EXCERPT_NOTES, GROUPS, excerpts
+from training.evaluation.excerpts import EXCERPT_NOTES, describe, excerpts
 from training.evaluation.information_rate import RateCurve, piece_rate
 from training.evaluation.signature import windows
 
@@ -95,7 +95,6 @@ def measure_piece(notes: NoteArray, with_rate: bool = True) -> PieceMeasures:
     if not (np.isfinite(notes["onset_ms"]).all() and np.isfinite(notes["duration_ms"]).all()):
         raise ValueError("onsets and durations must be finite")
     rate = piece_rate(notes) if with_rate else None
-    samples = windows(notes)
     cut = excerpts(notes, EXCERPT_NOTES, EXCERPTS_A_PIECE)
     end = float((notes["onset_ms"] + notes["duration_ms"]).max())
     seconds = (end - float(notes["onset_ms"][0])) / 1000.0
@@ -103,11 +102,16 @@ def measure_piece(notes: NoteArray, with_rate: bool = True) -> PieceMeasures:
         len(notes),
         seconds,
         _figures(notes, seconds, rate),
-        np.stack([note_signature(s, steps=300) for s in samples]) if samples else np.zeros((0, 15)),
+        _signatures(notes),
         count_aspects(notes),
-        {name: np.stack([f(c) for c in cut]) if cut else np.zeros((0, 1)) for name, f in GROUPS.items()},
+        describe(cut),
         rate,
     )  # fmt: skip
+
+
+def _signatures(notes: NoteArray) -> NDArray[np.float64]:
+    rows = [note_signature(sample, steps=STEPS) for sample in windows(notes)]
+    return np.stack(rows) if rows else np.zeros((0, len(FEATURES)))
 
 
 def _figures(notes: NoteArray, seconds: float, rate: RateCurve | None) -> dict[str, float]:
