@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from streamer.controls import Controls
 from streamer.errors import ConfigError
+from streamer.midisettings import ClockSettings, InputSettings, SynthSettings
 from streamer.schema import Range, Wrong, convert, shown, takes
 
 CONFIG_NAME = "perpetuo.toml"
@@ -203,6 +204,9 @@ class Settings:
     buffer: BufferSettings = field(default_factory=BufferSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     port: PortSettings = field(default_factory=PortSettings)
+    synth: SynthSettings = field(default_factory=SynthSettings)
+    clock: ClockSettings = field(default_factory=ClockSettings)
+    input: InputSettings = field(default_factory=InputSettings)
     record: RecordSettings = field(default_factory=RecordSettings)
     log: LogSettings = field(default_factory=LogSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
