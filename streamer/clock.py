@@ -85,6 +85,11 @@ class Timeline:
         """Whether time passes."""
         return self._anchor_s is not None
 
+    @property
+    def rate(self) -> float:
+        """How many times as fast the music runs."""
+        return self._rate
+
     def start(self, at_ms: float, when: float) -> None:
         """Let the place ``at_ms`` in the music fall on ``when``, in seconds of the clock."""
         self._anchor_ms, self._anchor_s = at_ms, when

@@ -1,0 +1,169 @@
+"""MIDI clock out: the beat that other machines follow, on the scheduler's own timeline.
+
+In: the timeline of the music and when it starts and stands. Out: clocks, 24 a quarter, and the
+transport, each with its deadline. Used by the scheduler's thread alone.
+
+The clocks never stop and never stumble. While the music runs they lie at whole places of it, so
+that they follow its tempo and are put off with it when the process stood still; while it stands
+they go on at the last tempo. When it begins or goes on it is the music that waits for the beat, by
+less than a clock, so that the first note falls on the first clock after Start.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from streamer.clock import Timeline
+from streamer.lateness import LatenessHistogram
+from streamer.midiclock import (
+    CLOCK,
+    CLOCKS_PER_QUARTER,
+    CLOCKS_PER_SIXTEENTH,
+    CONTINUE,
+    SONG_POSITION,
+    START,
+    STOP,
+)
+
+SONG_SIXTEENTHS = 1 << 14
+"""The song position has 14 bits; an endless song goes round."""
+
+STALE_SECONDS = 0.5
+"""Clocks that are later than this are left out while the music stands: the process stood still."""
+
+_TICK = bytes((CLOCK,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    """What makes others run: sent half a clock before the clock at which they do."""
+
+    clock: int
+    message: bytes
+
+
+class ClockSender:
+    """Sends the beat of a timeline; one thread.
+
+    Args:
+        timeline: That of the music; it is only read.
+        tempo_bpm: Quarters a minute of music at rate 1.
+        now: When the first clock is due, in seconds.
+
+    Attributes:
+        lateness: How late clocks left.
+        jitter: How far the time between two clocks was off.
+    """
+
+    def __init__(self, timeline: Timeline, tempo_bpm: float, now: float) -> None:
+        if not tempo_bpm > 0:
+            raise ValueError(f"tempo_bpm must be above 0, not {tempo_bpm}")
+        self._timeline = timeline
+        self._clock_ms = 60_000.0 / (tempo_bpm * CLOCKS_PER_QUARTER)
+        self._origin_ms: float | None = None
+        self._next = 0
+        self._free_at = now
+        self._moving = False
+        self._cue: _Cue | None = None
+        self._urgent: list[bytes] = []
+        self._sent_at: float | None = None
+        self._was_due = 0.0
+        self.lateness, self.jitter = LatenessHistogram(), LatenessHistogram()
+
+    def align(self, place_ms: float, earliest: float) -> float:
+        """Return when the music is to be at a place, so that the clocks go on undisturbed.
+
+        Called when the timeline is about to start there, or to run on from there; the very first
+        place is beat 0.
+
+        Args:
+            place_ms: Place in the music, ms.
+            earliest: In seconds of the clock; what is returned is later by less than one clock.
+        """
+        if self._origin_ms is None:
+            self._origin_ms = place_ms
+        clock = math.ceil((place_ms - self._origin_ms) / self._clock_ms - 1e-9)
+        ahead = (self._origin_ms + clock * self._clock_ms - place_ms) / self._ms_a_second
+        first = earliest + ahead
+        free_at, clock_seconds = self._free_at, self._clock_ms / self._ms_a_second
+        waited = max(math.ceil((first - free_at) / clock_seconds - 1e-9), 0)
+        self._next = clock - waited
+        self._moving = True
+        self._cue_at(clock, free_at + waited * clock_seconds - clock_seconds / 2 >= earliest)
+        return free_at + waited * clock_seconds - ahead
+
+    def again(self) -> None:
+        """Tell others anew where the song is and that it runs: they may have just come."""
+        if self._moving and self._origin_ms is not None:
+            self._cue_at(max(self._next, 0), in_time=False)
+
+    def deadline(self) -> float:
+        """Return when the next message is due, in seconds."""
+        if self._urgent or self._has_stopped():
+            return float("-inf")
+        due = self._clock_at(self._next) if self._moving else self._free_at
+        cue = self._cue
+        return due if cue is None else min(due, self._clock_at(cue.clock - 0.5))
+
+    def due(self, now: float) -> list[bytes]:
+        """Return the messages that are due at ``now``, in seconds, and go on to the next.
+
+        Clocks of running music that are late are all returned: who counts them must not lose any.
+        """
+        if self._has_stopped():
+            self._hold()
+        messages, self._urgent = self._urgent, []
+        while (deadline := self.deadline()) <= now:
+            if self._cue is not None and self._clock_at(self._cue.clock - 0.5) <= deadline:
+                messages.append(self._cue.message)
+                self._cue = None
+                continue
+            messages.append(_TICK)
+            self._measure(deadline, now)
+            if self._moving:
+                self._next += 1
+                continue
+            self._free_at += self._clock_ms / self._ms_a_second
+            if now - self._free_at > STALE_SECONDS:
+                self._free_at = now
+        return messages
+
+    def stop(self) -> list[bytes]:
+        """Return what ends the song, if it runs."""
+        moving, self._moving = self._moving, False
+        self._urgent, self._cue = [], None
+        return [bytes((STOP,))] if moving else []
+
+    @property
+    def _ms_a_second(self) -> float:
+        return 1000.0 * self._timeline.rate
+
+    def _clock_at(self, clock: float) -> float:
+        return self._timeline.deadline((self._origin_ms or 0.0) + clock * self._clock_ms)
+
+    def _has_stopped(self) -> bool:
+        return self._moving and not self._timeline.running
+
+    def _hold(self) -> None:
+        """The music stands: say so, and let the clocks go on after the last one."""
+        self._moving, self._cue = False, None
+        if self._sent_at is not None:
+            self._free_at = self._was_due + self._clock_ms / self._ms_a_second
+        self._urgent.append(bytes((STOP,)))
+
+    def _cue_at(self, clock: int, in_time: bool) -> None:
+        """Let others run from a clock on, or from the next whole sixteenth after it."""
+        if clock <= 0:
+            self._cue = _Cue(0, bytes((START,)))
+            return
+        sixteenth = math.ceil((clock + (0 if in_time else 1)) / CLOCKS_PER_SIXTEENTH)
+        place = sixteenth % SONG_SIXTEENTHS
+        self._urgent.append(bytes((SONG_POSITION, place & 0x7F, place >> 7)))
+        self._cue = _Cue(sixteenth * CLOCKS_PER_SIXTEENTH, bytes((CONTINUE,)))
+
+    def _measure(self, deadline: float, now: float) -> None:
+        self.lateness.add(now - deadline)
+        if self._sent_at is not None:
+            self.jitter.add(abs((now - self._sent_at) - (deadline - self._was_due)))
+        self._sent_at, self._was_due = now, deadline
