@@ -30,7 +30,7 @@ PHRASE_NOTES = 32
 MAX_NOTES = 200_000
 """Enough for 6,000 phrases, 200 in each cell of a histogram; about 20 s on one core."""
 
-LEVELS = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1.0)
+LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99, 0.999, 1.0)
 CELL_LEVELS = (0.0001, 0.9999)
 """Cells beyond what all but one in ten thousand reach on real music are adrift."""
 

@@ -1,0 +1,225 @@
+"""Engine against floor, ceiling and baselines, in turns, on one thread.
+
+In: a bundle. Out: the report's ``engine`` and ``baselines``. :func:`measure_speed` starts a child
+process for it, because the number of threads of numpy's BLAS is fixed when numpy is imported; the
+child runs :func:`compare`.
+
+- The floor of one candidate is the time to read the matrices of one note once: one matrix-vector
+  product with as many bytes. A step has twenty small ones; the floor is the faster of both forms.
+- The ceiling of sixteen is the same with sixteen rows: one matrix product of as many operations.
+- Baselines come from other packages through the entry-point group :data:`BASELINES`: a function
+  that takes the bundle and returns what plays a few notes and says how many. One whose libraries
+  are missing is left out, and ``baselines.missing`` says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamer.bundle import Bundle, load_bundle
+from streamer.engine import STEP_GRAPH, Engine, State
+from streamer.errors import EngineError
+from streamer.noise import gumbel_noise
+
+BASELINES = "perpetuo.baselines"
+
+BATCHES = (1, 8, 16, 32)
+BLOCK_NOTES = {1: 64, 8: 32, 16: 32, 32: 16}
+"""Notes of a call, by batch; a turn lasts about as long for each."""
+
+SECONDS = 6.0
+"""How long rounds are repeated; the best of each contestant counts."""
+
+LEAST_ROUNDS = 5
+_PRODUCTS = 16
+"""Products a turn, so that a turn is not much shorter than the engine's."""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_ONE_THREAD = dict.fromkeys(_THREADS, "1")
+
+Contestant = Callable[[], int]
+"""Plays some notes once and returns how many, each candidate's step counted once."""
+
+
+def measure_speed(path: Path, provider: str = "cpu", seconds: float = SECONDS) -> dict[str, Any]:
+    """Run :func:`compare` in a process of its own, with one thread for everything.
+
+    Raises:
+        EngineError: The process failed.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "streamer.bench.speed",
+        str(path.resolve()),
+        provider,
+        str(seconds),
+    ]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **_ONE_THREAD},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise EngineError(f"the engine could not be measured: {last}")
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def compare(bundle: Bundle, provider: str = "cpu", seconds: float = SECONDS) -> dict[str, Any]:
+    """Measure all contestants in turns; numpy must have been started with one thread.
+
+    Args:
+        bundle: Of kind ``step``.
+        provider: ``cpu`` or ``cuda``.
+        seconds: How long.
+
+    Returns:
+        ``{"engine": ..., "baselines": ...}``.
+    """
+    engine = Engine(bundle, provider)
+    rng = np.random.Generator(np.random.SFC64(0))
+    contestants: dict[str, Contestant] = {
+        f"engine {batch}": _engine_player(engine, batch, rng) for batch in BATCHES
+    }
+    shapes = products_of_a_note(bundle)
+    for batch in (1, 16):
+        contestants[f"products {batch}"] = _products(shapes, batch, rng)
+        contestants[f"one product {batch}"] = _one_product(shapes, batch, rng)
+    found, missing = _baselines(bundle)
+    times = _take_turns({**contestants, **found}, seconds)
+    floor = min(min(times["products 1"]), min(times["one product 1"]))
+    ceiling = min(min(times["products 16"]), min(times["one product 16"]))
+    best = {batch: min(times[f"engine {batch}"]) for batch in BATCHES}
+    singles = np.asarray(times["engine 1"]) * 1000
+    baselines: dict[str, Any] = {
+        f"{name}_ms_per_note": round(min(times[name]) * 1000, 4) for name in found
+    }
+    if missing:
+        baselines["missing"] = missing
+    return {
+        "engine": {
+            "ms_per_note": {
+                "best": round(best[1] * 1000, 4),
+                "p50": round(float(np.quantile(singles, 0.5)), 4),
+                "p99": round(float(np.quantile(singles, 0.99)), 4),
+            },
+            "notes_per_second": round(1 / best[1], 1),
+            "floor_ms_per_note": round(floor * 1000, 4),
+            "ratio_to_floor": round(best[1] / floor, 3),
+            "candidate_notes_per_second": {
+                str(batch): round(batch / best[batch]) for batch in BATCHES[1:]
+            },
+            "gemm_16_ms_per_step": round(ceiling * 1000, 4),
+            "ratio_to_gemm_16": round(best[16] / ceiling, 3),
+            "weight_bytes_per_note": 4 * sum(rows * columns for rows, columns in shapes),
+            "rounds": len(times["engine 1"]),
+        },
+        "baselines": baselines,
+    }
+
+
+def products_of_a_note(bundle: Bundle) -> list[tuple[int, int]]:
+    """Return the shape of each matrix that one note of a chain is multiplied with.
+
+    Tables are not counted: of them a note reads a few rows.
+    """
+    spec = bundle.manifest.graph(STEP_GRAPH)
+    layers, groups, _, hidden = (int(n) if n != "batch" else 0 for n in spec.input("h").shape)
+    first = [(hidden, 4 * hidden)] * groups
+    above = [(2 * hidden, 4 * hidden)] * (groups * (layers - 1))
+    return [*first, *above, *((hidden, size) for size in bundle.codec.sizes)]
+
+
+def _engine_player(engine: Engine, batch: int, rng: np.random.Generator) -> Contestant:
+    codec = engine.bundle.codec
+    notes = BLOCK_NOTES[batch]
+    noise = gumbel_noise(rng, (notes, batch, codec.offsets[-1]), 1.0, codec)
+    state: State = engine.initial_state(batch)
+
+    def play() -> int:
+        nonlocal state
+        state = engine.next_block(state, noise).state
+        return notes
+
+    return play
+
+
+def _products(shapes: list[tuple[int, int]], batch: int, rng: np.random.Generator) -> Contestant:
+    """The products of one note as they are, many small ones."""
+    work = []
+    for rows, columns in shapes:
+        x = rng.standard_normal((batch, rows), dtype=np.float32)
+        w = rng.standard_normal((rows, columns), dtype=np.float32)
+        work.append((x, w, np.empty((batch, columns), np.float32)))
+
+    def play() -> int:
+        for _ in range(_PRODUCTS):
+            for x, w, out in work:
+                np.matmul(x, w, out=out)
+        return _PRODUCTS
+
+    return play
+
+
+def _one_product(shapes: list[tuple[int, int]], batch: int, rng: np.random.Generator) -> Contestant:
+    """The same number of weights in one product."""
+    columns = max(columns for _, columns in shapes)
+    rows = -(-sum(a * b for a, b in shapes) // columns)
+    return _products([(rows, columns)], batch, rng)
+
+
+def _baselines(bundle: Bundle) -> tuple[dict[str, Contestant], list[str]]:
+    """Return the baselines that can run here, and a line on each that cannot."""
+    found: dict[str, Contestant] = {}
+    missing: list[str] = []
+    for entry in sorted(entry_points(group=BASELINES), key=lambda e: e.name):
+        try:
+            found[entry.name] = entry.load()(bundle)
+        except ImportError as error:
+            missing.append(f"{entry.name}: {error.name or error} is not installed")
+        except ValueError as error:
+            missing.append(f"{entry.name}: {error}")
+    if not found and not missing:
+        missing.append("none is installed: pip install 'perpetuo[export]'")
+    return found, missing
+
+
+def _take_turns(contestants: dict[str, Contestant], seconds: float) -> dict[str, list[float]]:
+    """Return seconds a note of every turn, after one turn each to get warm."""
+    for play in contestants.values():
+        play()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    end = time.perf_counter() + seconds
+    rounds = 0
+    while rounds < LEAST_ROUNDS or time.perf_counter() < end:
+        for name, play in contestants.items():
+            began = time.perf_counter()
+            notes = play()
+            times[name].append((time.perf_counter() - began) / notes)
+        rounds += 1
+    return times
+
+
+def _main(arguments: list[str]) -> None:
+    path, provider, seconds = arguments
+    report = compare(load_bundle(Path(path)), provider, float(seconds))
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

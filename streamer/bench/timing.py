@@ -1,0 +1,97 @@
+"""How late messages leave while the engine works beside the scheduler.
+
+In: a bundle and the scheduler's settings. Out: the report's ``scheduler``. The scheduler is the
+real one, in its own thread on the real clock, with a port that swallows everything; it plays even
+notes, twenty messages a second. In the thread beside it the engine draws blocks of sixteen
+candidates without a pause, which is far more than a stream needs. The figures are lateness at the
+send, from the scheduler's own histogram.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from streamer.buffer import RollingBuffer
+from streamer.bundle import Bundle
+from streamer.clock import MonotonicClock
+from streamer.engine import Engine
+from streamer.noise import gumbel_noise
+from streamer.notes import Note, Phrase
+from streamer.realtime import settle, step_back
+from streamer.scheduler import Scheduler
+from streamer.settings import SchedulerSettings
+
+NOTES_A_SECOND = 10
+"""Each is two messages."""
+
+CANDIDATES, BLOCK_NOTES = 16, 32
+
+
+def measure_timing(bundle: Bundle, settings: SchedulerSettings, seconds: float) -> dict[str, Any]:
+    """Play for so many seconds and return ``lateness_ms``, ``policy`` and counts.
+
+    Args:
+        bundle: Whose engine works meanwhile.
+        settings: Priority and lead.
+        seconds: How long, above 0.
+    """
+    engine = Engine(bundle)
+    settle()
+    buffer = RollingBuffer(seconds, seconds * 2)
+    buffer.put(_even_notes(seconds))
+    buffer.close()
+    scheduler = Scheduler(buffer, _Swallow(), MonotonicClock(), settings)
+    over = threading.Event()
+    busy = threading.Thread(target=_keep_busy, args=(engine, over), name="bench-engine")
+    playing = threading.Thread(target=scheduler.run, name="bench-scheduler")
+    busy.start()
+    playing.start()
+    try:
+        playing.join()
+    finally:
+        scheduler.stop()
+        over.set()
+        playing.join()
+        busy.join()
+    return {
+        "lateness_ms": scheduler.lateness.to_dict(),
+        "policy": scheduler.policy,
+        "messages": scheduler.lateness.count,
+        "seconds": seconds,
+        "dropped_late": scheduler.late_dropped,
+    }
+
+
+def _even_notes(seconds: float) -> Phrase:
+    """Notes that do not overlap, so that on and off alternate every 50 ms."""
+    step_ms = 1000.0 / NOTES_A_SECOND
+    count = max(1, int(seconds * NOTES_A_SECOND))
+    notes = tuple(Note(60 + i % 12, i * step_ms, step_ms / 2, 64) for i in range(count))
+    return Phrase(notes, np.zeros((count, 5), np.float32), 0.0, notes[-1].onset_ms)
+
+
+def _keep_busy(engine: Engine, over: threading.Event) -> None:
+    """Draw blocks until told to stop, as the generator's thread does: noise, then inference."""
+    step_back()
+    codec = engine.bundle.codec
+    rng = np.random.Generator(np.random.SFC64(0))
+    state = engine.initial_state(CANDIDATES)
+    shape = (BLOCK_NOTES, CANDIDATES, codec.offsets[-1])
+    while not over.is_set():
+        state = engine.next_block(state, gumbel_noise(rng, shape, 1.0, codec)).state
+
+
+class _Swallow:
+    """A port that is always there and does nothing."""
+
+    name = "nowhere"
+    epoch = 1
+
+    def send(self, message: bytes, at_ms: float | None = None) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
