@@ -147,6 +147,9 @@ class Stream:
             }
             | {"max": scheduler.lateness.max_seconds * 1000.0},
             generation=self._source.generator.stats.to_dict(),
+            stalls=scheduler.stalls,
+            port_losses=scheduler.port_losses,
+            lateness=scheduler.lateness,
         )
 
     def _generate(self) -> None:

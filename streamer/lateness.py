@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 CELLS = 400
 LEAST_SECONDS, GROWTH = 1e-6, 1.05
@@ -16,6 +17,7 @@ class LatenessHistogram:
         self._counts = [0] * CELLS
         self.count = 0
         self.max_seconds = 0.0
+        self.total_seconds = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one message that left so late; what is early counts as punctual."""
@@ -25,6 +27,7 @@ class LatenessHistogram:
         self._counts[cell] += 1
         self.count += 1
         self.max_seconds = max(self.max_seconds, seconds)
+        self.total_seconds += max(seconds, 0.0)
 
     def quantile(self, q: float) -> float:
         """Return the lateness in seconds that a share ``q`` of all messages did not exceed.
@@ -42,6 +45,11 @@ class LatenessHistogram:
             if seen >= wanted and self.count:
                 return min(LEAST_SECONDS * GROWTH**cell, self.max_seconds)
         return 0.0
+
+    def cumulative(self) -> tuple[list[float], list[int]]:
+        """Return the upper bound of each cell in seconds, and how many lie up to it."""
+        bounds = [LEAST_SECONDS * GROWTH**cell for cell in range(CELLS)]
+        return bounds, list(accumulate(self._counts))
 
     def to_dict(self) -> dict[str, float]:
         """Return p50, p99, p999 and max in milliseconds, ready for JSON."""

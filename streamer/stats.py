@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.lateness import LatenessHistogram
 from streamer.notes import ARGUMENTS, Phrase
 
 
@@ -108,6 +109,9 @@ class StreamFigures:
         candidates: K of the next phrase.
         lateness_ms: ``p50``, ``p99``, ``p999`` and ``max``, ms.
         generation: :meth:`GenerationStats.to_dict`.
+        stalls: Times that the process stood still.
+        port_losses: Times that the port went away.
+        lateness: Every message that left; it goes on counting.
     """
 
     model: str
@@ -125,6 +129,9 @@ class StreamFigures:
     candidates: int
     lateness_ms: dict[str, float]
     generation: dict[str, Any]
+    stalls: int = 0
+    port_losses: int = 0
+    lateness: LatenessHistogram = field(default_factory=LatenessHistogram)
 
     def line(self) -> str:
         """Return the figures as one line of a log."""
