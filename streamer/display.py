@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-BLACK = frozenset((1, 3, 6, 8, 10))
+KEYS = PIANO_HIGH - PIANO_LOW + 1
+LABEL_CELLS, FRAME_CELLS = 10, 8
 BAR_SECONDS = 12.0
 """Buffer that fills the whole bar, seconds."""
 
@@ -45,13 +46,23 @@ def pitch_name(pitch: int) -> str:
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def keyboard(sounding: tuple[tuple[int, int], ...]) -> str:
-    """Return the piano as one character a key: what sounds is a block, black keys are dots."""
+def keyboard(sounding: tuple[tuple[int, int], ...], cells: int = KEYS) -> str:
+    """Return the piano as a line: what sounds is a block, each C stands out.
+
+    Args:
+        sounding: Keys that are down, (channel, pitch).
+        cells: Room for the line; below 88 a cell is two keys.
+    """
     down = {pitch for _, pitch in sounding}
-    return "".join(
-        "█" if pitch in down else "·" if pitch % 12 in BLACK else "_"
-        for pitch in range(PIANO_LOW, PIANO_HIGH + 1)
-    )
+    step = 1 if cells >= KEYS else 2
+
+    def cell(first: int) -> str:
+        pitches = range(first, first + step)
+        if any(pitch in down for pitch in pitches):
+            return "█"
+        return "|" if any(pitch % 12 == 0 for pitch in pitches) else "·"
+
+    return "".join(cell(first) for first in range(PIANO_LOW, PIANO_HIGH + 1, step))
 
 
 def state_of(figures: StreamFigures) -> str:
@@ -61,8 +72,8 @@ def state_of(figures: StreamFigures) -> str:
     return "paused" if figures.paused else "playing"
 
 
-def rows(figures: StreamFigures) -> list[tuple[str, str]]:
-    """Return label and text of each line of the live view."""
+def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
+    """Return label and text of each line of the live view; ``cells`` is the room for a text."""
     generation, late = figures.generation, figures.lateness_ms
     filled = min(round(figures.buffer_seconds / BAR_SECONDS * BAR_CELLS), BAR_CELLS)
     drawn = max(generation["candidates"], 1)
@@ -71,7 +82,7 @@ def rows(figures: StreamFigures) -> list[tuple[str, str]]:
     )
     entropy = generation["entropy"]
     return [
-        ("keys", keyboard(figures.sounding)),
+        ("keys", keyboard(figures.sounding, cells)),
         ("", " ".join(pitch_name(p) for p in sorted({p for _, p in figures.sounding}))),
         ("pedal", "down" if figures.pedal else "up"),
         ("notes", f"{figures.notes_sent}, {figures.late_dropped} dropped as late"),
@@ -132,9 +143,10 @@ class LiveView:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True)
+        table.add_column(style="dim", no_wrap=True, min_width=LABEL_CELLS)
         table.add_column(overflow="ellipsis", no_wrap=True)
-        for label, text in rows(figures):
+        room = self._live.console.width - LABEL_CELLS - FRAME_CELLS
+        for label, text in rows(figures, room):
             table.add_row(label, Text(text))
         title = f"{figures.model} → {figures.port} · seed {figures.seed} · {state_of(figures)}"
         self._live.update(Panel(table, title=Text(title), subtitle="Ctrl-C ends it"), refresh=True)
