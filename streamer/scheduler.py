@@ -57,6 +57,7 @@ class Scheduler:
         clock: Time.
         settings: Lead, late policy, real-time priority.
         message_spacing_ms: Least time between two messages, for a slow DIN port.
+        table: The book of what sounds; what is in it already is silenced first.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Scheduler:
         settings: SchedulerSettings | None = None,
         *,
         message_spacing_ms: float = 0.0,
+        table: SoundingTable | None = None,
     ) -> None:
         self._buffer, self._port, self._clock = buffer, port, clock
         self._settings = settings or SchedulerSettings()
@@ -74,7 +76,7 @@ class Scheduler:
         self._timeline = Timeline()
         self._maker = EventMaker()
         self._queue: list[Event] = []
-        self._table = SoundingTable()
+        self._table = SoundingTable() if table is None else table
         self._owners: dict[Key, int] = {}
         self._horizon_ms: float | None = None
         self._later_ms = 0.0
