@@ -199,8 +199,6 @@ class Scheduler:
             self.stalls += 1
             logger.warning("the process stood still for %.1f s; the music goes on", leap)
             self._timeline.delay(leap)
-        elif now < self.last_advance:
-            self._timeline.delay(now - self.last_advance)
         self.last_advance = now
         return now
 
@@ -233,7 +231,9 @@ class Scheduler:
             logger.warning("port %s is gone; waiting for it", self._port.name)
         elif epoch:
             logger.info("playing to %s", self._port.name)
-        self._silence(released_since=now - FORGOTTEN_SECONDS)
+        if self._epoch:
+            self._table.doubt(now - FORGOTTEN_SECONDS)
+        self._silence()
         self._epoch = epoch
 
     def _take(self, now: float) -> None:
@@ -311,11 +311,11 @@ class Scheduler:
             return
         self._table.after(message, self._clock.now())
 
-    def _silence(self, *, panic: bool = False, released_since: float | None = None) -> None:
+    def _silence(self, *, panic: bool = False) -> None:
         """Silence what sounds, message by message, whatever any one of them meets."""
         at_ms = self._timeline.now_ms(self._clock.now())
         failed: Exception | None = None
-        for message in self._table.silence(panic=panic, released_since=released_since):
+        for message in self._table.silence(panic=panic):
             for _ in range(_SEND_TRIES):
                 try:
                     self._send(message, at_ms)

@@ -64,7 +64,14 @@ class SoundingTable:
         elif kind == 0xB0 and message[1] == CONTROL_PEDAL and not message[2]:
             self._pedals.discard(channel)
 
-    def silence(self, *, panic: bool = False, released_since: float | None = None) -> list[bytes]:
+    def doubt(self, since: float) -> None:
+        """Enter the keys whose note-off was sent from ``since`` on, in seconds, once more.
+
+        The port turned out to have been away, for nobody knows how long: those note-offs are lost.
+        """
+        self._keys.update(dict.fromkeys(k for k, at in self._released.items() if at >= since))
+
+    def silence(self, *, panic: bool = False) -> list[bytes]:
         """Return the messages after which nothing sounds, in the order to send them.
 
         A note-off for each key, then on each channel ever used CC64 = 0, CC123 and CC121. Not 2,048
@@ -72,14 +79,8 @@ class SoundingTable:
 
         Args:
             panic: CC120 too, which also cuts tails that are dying away.
-            released_since: Also keys whose note-off was sent from this time on, in seconds: on a
-                port that was gone by then, unnoticed, it was lost.
         """
-        keys = list(self._keys)
-        if released_since is not None:
-            late = (key for key, at in self._released.items() if at >= released_since)
-            keys.extend(key for key in late if key not in self._keys)
-        messages = [note_off(channel, pitch) for channel, pitch in keys]
+        messages = [note_off(channel, pitch) for channel, pitch in self._keys]
         for channel in sorted(self._channels):
             messages.append(control(channel, CONTROL_PEDAL, 0))
             if panic:
