@@ -1,0 +1,302 @@
+"""The daemon: stages wired, started and stopped in order, silent however they end.
+
+Threads run for real here, and nobody sleeps: the clock leaps, and what ends a stream is an event.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamer import daemon
+from streamer.bundle import Bundle
+from streamer.controls import Controls, LiveControls
+from streamer.daemon import Stream, play
+from streamer.errors import BundleError, PortError, StreamerError
+from streamer.governor import CandidateGovernor
+from streamer.midifile import read_midi
+from streamer.notes import Phrase
+from streamer.offline import LeapingClock
+from streamer.performer import Performer
+from streamer.pipeline import Source, open_source, step_settings
+from streamer.settings import (
+    BufferSettings,
+    ModelSettings,
+    PortSettings,
+    RecordSettings,
+    SchedulerSettings,
+    Settings,
+)
+from streamer.stats import GenerationStats
+from streamer.testing import FakeGenerator, FakePort
+from tests.bundles import write_tiny_bundle
+
+PATIENCE_SECONDS = 20.0
+"""How long a test waits for an event that comes within milliseconds, before it fails."""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The tiny untrained bundle."""
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture
+def settings(bundle: Bundle) -> Settings:
+    """To nowhere, without real-time priority."""
+    return Settings(
+        model=ModelSettings(model=str(bundle.path), seed=1),
+        scheduler=SchedulerSettings(lead_seconds=0.0, realtime_priority=0),
+        port=PortSettings(port="null"),
+    )
+
+
+class Arpeggios(FakeGenerator):
+    """The fake generator of the scheduler's tests, grown to the whole protocol."""
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        super().__init__()
+        self.stats = GenerationStats()
+        self.asked: list[int | None] = []
+        self.candidates: list[int] = []
+        self._fail_after = fail_after
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:  # type: ignore[override]
+        """The next phrase, or a failure."""
+        if self._fail_after == len(self.asked):
+            raise self.error
+        self.asked.append(notes)
+        phrase = super().next_phrase()
+        self.stats.count_committed(phrase)
+        return phrase
+
+    error: Exception = StreamerError("the model fell over; pick it up")
+
+    def set_candidates(self, candidates: int) -> None:
+        """Write it down."""
+        self.candidates.append(candidates)
+
+    def prime(self, notes: object) -> None:
+        """Do nothing."""
+
+
+class WatchedPort(FakePort):
+    """A port that does something at its n-th message."""
+
+    def __init__(self, at: int, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._left, self._action = at, action
+
+    def send(self, message: bytes, at_ms: float | None = None) -> None:
+        """Send, and count."""
+        super().send(message, at_ms)
+        self._left -= 1
+        if self._left == 0:
+            self._action()
+
+
+def make_stream(
+    bundle: Bundle, settings: Settings, port: FakePort, generator: Arpeggios | None = None
+) -> tuple[Stream, LiveControls]:
+    """A stream over a clock that leaps."""
+    controls = LiveControls()
+    source = Source(bundle, generator or Arpeggios(), Performer(), controls, 1, 16)
+    return Stream(source, port, settings, LeapingClock()), controls
+
+
+def test_stream_plays_until_it_is_stopped_and_leaves_silence(
+    bundle: Bundle, settings: Settings
+) -> None:
+    """Hundreds of messages, then not a note and no pedal."""
+    heard = threading.Event()
+    port = WatchedPort(300, heard.set)
+    stream, _ = make_stream(bundle, settings, port)
+    stream.start()
+    assert heard.wait(PATIENCE_SECONDS)
+    stream.stop()
+    assert port.receiver.is_silent
+    assert stream.figures().sounding == ()
+    assert stream.figures().notes_sent > 50
+    stream.stop()
+
+
+def test_first_phrase_is_short_and_drawn_seldom(bundle: Bundle, settings: Settings) -> None:
+    """So that the first note sounds soon even on a slow machine."""
+    heard = threading.Event()
+    generator = Arpeggios()
+    stream, _ = make_stream(bundle, settings, WatchedPort(100, heard.set), generator)
+    stream.start()
+    assert heard.wait(PATIENCE_SECONDS)
+    stream.stop()
+    assert [daemon.FIRST_PHRASE_NOTES, None] == generator.asked[:2]
+    assert generator.candidates[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StreamerError("the model fell over; pick it up"), "^the model fell over; pick it up$"),
+        (ZeroDivisionError("by zero"), r"^the generator failed \(ZeroDivisionError: by zero\)"),
+    ],
+)
+def test_failing_generator_ends_the_stream_with_silence_and_one_line(
+    bundle: Bundle, settings: Settings, error: Exception, line: str
+) -> None:
+    """A defect of ours is one line too, with the trace in the debug log."""
+    port, generator = FakePort(), Arpeggios(fail_after=3)
+    generator.error = error
+    stream, _ = make_stream(bundle, settings, port, generator)
+    stream.start()
+    assert stream.ended.wait(PATIENCE_SECONDS)
+    with pytest.raises(StreamerError, match=line):
+        stream.stop()
+    assert port.receiver.is_silent
+
+
+def test_failing_port_ends_the_stream_with_its_own_line(bundle: Bundle, settings: Settings) -> None:
+    """What can still be silenced is."""
+    port = FakePort()
+    port.fail_at = 40
+    stream, _ = make_stream(bundle, settings, port)
+    stream.start()
+    assert stream.ended.wait(PATIENCE_SECONDS)
+    with pytest.raises(PortError, match="as it was told to"):
+        stream.stop()
+    assert port.receiver.is_silent
+
+
+def test_pause_is_obeyed_at_once_and_taken_back(bundle: Bundle, settings: Settings) -> None:
+    """Through the controls, from any thread; a stream may also start paused."""
+    port = FakePort()
+    stream, controls = make_stream(bundle, settings, port)
+    controls.update(pause=True)
+    stream.start()
+    assert stream.figures().paused
+    controls.update(pause=False, density=2.0)
+    assert not stream.figures().paused
+    controls.update(pause=True)
+    stream.stop()
+    assert port.receiver.is_silent
+
+
+def test_play_ends_when_its_time_is_over(settings: Settings, tmp_path: Path) -> None:
+    """Status 0, and the recording holds what was played. (A fifth of a second, for real.)"""
+    path = tmp_path / "take.mid"
+    recorded = replace(settings, record=RecordSettings(path), port=PortSettings("null", channel=5))
+    assert play(recorded, seconds=0.4, plain=True) == 0
+    notes = read_midi(path)
+    assert len(notes) > 0
+    assert {4} == {*notes["channel"].tolist()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_play_with_its_status_and_silence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Handlers are put back as they were."""
+    before = signal.getsignal(number)
+    port = WatchedPort(8, lambda: os.kill(os.getpid(), number))
+    monkeypatch.setattr(daemon, "open_port", lambda *_: port)
+    assert play(settings, plain=True) == 128 + number
+    assert port.receiver.is_silent
+    assert port.closed == 1
+    assert signal.getsignal(number) is before
+
+
+def test_failure_in_play_closes_the_port_and_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line makes status 1 and one line of it."""
+    port = FakePort()
+    port.fail_at = 5
+    monkeypatch.setattr(daemon, "open_port", lambda *_: port)
+    with pytest.raises(PortError, match="as it was told to"):
+        play(settings, plain=True)
+    assert port.closed == 1
+
+
+def test_unknown_model_closes_what_was_opened(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left open when the start fails half-way."""
+    port = FakePort()
+    monkeypatch.setattr(daemon, "open_port", lambda *_: port)
+    wrong = replace(settings, model=ModelSettings(model="no-such-model"))
+    with pytest.raises(BundleError, match="no bundle is called 'no-such-model'"):
+        play(wrong, plain=True)
+    assert port.closed == 1
+
+
+def test_settings_of_a_person_win_over_the_bundles_defaults(bundle: Bundle) -> None:
+    """The tiny bundle asks for 4 candidates of 32 notes at temperature 1."""
+    plain = step_settings(bundle, Settings())
+    assert (4, 32, (1.0,) * 5) == (plain.candidates, plain.phrase_notes, plain.temperature)
+    chosen = ModelSettings(candidates=2, phrase_notes=8, temperature=(1, 2, 3, 4, 0.5))
+    own = step_settings(bundle, Settings(model=chosen))
+    assert (2, 8, (1.0, 2.0, 3.0, 4.0, 0.5)) == (own.candidates, own.phrase_notes, own.temperature)
+
+
+def test_bundle_with_illegal_defaults_is_refused(tmp_path: Path) -> None:
+    """With the bundle's name."""
+    broken = write_tiny_bundle(tmp_path, defaults={"candidates": 0})
+    settings = Settings(model=ModelSettings(model=str(broken.path)))
+    with pytest.raises(BundleError, match="candidates must be 1 or more, not 0"):
+        open_source(settings, LiveControls())
+
+
+def test_window_bundle_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """Until there is a generator for it."""
+    window = write_tiny_bundle(tmp_path, kind="window")
+    settings = Settings(model=ModelSettings(model=str(window.path)))
+    with pytest.raises(BundleError, match="is of kind window"):
+        open_source(settings, LiveControls(Controls()))
+
+
+def test_fast_machine_rises_to_all_candidates() -> None:
+    """By doubling, from the few of the first phrase."""
+    governor = CandidateGovernor(16)
+    found = [governor.candidates]
+    found += [governor.after(0.03, 3.0, 10.0, 4.0) for _ in range(4)]
+    assert [4, 8, 16, 16, 16] == found
+
+
+def test_slow_machine_falls_to_what_it_can_afford() -> None:
+    """A second for each candidate of a three-second phrase leaves no room for two."""
+    governor = CandidateGovernor(16, first=16)
+    for _ in range(8):
+        governor.after(1.0 * governor.candidates, 3.0, 10.0, 4.0)
+    assert governor.candidates == 1
+
+
+def test_low_buffer_lowers_the_candidates_until_it_is_full_again() -> None:
+    """A tenth of the share is left when there is no music ahead."""
+    governor = CandidateGovernor(16, first=16)
+    governor.after(0.6, 3.0, 10.0, 4.0)
+    assert governor.candidates == 16
+    assert governor.after(0.6, 3.0, 0.0, 4.0) == 2
+    for _ in range(6):
+        governor.after(0.0375 * governor.candidates, 3.0, 10.0, 4.0)
+    assert governor.candidates == 16
+
+
+def test_governor_refuses_no_candidates() -> None:
+    """One is the least."""
+    with pytest.raises(ValueError, match="must be 1 or more, not 0 and 4"):
+        CandidateGovernor(0)
+
+
+def test_buffer_marks_come_from_the_settings(bundle: Bundle, settings: Settings) -> None:
+    """The generator rests above the high one."""
+    heard = threading.Event()
+    small = replace(settings, buffer=BufferSettings(0.5, 1.0))
+    stream, _ = make_stream(bundle, small, WatchedPort(50, heard.set))
+    stream.start()
+    assert heard.wait(PATIENCE_SECONDS)
+    stream.stop()
+    assert stream.figures().buffer_seconds < 10.0
