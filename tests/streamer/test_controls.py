@@ -45,7 +45,7 @@ def test_illegal_change_is_refused_with_the_legal_range(
 
 def test_all_mistakes_of_a_change_are_named_at_once() -> None:
     """Two wrong values give two parts of one line."""
-    with pytest.raises(ValueError, match="density must be.*; root must be"):
+    with pytest.raises(ValueError, match=r"density must be.*; root must be"):
         Controls(density=9.0, root=12)
 
 

@@ -26,7 +26,6 @@ from streamer.offline import LeapingClock
 from streamer.performer import Performer
 from streamer.pipeline import Source, open_source, step_settings
 from streamer.settings import (
-    BufferSettings,
     ModelSettings,
     PortSettings,
     RecordSettings,
@@ -67,7 +66,7 @@ class Arpeggios(FakeGenerator):
         self.candidates: list[int] = []
         self._fail_after = fail_after
 
-    def next_phrase(self, notes: int | None = None) -> Phrase:  # type: ignore[override]
+    def next_phrase(self, notes: int | None = None) -> Phrase:
         """The next phrase, or a failure."""
         if self._fail_after == len(self.asked):
             raise self.error
@@ -289,14 +288,3 @@ def test_governor_refuses_no_candidates() -> None:
     """One is the least."""
     with pytest.raises(ValueError, match="must be 1 or more, not 0 and 4"):
         CandidateGovernor(0)
-
-
-def test_buffer_marks_come_from_the_settings(bundle: Bundle, settings: Settings) -> None:
-    """The generator rests above the high one."""
-    heard = threading.Event()
-    small = replace(settings, buffer=BufferSettings(0.5, 1.0))
-    stream, _ = make_stream(bundle, small, WatchedPort(50, heard.set))
-    stream.start()
-    assert heard.wait(PATIENCE_SECONDS)
-    stream.stop()
-    assert stream.figures().buffer_seconds < 10.0

@@ -99,7 +99,7 @@ def test_measured_corpus_holds_every_phrase_it_was_measured_on(statistics: np.nd
 def test_corpus_reads_the_manifest_by_name() -> None:
     """One record an argument, one histogram a statistic."""
     cell = {"edges": [0, 1, 2], "counts": [1, 3]}
-    argument = {"mean": cell, "variance": cell, "moving_average_variance": cell, "entropy_mean": 1}
+    argument = {"mean": cell, "variance": cell, "moving_average_variance": cell}
     corpus = CorpusEntropy.from_columns([argument] * 5)
     assert corpus.arguments == 5
     assert (1 / 3, 1.0) == tuple(corpus.likelihood(np.full((3, 5), [0.5] * 4 + [1.5]))[0, 3:])
