@@ -46,6 +46,8 @@ FORGOTTEN_SECONDS = 5.0
 """A port may have been away for so long before that was noticed."""
 
 _SEND_TRIES = 3
+_DOUBTED = -1
+"""No port has this epoch."""
 
 
 class Scheduler:
@@ -298,8 +300,12 @@ class Scheduler:
         self._send(event.message, event.deadline_ms)
         self.notes_sent += 1
 
-    def _send(self, message: bytes, at_ms: float) -> None:
-        """Send one message and keep the book; a port that is gone is met at the next turn."""
+    def _send(self, message: bytes, at_ms: float) -> bool:
+        """Send one message and keep the book; a port that is gone is met at the next turn.
+
+        Returns:
+            Whether it left.
+        """
         if self._spacing:
             self._clock.wait_until(self._last_send + self._spacing, threading.Event())
             self._last_send = self._clock.now()
@@ -308,8 +314,12 @@ class Scheduler:
             self._port.send(message, at_ms)
         except PortLost as error:
             logger.debug("not sent: %s", error)
-            return
+            if self._port.epoch:
+                # Back already, or it never was away: what it has heard is not certain any more.
+                self._epoch = _DOUBTED
+            return False
         self._table.after(message, self._clock.now())
+        return True
 
     def _silence(self, *, panic: bool = False) -> None:
         """Silence what sounds, message by message, whatever any one of them meets."""
@@ -318,8 +328,8 @@ class Scheduler:
         for message in self._table.silence(panic=panic):
             for _ in range(_SEND_TRIES):
                 try:
-                    self._send(message, at_ms)
-                    break
+                    if self._send(message, at_ms):
+                        break
                 except Exception as error:  # noqa: BLE001 - silence comes before any report
                     failed = error
         self._owners.clear()

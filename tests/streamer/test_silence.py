@@ -24,7 +24,7 @@ sends = st.integers(0, 600)
 
 
 class Stage:
-    """An endless stream at ten notes a second, which ends after some seconds if nothing else does."""
+    """An endless stream at ten notes a second, which ends by itself after some seconds."""
 
     def __init__(self, seed, seconds=SECONDS):
         self.clock = ManualClock(START)
