@@ -1,9 +1,9 @@
 """What a person can set: one frozen dataclass for each stage, read from TOML and the command line.
 
 In: an optional TOML file with a table for each stage (the fields of :class:`Settings`), and the
-options of the command, which win. Out: one :class:`Settings`, wholly checked. Every mistake is found before any is reported, each with its legal range and the
-nearest name. Called once by the command line; the stages receive their own dataclass and know
-nothing of files.
+options of the command, which win. Out: one :class:`Settings`, wholly checked. Every mistake is
+found before any is reported, each with its legal range and the nearest name. Called once by the
+command line; the stages receive their own dataclass and know nothing of files.
 
 To add a setting, add a field: its annotation carries the range, its default the value, the
 class's text the meaning.

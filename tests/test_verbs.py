@@ -101,3 +101,34 @@ def test_ports_are_a_table_or_json(monkeypatch, capsys):
     assert "Piano  output  hardware  alsa\n" == capsys.readouterr().out
     assert cli.main(["ports", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["address"] == "Piano 20:0"
+
+
+def test_play_hands_the_options_on_and_returns_how_it_ended(monkeypatch, tmp_path):
+    seen = []
+
+    def play(settings, seconds, plain):
+        seen.append((settings.port.port, settings.record.path, seconds, plain))
+        return 143
+
+    monkeypatch.setattr("streamer.daemon.play", play)
+    take = tmp_path / "take.mid"
+    arguments = ["--port", "synth", "--record", str(take), "--for", "2.5", "--plain"]
+    assert cli.main(["play", *arguments]) == 143
+    assert [("synth", take, 2.5, True)] == seen
+
+
+def test_bench_prints_a_row_a_figure_or_json(monkeypatch, tmp_path, capsys):
+    report = {"engine": {"ms_per_note": {"p50": 0.25, "p99": 0.5}}, "bundle": "tiny"}
+    monkeypatch.setattr("streamer.bench.run", lambda settings, seconds: report)
+    assert cli.main(["bench"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [
+        ["engine.ms_per_note.p50", "0.25"],
+        ["engine.ms_per_note.p99", "0.5"],
+        ["bundle", "tiny"],
+    ] == rows
+    assert cli.main(["bench", "--json"]) == 0
+    assert report == json.loads(capsys.readouterr().out)
+    target = tmp_path / "bench.json"
+    assert cli.main(["bench", "--json", str(target)]) == 0
+    assert report == json.loads(target.read_text())

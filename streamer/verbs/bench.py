@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     settings = settings_of(args)
-    from streamer import bench
+    from streamer.bench import run as measure
 
-    report = bench.run(settings, seconds=args.seconds)
+    report = measure(settings, seconds=args.seconds)
     text = json.dumps(report, indent=2)
     if args.json is None:
         for name, value in _flat(report):
