@@ -28,9 +28,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamer.errors import RecordingError
-from streamer.events import CONTROL_PEDAL
+from streamer.events import CONTROL_PEDAL, check_message
 from streamer.midifile import TEMPO_MICROSECONDS, TICK_MS, TICKS_PER_QUARTER
-from streamer.ports.base import check_message
 from streamer.realtime import step_back
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ import numpy as np
 from streamer.buffer import RollingBuffer
 from streamer.clock import Wake
 from streamer.errors import PortError
+from streamer.events import check_message
 from streamer.notes import ARGUMENTS, Note, Phrase
-from streamer.ports.base import PortLost, check_message
+from streamer.ports.base import PortLost
 
 
 class ManualClock:
@@ -210,15 +211,21 @@ class FakeGenerator:
     def next_phrase(self) -> Phrase:
         """Return the next phrase; onsets run on from the one before."""
         random, notes, start_ms = self._random, [], self._now_ms
-        for _ in range(self._phrase_notes):
-            self._now_ms += float(random.choice((0.0, 0.5, 1.0, 2.5))) * self._step_ms
+        pitch, pedal = 0, False
+        for index in range(self._phrase_notes):
+            step = 1.0 if index == 0 else float(random.choice((0.0, 0.5, 1.0, 2.5)))
+            if step:
+                self._now_ms += step * self._step_ms
+                pitch, pedal = int(random.integers(40, 60)), bool(random.random() < 0.5)
+            else:
+                pitch += int(random.integers(1, 5))
             notes.append(
                 Note(
-                    pitch=int(random.integers(48, 72)),
+                    pitch=pitch,
                     onset_ms=self._now_ms,
                     duration_ms=float(random.uniform(0.2, 8.0)) * self._step_ms,
                     velocity=int(random.integers(20, 121)),
-                    pedal=bool(random.random() < 0.5),
+                    pedal=pedal,
                 )
             )
         return make_phrase(notes, start_ms)

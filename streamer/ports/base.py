@@ -71,17 +71,3 @@ class PortInfo:
     system: str
     kind: Literal["hardware", "software", "builtin"]
     address: str
-
-
-def check_message(message: bytes) -> None:
-    """Refuse what is not one MIDI message with a status byte.
-
-    Raises:
-        ValueError: With the legal lengths and bytes.
-    """
-    if not 1 <= len(message) <= 3:
-        raise ValueError(f"a message must have 1 to 3 bytes, not {len(message)}")
-    if message[0] < 0x80 or any(byte > 0x7F for byte in message[1:]):
-        raise ValueError(
-            f"a message must be status 80..FF, then data 00..7F, not {message.hex(' ')}"
-        )

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 from streamer.errors import PortError
+from streamer.events import check_message
 from streamer.ports.backends import Sender
-from streamer.ports.base import PortInfo, PortLost, check_message
+from streamer.ports.base import PortInfo, PortLost
 from streamer.ports.owner import MidiOwner
 from streamer.sounding import SoundingTable
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer.errors import RecordingError, StreamerError
-from streamer.ports.base import Port, PortLost, check_message
+from streamer.events import check_message
+from streamer.ports.base import Port, PortLost
 
 
 class NullPort:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamer.errors import PortError
-from streamer.ports.base import check_message
+from streamer.events import check_message
 
 logger = logging.getLogger(__name__)
 
