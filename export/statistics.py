@@ -34,7 +34,7 @@ LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99, 0.999
 CELL_LEVELS = (0.0001, 0.9999)
 """Cells beyond what all but one in ten thousand reach on real music are adrift."""
 
-_ROWS, _STEPS = 32, 128
+_ROWS, _STEPS = 32, 64
 
 
 def measure_statistics(
@@ -130,7 +130,8 @@ def _observe(
         parts.append(torch.stack(columns, -1).numpy())
         keeps.append(window.keep.numpy())
         weights.append(window.weight.numpy())
-        playing = window.weight[-1] > 0
+        # Rows that are still in a piece at the window's end; at the very end there may be none.
+        playing = window.weight[-1 if window.weight[-1].any() else 0] > 0
         cells.append(state.c[:, :, playing].permute(2, 0, 1, 3).numpy())
     found = np.concatenate(parts), np.concatenate(keeps), np.concatenate(weights)
     return list(_cut(*found)), np.concatenate(cells)

@@ -51,22 +51,18 @@ Contestant = Callable[[], int]
 """Plays some notes once and returns how many, each candidate's step counted once."""
 
 
-def measure_speed(path: Path, provider: str = "cpu", seconds: float = SECONDS) -> dict[str, Any]:
+def measure_speed(
+    path: Path, provider: str = "cpu", seconds: float | None = None
+) -> dict[str, Any]:
     """Run :func:`compare` in a process of its own, with one thread for everything.
 
     Raises:
         EngineError: The process failed.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "streamer.bench.speed",
-        str(path.resolve()),
-        provider,
-        str(seconds),
-    ]
+    how_long = str(SECONDS if seconds is None else seconds)
+    command = [sys.executable, "-m", "streamer.bench.speed", str(path.resolve()), provider]
     done = subprocess.run(
-        command,
+        [*command, how_long],
         env={**os.environ, **_ONE_THREAD},
         cwd=Path(__file__).parents[2],
         capture_output=True,

@@ -1,0 +1,95 @@
+"""A bundle is written only when it plays, note for note, what the checkpoint plays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export import parity
+from export.bundle import describe_graph, make_manifest, write_bundle
+from export.graph import build_chain_graph
+from export.parity import ParityError, prove_parity
+from export.wrap import round_to_half
+from streamer.engine import Engine
+from streamer.errors import DataError
+from streamer.manifest import Statistics
+from tests.export.conftest import make_model
+from training.models.chain import Chain
+
+
+def engine_of(model: Chain, folder: Path) -> Engine:
+    graph = build_chain_graph(model.export_arrays()).SerializeToString()
+    spec = describe_graph("step", "chain.onnx", graph)
+    manifest = make_manifest("draft", model.codec, [spec], Statistics(32))
+    return Engine(write_bundle(folder / "draft", manifest, {"chain.onnx": graph}, ""))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer notes than the proof of an export takes."""
+    monkeypatch.setattr(parity, "RUNS", ((1, 48), (3, 40), (16, 12)))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"absolute_velocity": False}, {"embedding": 6}, {"current_prefix": False}, {"layers": 1}],
+    ids=str,
+)
+@pytest.mark.usefixtures("short")
+def test_every_form_of_the_model_plays_the_same_in_torch_and_onnx(
+    config: dict[str, object], tmp_path: Path
+) -> None:
+    model = make_model(**config)
+    round_to_half(model)
+    result = prove_parity(model, engine_of(model, tmp_path))
+    assert result.notes == 48 + 3 * 40 + 16 * 12
+    assert result.log_prob_error < 1e-5
+
+
+def test_trained_length_of_512_notes_holds(tmp_path: Path) -> None:
+    model = make_model()
+    assert parity.RUNS == ((1, 512), (3, 512), (16, 32))
+    result = prove_parity(model, engine_of(model, tmp_path))
+    assert result.notes == 2560
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("weight", ["bias.0", "w_hh.0", "tables.4", "heads.2.weight"])
+def test_any_weight_that_differs_is_found(weight: str, tmp_path: Path) -> None:
+    model = make_model()
+    engine = engine_of(model, tmp_path)
+    with torch.no_grad():
+        model.get_parameter(weight).mul_(1.1)
+    with pytest.raises(ParityError, match="nothing was exported"):
+        prove_parity(model, engine)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_tie_that_falls_otherwise_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model()
+    real, calls = parity._compare, []
+
+    def first_is_a_tie(*args: object) -> tuple[str | None, np.ndarray]:
+        calls.append(args)
+        return ("classes differ", np.zeros(2)) if len(calls) == 1 else real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parity, "_compare", first_is_a_tie)
+    assert prove_parity(model, engine_of(model, tmp_path)).repeated == 1
+
+
+def test_rounding_keeps_biases_and_refuses_what_half_cannot_hold() -> None:
+    model = make_model()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    round_to_half(model)
+    for name, p in model.named_parameters():
+        if "bias" in name:
+            assert torch.equal(p, before[name])
+        else:
+            assert torch.equal(p, before[name].half().float())
+    with torch.no_grad():
+        model.w_hh[0][0, 0, 0] = 1e6
+    with pytest.raises(DataError, match="65504"):
+        round_to_half(model)
