@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ STATE_SUFFIX = "_out"
 
 INITIAL = {"previous": -1.0}
 """What fills a state before a piece where it is not 0: there is no previous note."""
+
+_NUMBERS = re.compile(rb"\[[-+.\deE,\s]+\]")
 
 
 def describe_graph(name: str, file: str, model: bytes) -> GraphSpec:
@@ -109,8 +112,12 @@ def write_bundle(
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the bytes of ``manifest.json``, indented for people."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    """Return the bytes of ``manifest.json``, indented for people; a list of numbers is one line."""
+    indented = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    return (
+        _NUMBERS.sub(lambda found: b"".join(found[0].split()).replace(b",", b", "), indented)
+        + b"\n"
+    )
 
 
 def _tensor(facts: TensorFacts) -> TensorSpec:

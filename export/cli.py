@@ -6,10 +6,14 @@ Called by streamer/cli.py through the entry-point group ``perpetuo.verbs``.
 from __future__ import annotations
 
 import argparse
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 from streamer.errors import ConfigError
+
+_NAMED = re.compile(r"[a-z_]+=(0|-?[1-9]\d*|-?\d+\.\d+)")
 
 
 def register(subparsers: Any) -> None:
@@ -38,10 +42,13 @@ def register(subparsers: Any) -> None:
                         help="text for the end of the card")  # fmt: skip
     parser.add_argument("--phrase-notes", type=int, default=32, metavar="N",
                         help="notes of a phrase (default 32)")  # fmt: skip
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
-                        help="what plays when nothing is set (default 1)")  # fmt: skip
+    parser.add_argument("--temperature", type=_numbers, default=[1.0], metavar="T",
+                        help="what plays when nothing is set (default 1); or five, parted by"
+                             " commas: pitch,shift,duration,velocity,pedal")  # fmt: skip
     parser.add_argument("--candidates", type=int, default=16, metavar="K",
                         help="phrases drawn at once when nothing is set (default 16)")  # fmt: skip
+    parser.add_argument("--default", action="append", default=[], metavar="NAME=VALUE",
+                        help="another of the bundle's defaults, as anew_notes=512")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -58,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         corpus=args.corpus,
         remarks=_read(args.remarks),
         phrase_notes=args.phrase_notes,
-        defaults={"temperature": args.temperature, "candidates": args.candidates},
+        defaults=_defaults(args),
     )
     result = export_checkpoint(args.checkpoint, options)
     bundle, parity = result.bundle, result.parity
@@ -76,7 +83,6 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what no bundle could play, all mistakes at once."""
     ranges = {
         "--phrase-notes": (args.phrase_notes, 4, 256),
-        "--temperature": (args.temperature, 0.1, 4.0),
         "--candidates": (args.candidates, 1, 64),
     }
     problems = [
@@ -84,8 +90,27 @@ def _check(args: argparse.Namespace) -> None:
         for option, (value, low, high) in ranges.items()
         if not low <= value <= high
     ]
+    if len(args.temperature) not in (1, 5) or not all(0.1 <= t <= 4 for t in args.temperature):
+        given = ",".join(f"{t:g}" for t in args.temperature)
+        problems.append(f"--temperature must be one number or five in range 0.1..4, not {given}")
+    for item in args.default:
+        if not _NAMED.fullmatch(item):
+            problems.append(f"--default must be NAME=NUMBER, not {item}")
     if problems:
         raise ConfigError(problems)
+
+
+def _defaults(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the manifest's defaults; the edge itself judges them, once the bundle is written."""
+    temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
+    named = (item.partition("=") for item in args.default)
+    more = {name: json.loads(value) for name, _, value in named}
+    return {"temperature": temperature, "candidates": args.candidates, **more}
+
+
+def _numbers(text: str) -> list[float]:
+    """Read numbers that are parted by commas (ValueError)."""
+    return [float(number) for number in text.split(",")]
 
 
 def _read(path: Path | None) -> str:

@@ -32,6 +32,8 @@ from streamer.bundle import Bundle
 from streamer.engine import STEP_GRAPH, Engine
 from streamer.errors import ConfigError
 from streamer.manifest import Manifest, Statistics
+from streamer.pipeline import step_settings
+from streamer.settings import Settings
 from training.checkpoint import Checkpoint
 from training.data.tensors import TensorSet
 
@@ -91,7 +93,7 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
         DataError: The checkpoint or the tensors cannot be used.
         ConfigError: The name cannot be a bundle's.
         ParityError: The graph does not play what the model plays.
-        BundleError: The target cannot be written.
+        BundleError: The target cannot be written, or the defaults are not playable.
     """
     checkpoint, model = load_for_export(path)
     name = options.name or str(checkpoint.training.get("preset") or checkpoint.family)
@@ -119,6 +121,7 @@ def _prove(model: Any, manifest: Manifest, graph: bytes, seed: int) -> Parity:
     """Play a draft of the bundle, loaded from disk as the edge loads it, against the model."""
     with tempfile.TemporaryDirectory(prefix="perpetuo-export-") as folder:
         draft = write_bundle(Path(folder) / "draft", manifest, {GRAPH_FILE: graph}, "")
+        step_settings(draft, Settings())  # whether the edge can play by its defaults
         parity = prove_parity(model, Engine(draft), seed)
     logger.info(
         "parity: %d notes identical, log-probabilities within %.1e nats",

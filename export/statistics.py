@@ -155,7 +155,7 @@ def _phrases(pieces: list[NDArray[Any]], notes: int) -> Iterator[NDArray[Any]]:
 
 
 def _music(pieces: list[NoteArray], phrase_notes: int) -> dict[str, NDArray[np.float64]]:
-    """Return one figure a phrase for density, pitch, velocity, duration, polyphony and rests."""
+    """Return one figure a phrase for each name of ``Statistics.note``."""
     rows = []
     for piece in pieces:
         onset = piece["onset_ms"]
@@ -164,7 +164,10 @@ def _music(pieces: list[NoteArray], phrase_notes: int) -> dict[str, NDArray[np.f
             part = slice(start, start + phrase_notes)
             rows.append(_phrase_figures(piece[part], shift[part]))
     table = np.asarray(rows, dtype=np.float64)
-    names = ("density", "pitch", "velocity", "duration_ms", "polyphony", "longest_rest_ms")
+    names = (
+        "density", "pitch", "velocity", "duration_ms", "polyphony", "longest_rest_ms",
+        "velocity_sd", "pedal",
+    )  # fmt: skip
     return {name: table[:, i] for i, name in enumerate(names)}
 
 
@@ -180,4 +183,6 @@ def _phrase_figures(notes: NoteArray, shift: NDArray[np.float64]) -> tuple[float
         float(np.median(notes["duration_ms"])),
         float(held.max()),
         float(shift.max()),
+        float(notes["velocity"].std()),
+        float(notes["pedal"].mean()),
     )

@@ -126,7 +126,7 @@ def test_checkpoint_that_is_not_there_gives_status_1(
 def test_options_out_of_range_are_all_named(
     checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--temperature", "9", "--candidates", "0", "--phrase-notes", "1"]
+    arguments = ["--temperature", "9", "--candidates", "0", "--phrase-notes", "1", "--default", "x"]
     assert main(["export", str(checkpoint), *arguments]) == 1
     line = capsys.readouterr().err
     for name in arguments[::2]:
@@ -141,6 +141,25 @@ def test_verb_exports_and_says_what_came_of_it(
     out = capsys.readouterr().out
     assert "parity over 2,560 notes" in out
     assert json.loads((target / "manifest.json").read_text())["name"] == "mine"
+
+
+@pytest.mark.usefixtures("quick")
+def test_defaults_travel_in_the_bundle(checkpoint: Path, tmp_path: Path) -> None:
+    options = ["--temperature", "1,0.9,1,0.8,1", "--candidates", "8", "--default", "anew_notes=99"]
+    assert main(["export", str(checkpoint), "-o", str(tmp_path / "out"), *options]) == 0
+    defaults = load_bundle(tmp_path / "out").manifest.defaults
+    assert defaults["temperature"] == [1, 0.9, 1, 0.8, 1]
+    assert (defaults["candidates"], defaults["anew_notes"]) == (8, 99)
+
+
+@pytest.mark.usefixtures("quick")
+def test_defaults_that_the_edge_cannot_play_by_are_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    options = ExportOptions(target=tmp_path / "out", defaults={"anew_notes": -1})
+    with pytest.raises(BundleError, match="anew_notes"):
+        export_checkpoint(checkpoint, options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_name_that_no_bundle_can_have_is_refused(checkpoint: Path, tmp_path: Path) -> None:
