@@ -23,16 +23,19 @@ from typing import Protocol
 
 from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, MonotonicClock, Wake
-from streamer.controls import Controls, LiveControls
+from streamer.controls import Controls
 from streamer.errors import StreamerError
 from streamer.governor import CandidateGovernor
 from streamer.pipeline import Source, open_source
 from streamer.ports import ChannelPort, FanOutPort, Port, open_port
 from streamer.realtime import settle, step_back
 from streamer.recorder import MidiFileSink
+from streamer.reload import Load
 from streamer.scheduler import Scheduler
 from streamer.settings import Settings
+from streamer.sounding import SoundingTable
 from streamer.stats import StreamFigures
+from streamer.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +73,17 @@ class Stream:
         port: Where messages go; closed by whoever opened it, after :meth:`stop`.
         settings: Marks of the buffer, scheduling policy.
         clock: Time.
+        table: What sounds; the daemon's outlives a crash.
     """
 
-    def __init__(self, source: Source, port: Port, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        source: Source,
+        port: Port,
+        settings: Settings,
+        clock: Clock,
+        table: SoundingTable | None = None,
+    ) -> None:
         self._source, self._port, self._clock = source, port, clock
         self._buffer = RollingBuffer(settings.buffer.low_seconds, settings.buffer.high_seconds)
         self._scheduler = Scheduler(
@@ -81,6 +92,7 @@ class Stream:
             clock,
             settings.scheduler,
             message_spacing_ms=settings.port.message_spacing_ms,
+            table=table,
         )
         self._governor = CandidateGovernor(source.candidates)
         self._threads = [
@@ -202,6 +214,7 @@ def play(
     seconds: float | None = None,
     plain: bool = False,
     clock: Clock | None = None,
+    load: Load | None = None,
 ) -> int:
     """Stream until a signal comes, a stage fails, or the time is over; nothing is left sounding.
 
@@ -210,6 +223,7 @@ def play(
         seconds: Ends by itself after so long; None never.
         plain: Log lines even on a terminal.
         clock: Time; None is the system's.
+        load: Reads the settings again at SIGHUP; None lets SIGHUP end the stream.
 
     Returns:
         0 when the time was over, 128 + the number of the signal that ended it.
@@ -219,24 +233,30 @@ def play(
     """
     clock = clock or MonotonicClock()
     with ExitStack() as opened:
+        upkeep = Upkeep(settings, clock, load)
+        opened.callback(upkeep.close)
         # The port first: a name that is wrong is told before the model is loaded.
-        port = _open_ports(settings, opened)
-        source = open_source(settings, LiveControls(settings.controls))
-        stream = Stream(source, port, settings, clock)
+        port = _open_ports(settings, opened, wait=upkeep.waits_for_port)
+        source = open_source(settings, upkeep.controls)
+        stream = Stream(source, port, settings, clock, upkeep.table)
+        upkeep.serve(stream.figures)
         caught: list[int] = []
-        opened.enter_context(_signals(caught, stream.ended))
+        opened.enter_context(_signals(caught, stream.ended, upkeep))
         settle()
         began = clock.now()
         opened.callback(stream.stop)
         stream.start()
         view = _make_view(settings, plain, clock)
         opened.callback(view.close)
-        _watch(stream, view, clock, None if seconds is None else began + seconds)
+        opened.enter_context(
+            upkeep.supervise(lambda: stream.scheduler.last_advance, stream.figures)
+        )
+        _watch(stream, view, upkeep, clock, None if seconds is None else began + seconds)
     return 128 + caught[0] if caught else 0
 
 
-def _watch(stream: Stream, view: View, clock: Clock, until: float | None) -> None:
-    """Show figures until the stream has ended or the time is over; the main thread."""
+def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: float | None) -> None:
+    """Look after the stream until it has ended or the time is over; the main thread."""
     while True:
         now = clock.now()
         if until is not None and now >= until:
@@ -244,16 +264,17 @@ def _watch(stream: Stream, view: View, clock: Clock, until: float | None) -> Non
         tick = now + TICK_SECONDS
         if clock.wait_until(tick if until is None else min(tick, until), stream.ended):
             return
+        upkeep.look()
         view.show(stream.figures())
 
 
-def _open_ports(settings: Settings, opened: ExitStack) -> Port:
+def _open_ports(settings: Settings, opened: ExitStack, wait: bool) -> Port:
     """Open the port, and the recording beside it; both are closed with ``opened``."""
     sink: Port | None = None
     if settings.record.path is not None:
         sink = MidiFileSink(settings.record.path).start()
         opened.callback(sink.close)
-    port = open_port(settings.port.port, settings.port)
+    port = open_port(settings.port.port, settings.port, wait=wait)
     opened.callback(port.close)
     if sink is None:
         return port
@@ -267,7 +288,7 @@ def _make_view(settings: Settings, plain: bool, clock: Clock) -> View:
 
 
 @contextmanager
-def _signals(caught: list[int], wake: Wake) -> Iterator[None]:
+def _signals(caught: list[int], wake: Wake, upkeep: Upkeep) -> Iterator[None]:
     """Note signals instead of dying of them; later ones do not disturb the way to silence."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -275,6 +296,9 @@ def _signals(caught: list[int], wake: Wake) -> Iterator[None]:
 
     def catch(number: int, frame: FrameType | None) -> None:
         del frame
+        if upkeep.reloads and number == getattr(signal, "SIGHUP", None):
+            upkeep.ask_reload()
+            return
         caught.append(number)
         wake.set()
 

@@ -101,7 +101,8 @@ def watchdog_seconds(environ: MutableMapping[str, str] | None = None) -> float |
     """
     environ = os.environ if environ is None else environ
     period, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
-    if not period.isdigit() or int(period) == 0 or (pid and pid != str(os.getpid())):
+    meant_for_us = not pid or pid == str(os.getpid())
+    if not (meant_for_us and period.isascii() and period.isdigit() and int(period)):
         return None
     return int(period) / 1e6
 

@@ -7,6 +7,7 @@ Elsewhere it is where the platform keeps such things of a user. Nothing is made 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,12 +34,18 @@ def runtime_folder(environ: Mapping[str, str] | None = None) -> Path:
     named = _named(RUNTIME_VARIABLE, environ)
     if named is not None:
         return named
-    import platformdirs
-
-    return platformdirs.user_runtime_path("perpetuo")
+    # Not platformdirs, which warns where a session has no folder of its own.
+    session = (os.environ if environ is None else environ).get("XDG_RUNTIME_DIR")
+    if session:
+        return Path(session) / "perpetuo"
+    return Path(tempfile.gettempdir()) / f"perpetuo-{_user()}"
 
 
 def _named(variable: str, environ: Mapping[str, str] | None) -> Path | None:
     """Return the first of the folders that a unit lists, parted by colons."""
     first = (os.environ if environ is None else environ).get(variable, "").split(":")[0]
     return Path(first) if first else None
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0

@@ -49,14 +49,14 @@ class Reloader:
             settings = self._load()
         except ConfigError as error:
             for problem in error.problems:
-                logger.error("settings not read again: %s", problem)
+                logger.warning("settings not read again: %s", problem)
             return False
         changed = changes(self._present, settings)
         controls = {n: v for stage, n, v in changed if stage == "controls"}
         try:
             self._controls.update(**controls)
         except ValueError as error:  # right in themselves, and not beside what was moved by hand
-            logger.error("controls not changed: %s", error)
+            logger.warning("controls not changed: %s", error)
             return False
         if any((stage, name) == ("log", "level") for stage, name, _ in changed):
             configure_logging(settings.log.level)

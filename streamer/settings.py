@@ -11,6 +11,7 @@ class's text the meaning.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import tomllib
 from collections.abc import Mapping
@@ -281,8 +282,8 @@ def parse_setting(name: str, text: str) -> Any:
             numbers = []
         value = numbers[0] if len(numbers) == 1 else numbers or text
     elif takes(annotation, int):
-        digits = text.strip().lstrip("+-").isdigit()
-        value = int(text) if digits else text
+        with contextlib.suppress(ValueError):
+            value = int(text)
     elif takes(annotation, bool):
         value = {"true": True, "false": False}.get(text.lower(), text)
     try:

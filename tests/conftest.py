@@ -6,7 +6,8 @@ import tempfile
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The settings file and caches of whoever runs the tests must not change what they show.
 _HOME = tempfile.mkdtemp(prefix="perpetuo-tests-")
-for _name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+for _kind in ("CONFIG_HOME", "CACHE_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"):
+    _name = f"XDG_{_kind}"
     os.environ[_name] = os.path.join(_HOME, _name.lower())
 
 import shutil  # noqa: E402  # after the environment, which libraries read when they are imported

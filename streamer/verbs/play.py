@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 
 from streamer.logs import configure_logging
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
@@ -45,4 +47,6 @@ def run(args: argparse.Namespace) -> int:
     configure_logging(settings.log.level)
     from streamer.daemon import play
 
-    return int(play(settings, seconds=args.seconds, plain=args.plain) or 0)
+    # A terminal that closes ends the stream; elsewhere SIGHUP reads the settings again.
+    load = None if sys.stdin is not None and sys.stdin.isatty() else partial(settings_of, args)
+    return int(play(settings, seconds=args.seconds, plain=args.plain, load=load) or 0)
