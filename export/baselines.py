@@ -25,7 +25,7 @@ from streamer.engine import STEP_GRAPH, open_session
 from streamer.noise import gumbel_noise
 from streamer.notes import ARGUMENTS
 
-NOTES = 4
+NOTES = 2
 GROUPS = len(ARGUMENTS)
 
 
