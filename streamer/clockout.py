@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from streamer.clock import Timeline
 from streamer.lateness import LatenessHistogram
@@ -33,6 +34,41 @@ STALE_SECONDS = 0.5
 """Clocks that are later than this are left out while the music stands: the process stood still."""
 
 _TICK = bytes((CLOCK,))
+
+
+class ClockOut(Protocol):
+    """What the scheduler asks of a clock; :class:`ClockSender` says what each means."""
+
+    def align(self, place_ms: float, earliest: float) -> float: ...  # noqa: D102
+    def again(self) -> None: ...  # noqa: D102
+    def deadline(self) -> float: ...  # noqa: D102
+    def due(self, now: float) -> list[bytes]: ...  # noqa: D102
+    def stop(self) -> list[bytes]: ...  # noqa: D102
+
+
+class NoClock:
+    """Sends nothing, and makes nothing wait."""
+
+    def align(self, place_ms: float, earliest: float) -> float:
+        """Return ``earliest``: there is no beat to wait for."""
+        del place_ms
+        return earliest
+
+    def again(self) -> None:
+        """Do nothing."""
+
+    def deadline(self) -> float:
+        """Return infinity: nothing is ever due."""
+        return math.inf
+
+    def due(self, now: float) -> list[bytes]:
+        """Return nothing."""
+        del now
+        return []
+
+    def stop(self) -> list[bytes]:
+        """Return nothing."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)

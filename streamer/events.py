@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from streamer.notes import Note
+from streamer.synth import Voices
 
 CONTROL_PEDAL = 64
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
@@ -89,9 +90,13 @@ class EventMaker:
 
     A pedal change falls halfway between the onset before it and its own (specs 000-chain), per
     channel, as :func:`streamer.midifile.write_midi` puts it.
+
+    Args:
+        voices: Which notes end early for the synth's sake; None lets all be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, voices: Voices | None = None) -> None:
+        self._voices = voices or Voices()
         self._serial = 0
         self._pedal: dict[int, bool] = {}
         self._onset_ms: dict[int, float] = {}
@@ -105,11 +110,17 @@ class EventMaker:
 
         Returns:
             A note-on and a note-off for each note, and the pedal changes between them. Notes of one
-            key struck at once are one, the longest and loudest.
+            key struck at once are one, the longest and loudest. A note that ends early has one more
+            note-off of its serial: the first one counts.
         """
         events: list[Event] = []
-        for note in _one_strike_a_key(notes):
+        for note in self._voices.thin(_one_strike_a_key(notes)):
             onset_ms, channel = note.onset_ms + later_ms, note.channel
+            early = self._voices.strike(self._serial, note, onset_ms)
+            if early is None:
+                continue
+            for at_ms, serial, key in early:
+                events.append(Event(at_ms, Kind.NOTE_OFF, serial, note_off(*key)))
             before_ms = min(self._onset_ms.get(channel, onset_ms), onset_ms)
             if note.pedal != self._pedal.get(channel, False):
                 kind = Kind.PEDAL_DOWN if note.pedal else Kind.PEDAL_UP

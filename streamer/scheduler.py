@@ -17,16 +17,21 @@ from __future__ import annotations
 import heapq
 import logging
 import threading
+from collections.abc import Iterable
 
 from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, Timeline
+from streamer.clockout import ClockOut, ClockSender, NoClock
 from streamer.errors import StreamerError
 from streamer.events import CONTROL_PEDAL, Event, EventMaker, Kind, control, note_off
 from streamer.lateness import LatenessHistogram
+from streamer.midisettings import SynthSettings
+from streamer.pacing import Pacer
 from streamer.ports.base import Port, PortLost
 from streamer.realtime import become_realtime
 from streamer.settings import SchedulerSettings
 from streamer.sounding import Key, SoundingTable
+from streamer.synth import Voices, greeting
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +65,8 @@ class Scheduler:
         settings: Lead, late policy, real-time priority.
         message_spacing_ms: Least time between two messages, for a slow DIN port.
         table: The book of what sounds; what is in it already is silenced first.
+        synth: What the synth is told first, how many keys it plays, what its cable carries.
+        send_bpm: Tempo of the MIDI clock that is sent beside the notes; None sends none.
     """
 
     def __init__(
@@ -71,12 +78,20 @@ class Scheduler:
         *,
         message_spacing_ms: float = 0.0,
         table: SoundingTable | None = None,
+        synth: SynthSettings | None = None,
+        send_bpm: float | None = None,
     ) -> None:
         self._buffer, self._port, self._clock = buffer, port, clock
         self._settings = settings or SchedulerSettings()
-        self._spacing = message_spacing_ms / 1000.0
+        synth = synth or SynthSettings()
+        self._greeting = greeting(synth)
+        self._pacer = Pacer(synth.wire, message_spacing_ms / 1000.0)
         self._timeline = Timeline()
-        self._maker = EventMaker()
+        self._rate = 1.0
+        self.clock_out: ClockOut = NoClock()
+        if send_bpm is not None:
+            self.clock_out = ClockSender(self._timeline, send_bpm, clock.now())
+        self._maker = EventMaker(Voices(synth.polyphony, synth.repeat_gap_ms))
         self._queue: list[Event] = []
         self._table = SoundingTable() if table is None else table
         self._owners: dict[Key, int] = {}
@@ -85,9 +100,8 @@ class Scheduler:
         self._epoch = 0
         self._spin = 0.0
         self._slept = clock.suspended()
-        self._last_send = float("-inf")
         self._table.use(0)
-        self._stop, self._panic, self._pause = (threading.Event() for _ in range(3))
+        self._stop, self._panic, self._pause, self._halt = (threading.Event() for _ in range(4))
         self._wake = buffer.filled
         self.last_advance = clock.now()
         self.lateness = LatenessHistogram()
@@ -117,10 +131,29 @@ class Scheduler:
         self._pause.clear()
         self._wake.set()
 
+    def follow(self, rate: float, *, halted: bool) -> None:
+        """Obey another machine's clock: the speed of playing, and whether it stands.
+
+        Raises:
+            ValueError: ``rate`` is not above 0.
+        """
+        if not rate > 0:
+            raise ValueError(f"rate must be above 0, not {rate}")
+        if rate == self._rate and halted is self._halt.is_set():
+            return
+        self._rate = rate
+        (self._halt.set if halted else self._halt.clear)()
+        self._wake.set()
+
     @property
     def paused(self) -> bool:
         """Whether the music is held by :meth:`pause`."""
         return self._pause.is_set()
+
+    @property
+    def halted(self) -> bool:
+        """Whether the music is held by another machine's Stop."""
+        return self._halt.is_set()
 
     @property
     def waiting_for_port(self) -> bool:
@@ -158,16 +191,17 @@ class Scheduler:
                 pass
         finally:
             self._silence()
+            self._insist(self.clock_out.stop())
 
     def _turn(self) -> bool:
         """Do one thing, or wait for one; return False when the music is over."""
         now = self._look(self.last_advance)
-        if not self._may_play(now):
-            self._wait(now + HEARTBEAT_SECONDS)
-            return True
-        self._take(now)
-        if not self._queue:
-            if self._buffer.closed and not len(self._buffer):
+        may_play = self._may_play(now)
+        if may_play:
+            self._take(now)
+        self._send_clocks()
+        if not may_play or not self._queue:
+            if may_play and self._buffer.closed and not len(self._buffer):
                 return False
             self._wait(now + HEARTBEAT_SECONDS)
             return True
@@ -178,16 +212,31 @@ class Scheduler:
         elif deadline <= now or not self._wait(
             deadline, self._spin if event.kind is Kind.NOTE_ON else 0.0
         ):
-            self._play(heapq.heappop(self._queue))
+            self._play(self._pop())
         return True
+
+    def _pop(self) -> Event:
+        """Take the event out of the queue that is to be sent now."""
+        return self._pacer.pop(self._queue, self._timeline.now_ms(self._clock.now()), self._owners)
 
     def _wait(self, deadline: float, spin: float = 0.0) -> bool:
         """Wait; return whether something else is to be looked at first."""
+        clock_at = self.clock_out.deadline()
+        if clock_at <= deadline:
+            # Not before the last look: what is overdue is due now.
+            deadline, spin = max(clock_at, self.last_advance), self._spin
         woken = self._clock.wait_until(deadline, self._wake, spin)
         if woken:
             self._wake.clear()
         self._look(deadline)
-        return woken
+        return woken or clock_at <= deadline
+
+    def _send_clocks(self) -> None:
+        """Send the clocks that are due, where somebody hears them."""
+        now = self._clock.now()
+        for message in self.clock_out.due(now):
+            if self._epoch:
+                self._send(message, self._timeline.now_ms(now))
 
     def _look(self, due: float) -> float:
         """Return the present; where the clock leapt since the last look, let the music stand still.
@@ -217,13 +266,15 @@ class Scheduler:
         epoch = self._port.epoch
         if epoch != self._epoch:
             self._change_port(epoch, now)
-        if not epoch or self._pause.is_set():
+        if self._rate != self._timeline.rate:
+            self._timeline.set_rate(self._rate, now)
+        if not epoch or self._pause.is_set() or self._halt.is_set():
             if self._timeline.running:
                 self._timeline.hold(now)
                 self._silence()
             return False
         if not self._timeline.running and self._horizon_ms is not None:
-            self._timeline.run_from(now)
+            self._timeline.run_from(self.clock_out.align(self._timeline.now_ms(now), now))
         return True
 
     def _change_port(self, epoch: int, now: float) -> None:
@@ -237,6 +288,9 @@ class Scheduler:
             self._table.doubt(now - FORGOTTEN_SECONDS)
         self._silence()
         self._epoch = epoch
+        if epoch:
+            self._insist(self._greeting)
+            self.clock_out.again()
 
     def _take(self, now: float) -> None:
         """Queue the next phrases, as far ahead as the look-ahead asks; put them off if late."""
@@ -258,7 +312,7 @@ class Scheduler:
         """Put the music off where its next onset has passed; return the present in played ms."""
         lead = self._settings.lead_seconds
         if self._horizon_ms is None:
-            self._timeline.start(onset_ms, now + lead)
+            self._timeline.start(onset_ms, self.clock_out.align(onset_ms, now + lead))
             return self._timeline.now_ms(now)
         now_ms = self._timeline.now_ms(now)
         late_ms = now_ms - (onset_ms + self._later_ms)
@@ -306,9 +360,9 @@ class Scheduler:
         Returns:
             Whether it left.
         """
-        if self._spacing:
-            self._clock.wait_until(self._last_send + self._spacing, threading.Event())
-            self._last_send = self._clock.now()
+        if self._pacer.limits:
+            self._clock.wait_until(self._pacer.free_at, threading.Event())
+            self._pacer.occupy(message, self._clock.now())
         self._table.before(message)
         try:
             self._port.send(message, at_ms)
@@ -322,17 +376,21 @@ class Scheduler:
         return True
 
     def _silence(self, *, panic: bool = False) -> None:
-        """Silence what sounds, message by message, whatever any one of them meets."""
+        """Silence what sounds."""
+        self._insist(self._table.silence(panic=panic))
+        self._owners.clear()
+
+    def _insist(self, messages: Iterable[bytes]) -> None:
+        """Send message by message, whatever any one of them meets."""
         at_ms = self._timeline.now_ms(self._clock.now())
         failed: Exception | None = None
-        for message in self._table.silence(panic=panic):
+        for message in messages:
             for _ in range(_SEND_TRIES):
                 try:
                     if self._send(message, at_ms):
                         break
                 except Exception as error:  # noqa: BLE001 - silence comes before any report
                     failed = error
-        self._owners.clear()
         if failed is not None:
             level = logging.WARNING if isinstance(failed, StreamerError) else logging.ERROR
-            logger.log(level, "a message of the silence was not sent: %s", failed)
+            logger.log(level, "a message was not sent: %s", failed)
