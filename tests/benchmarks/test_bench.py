@@ -1,6 +1,7 @@
 """``perpetuo bench`` has the keys that were promised, and the engine is as fast as was promised."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def test_report_has_every_key_that_was_promised(
 @pytest.mark.benchmark
 @pytest.mark.timeout(180)
 def test_engine_holds_its_bars_beside_floor_and_baselines(paper_sized: Bundle) -> None:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores:
+        pytest.skip(f"load {load:.1f} on {cores} cores: nothing can be compared")
     # The best of three: what else runs on the machine must not decide.
     reports = [measure_speed(paper_sized.path, seconds=3.0) for _ in range(3)]
     assert min(r["engine"]["ratio_to_floor"] for r in reports) <= FLOOR_RATIO
