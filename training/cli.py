@@ -10,7 +10,6 @@ VERBS = {
     "prepare": ("make tensors of a folder of MIDI files", "training.prepare"),
     "train": ("train a model: tensors in, checkpoint out", "training.train"),
     "study": ("show what the papers say must be shown of a family", "training.study"),
-    "search": ("search for a better architecture", "training.search"),
     "evaluate": ("measure music against real music", "training.evaluation.cli"),
 }
 """Verb to what it does and the module that does it."""
