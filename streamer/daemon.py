@@ -93,6 +93,8 @@ class Stream:
             settings.scheduler,
             message_spacing_ms=settings.port.message_spacing_ms,
             table=table,
+            synth=settings.synth,
+            send_bpm=settings.clock.tempo_bpm if settings.clock.mode == "send" else None,
         )
         self._governor = CandidateGovernor(source.candidates)
         self._threads = [

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from streamer.buffer import RollingBuffer
 from streamer.clock import Wake
+from streamer.midisettings import SynthSettings
 from streamer.notes import Phrase
 from streamer.ports.base import Port
 from streamer.scheduler import Scheduler
@@ -86,7 +87,18 @@ def play_out(
     duration_ms: float,
     port: Port,
     on_phrase: Callable[[Phrase], object],
+    synth: SynthSettings | None = None,
 ) -> None:
-    """Send everything up to ``duration_ms`` to the port; see :class:`DrawnBuffer`."""
+    """Send everything up to ``duration_ms`` to the port; see :class:`DrawnBuffer`.
+
+    Args:
+        draw: Gives phrase after phrase.
+        duration_ms: Length of the stream.
+        port: Where to.
+        on_phrase: Is told of each phrase that is played.
+        synth: What it is played on; its cable is not looked at, a file has none.
+    """
     settings = SchedulerSettings(lead_seconds=0.0, realtime_priority=0)
-    Scheduler(DrawnBuffer(draw, duration_ms, on_phrase), port, LeapingClock(), settings).run()
+    buffer = DrawnBuffer(draw, duration_ms, on_phrase)
+    synth = replace(synth or SynthSettings(), wire="fast")
+    Scheduler(buffer, port, LeapingClock(), settings, synth=synth).run()

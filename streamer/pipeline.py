@@ -20,10 +20,12 @@ from streamer.errors import BundleError, MidiFileError
 from streamer.generators.base import Generator
 from streamer.generators.step import StepGenerator, StepSettings
 from streamer.midifile import read_midi
+from streamer.midisettings import SynthSettings
 from streamer.notes import ARGUMENTS, Phrase
 from streamer.performer import Performer
 from streamer.selection.limits import limits_for
 from streamer.settings import ModelSettings, Settings
+from streamer.synth import fit_notes
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Source:
         controls: Live.
         seed: That of the generator, also when it was drawn.
         candidates: Candidates a phrase when nothing keeps the machine from it.
+        synth: What the notes are fitted to.
     """
 
     bundle: Bundle
@@ -50,11 +53,12 @@ class Source:
     controls: LiveControls
     seed: int
     candidates: int
+    synth: SynthSettings = field(default_factory=SynthSettings)
 
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase as it is to sound; the first starts at 0."""
         phrase = self.generator.next_phrase(notes)
-        return self.performer.perform(phrase, self.controls.snapshot())
+        return fit_notes(self.performer.perform(phrase, self.controls.snapshot()), self.synth)
 
 
 def open_source(settings: Settings, controls: LiveControls) -> Source:
@@ -85,7 +89,7 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
             generator.prime(read_midi(settings.model.prime))
         except ValueError as error:
             raise MidiFileError(f"{settings.model.prime}: {error}", "off-piano") from error
-    return Source(bundle, generator, Performer(), controls, seed, drawn.candidates)
+    return Source(bundle, generator, Performer(), controls, seed, drawn.candidates, settings.synth)
 
 
 def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:

@@ -93,7 +93,8 @@ def _write(source: Source, out: Path, duration_ms: float, channel: int) -> NoteA
 
     try:
         try:
-            play_out(source.next_phrase, duration_ms, ChannelPort(sink, channel), keep)
+            port = ChannelPort(sink, channel)
+            play_out(source.next_phrase, duration_ms, port, keep, source.synth)
         finally:
             sink.close()
         part.replace(out)

@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_setting(
         parser, "--record", "record.path", metavar="PATH.mid", help="keep what is played in a file"
     )
+    add_setting(
+        parser,
+        "--clock",
+        "clock.mode",
+        metavar="MODE",
+        help="internal, send (MIDI clock to others) or follow (another machine's clock)",
+    )
     parser.add_argument(
         "--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after this"
     )
