@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamer.errors import DataError
+from training.evaluation import MEASURES
 
 if TYPE_CHECKING:
     from training.evaluation.lab import Laboratory
@@ -47,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how it is done")
     how.add_argument("--no-controls", action="store_true",
                      help="leave out shuffled, Markov and random music")  # fmt: skip
+    how.add_argument("--measures", type=_names, default=MEASURES, metavar="NAME,...",
+                     help=f"only these of {', '.join(MEASURES)}")  # fmt: skip
     how.add_argument("--limit", type=_positive, metavar="N",
                      help="at most N pieces of each folder, evenly chosen")  # fmt: skip
     how.add_argument("--rates", type=_count, default=60, metavar="N",
@@ -69,6 +72,14 @@ def _count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
     return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip().replace("-", "_") for part in text.split(","))
+    for name in names:
+        if name not in MEASURES:
+            raise argparse.ArgumentTypeError(f"must be of {', '.join(MEASURES)}, not {name}")
+    return names
 
 
 def _minutes(text: str) -> float:
@@ -102,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
     settings = LabSettings(
         tuple(args.sources), args.reference, args.train, args.model, args.seeds, args.minutes,
         not args.no_controls, args.limit, args.rates, args.seed, args.processes,
+        args.measures,
     )  # fmt: skip
     with _Bar() as bar:
         lab = evaluate(settings, bar)

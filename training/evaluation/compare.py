@@ -8,7 +8,7 @@ others go on. Called by lab.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import DataError
 from streamer.selection.signature import SignatureReference
-from training.evaluation import bootstrap
+from training.evaluation import MEASURES, bootstrap
 from training.evaluation.distributions import ASPECTS, distance_interval, total
 from training.evaluation.drift import corpus_stretches, measure_drift
 from training.evaluation.musicset import MusicSet
@@ -80,7 +80,12 @@ def _signatures(own: MusicSet) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     return (np.concatenate(vectors) if vectors else np.zeros((0, 15))), np.asarray(works)
 
 
-def compare(own: MusicSet, reference: Reference, rng: np.random.Generator) -> Section:
+def compare(
+    own: MusicSet,
+    reference: Reference,
+    rng: np.random.Generator,
+    measures: Sequence[str] = MEASURES,
+) -> Section:
     """Return all measures of a set.
 
     Args:
@@ -88,6 +93,7 @@ def compare(own: MusicSet, reference: Reference, rng: np.random.Generator) -> Se
         reference: See :func:`make_reference`. Where the set is real music itself, it should be
             other works.
         rng: Resamples, folds and shuffles.
+        measures: Those of :data:`MEASURES` that are wanted; plagiarism needs an index too.
     """
     sections: dict[str, Callable[[], Section]] = {
         "figures": lambda: _figures(own, rng),
@@ -110,6 +116,8 @@ def compare(own: MusicSet, reference: Reference, rng: np.random.Generator) -> Se
         "skipped": [vars(s) for s in own.skipped],
     }
     for name, make in sections.items():
+        if name not in measures:
+            continue
         try:
             report[name] = make() if own.pieces else {"problem": "no piece of this set is usable"}
         except DataError as error:

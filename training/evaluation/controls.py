@@ -16,7 +16,7 @@ from training.evaluation.musicset import MusicSet
 from training.evaluation.signature import random_roll
 from training.evaluation.two_sample import shuffled
 
-CONTROL_PIECES = 20
+CONTROL_PIECES = 12
 CONTROL_NOTES = 2000
 LOW, HIGH = 20, 100
 """Pitches of the paper's "sensible" random music."""
@@ -30,11 +30,13 @@ def shuffled_set(real: MusicSet, rng: np.random.Generator) -> MusicSet:
     return own
 
 
-def random_set(rng: np.random.Generator, pieces: int = CONTROL_PIECES) -> MusicSet:
+def random_set(
+    rng: np.random.Generator, low: int = LOW, high: int = HIGH, pieces: int = CONTROL_PIECES
+) -> MusicSet:
     """Return binary chance on the paper's grid, with velocities and pedal by chance too."""
-    own = MusicSet("random", "control")
+    own = MusicSet(f"random {low}..{high}", "control")
     for i in range(pieces):
-        roll = random_roll(rng, LOW, HIGH, steps=4000)
+        roll = random_roll(rng, low, high, steps=4000)
         notes = np.zeros(len(roll.start), dtype=NOTE_DTYPE)
         notes["onset_ms"] = roll.start * STEP_MS
         notes["duration_ms"] = roll.length * STEP_MS

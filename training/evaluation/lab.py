@@ -22,6 +22,7 @@ from streamer.errors import BundleError, DataError
 from streamer.notes import Note, NoteArray, to_array
 from training.data.corpus import Selection, read_corpus
 from training.data.sources import ARCHIVE_SUFFIXES, MIDI_SUFFIXES
+from training.evaluation import MEASURES
 from training.evaluation.compare import Reference, compare, make_reference
 from training.evaluation.controls import markov_set, random_set, shuffled_set
 from training.evaluation.musicset import MusicSet, Skipped, measure_sets
@@ -50,6 +51,7 @@ class LabSettings:
         rates: The information rate is computed for so many pieces of a set.
         seed: Of all random choices.
         processes: How many to read and measure with; None: one a core.
+        measures: Those that are wanted.
     """
 
     sources: tuple[str, ...]
@@ -63,12 +65,16 @@ class LabSettings:
     rates: int = 60
     seed: int = 0
     processes: int | None = None
+    measures: tuple[str, ...] = MEASURES
 
     def __post_init__(self) -> None:
         if not self.minutes > 0:
             raise ValueError(f"minutes must be above 0, not {self.minutes}")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be at least 1, not {self.limit}")
+        for name in self.measures:
+            if name not in MEASURES:
+                raise ValueError(f"measures must be of {', '.join(MEASURES)}, not {name}")
         if self.rates < 0:
             raise ValueError(f"rates must be 0 or more, not {self.rates}")
 
@@ -111,7 +117,8 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
     sets.insert(0, held)
     if settings.controls:
         progress("controls", 0, 1)
-        sets += [shuffled_set(held, rng), markov_set(train or in_reference, rng), random_set(rng)]
+        sets += [shuffled_set(held, rng), markov_set(train or in_reference, rng)]
+        sets += [random_set(rng), random_set(rng, 0, 127)]
     _measure([in_reference, *sets], settings, progress)
     reference = make_reference(in_reference, train)
     report: dict[str, Any] = {
@@ -135,7 +142,7 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
     }
     for i, own in enumerate(sets):
         progress("comparing", i, len(sets))
-        section = compare(own, reference, rng)
+        section = compare(own, reference, rng, settings.measures)
         if settings.model is not None and own.pieces:
             section["model"] = _model_view(settings.model, own, rng)
         report["sets"][own.name] = section
@@ -145,9 +152,8 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
 
 def _measure(sets: list[MusicSet], settings: LabSettings, progress: Progress) -> None:
     count = sum(len(s.pieces) for s in sets)
-    measure_sets(
-        sets, settings.rates, settings.processes, lambda done: progress("measuring", done, count)
-    )
+    rates = settings.rates if "information_rate" in settings.measures else 0
+    measure_sets(sets, rates, settings.processes, lambda done: progress("measuring", done, count))
 
 
 def _halves(real: MusicSet, seed: int) -> tuple[MusicSet, MusicSet]:
@@ -179,7 +185,7 @@ def _asked_for(settings: LabSettings, progress: Progress) -> list[MusicSet]:
             loose.skipped += one.skipped
         else:
             sets.append(_music(label or path.resolve().name, path, settings, progress))
-    taken = {"real", "shuffled", "markov", "random"}
+    taken = {"real", "shuffled", "markov"}
     for own in sets:
         base, number = own.name, 2
         while own.name in taken:

@@ -187,7 +187,9 @@ def find_motifs(oracle: Oracle, least_frames: int = 4, least_count: int = 2) -> 
 
     States whose longest repeated suffix leads to the same earlier state share it; the earlier
     state is its first occurrence. An occurrence that lies inside a longer one found at the next
-    frame (the same passage, not yet over) is left out.
+    frame (the same passage, not yet over) is left out, and so is one that overlaps the occurrence
+    before: music that goes on unchanged does not come back. A motif of which every occurrence
+    lies inside one of a longer motif is left out too.
 
     Args:
         oracle: Of the whole sequence, best at the threshold with the highest information rate.
@@ -201,10 +203,24 @@ def find_motifs(oracle: Oracle, least_frames: int = 4, least_count: int = 2) -> 
         grows = grows and oracle.suffix[state + 1] == oracle.suffix[state] + 1
         if oracle.length[state] >= least_frames and not grows:
             followers.setdefault(oracle.suffix[state], []).append(state)
-    motifs = [
-        Motif((first, *states), min(min(oracle.length[s] for s in states), first))
-        for first, states in followers.items()
-        if len(states) + 1 >= least_count
-    ]
-    motifs = [m for m in motifs if m.length >= least_frames]
-    return sorted(motifs, key=lambda m: (-m.length, m.ends))
+    found = []
+    for first, states in followers.items():
+        length = min(min(oracle.length[s] for s in states), first)
+        ends = [first]
+        for state in states:
+            if state - length >= ends[-1]:
+                ends.append(state)
+        if length >= least_frames and len(ends) >= least_count:
+            found.append(Motif(tuple(ends), length))
+    motifs: list[Motif] = []
+    for motif in sorted(found, key=lambda m: (-m.length, m.ends)):
+        if not any(_inside(motif, longer) for longer in motifs):
+            motifs.append(motif)
+    return motifs
+
+
+def _inside(motif: Motif, longer: Motif) -> bool:
+    return all(
+        any(low <= start and end <= high for low, high in longer.spans)
+        for start, end in motif.spans
+    )

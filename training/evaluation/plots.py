@@ -38,6 +38,11 @@ def draw_plots(lab: Laboratory) -> dict[str, tuple[str, bytes]]:
     return plots
 
 
+def _colour(lab: Laboratory, name: str) -> str:
+    """Return a set's own colour, the same in all plots."""
+    return f"C{list(lab.report['sets']).index(name) % 10}"
+
+
 def _sections(lab: Laboratory, measure: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (set, section) for the sets that have the measure."""
     for name, own in lab.report["sets"].items():
@@ -52,17 +57,16 @@ def _signature(figure: Figure, lab: Laboratory) -> bool:
         return False
     axes = figure.subplots()
     axes.boxplot(
-        [s["distances"] for _, s in found], vert=False, showfliers=False, whis=(5, 95),
+        [s["distances"] for _, s in found], showfliers=False, whis=(5, 95),
         tick_labels=[name for name, _ in found],
     )  # fmt: skip
     for share, value in zip(
         (50, 90, 99), lab.report["reference"]["signature"]["quantiles"], strict=True
     ):
-        axes.axvline(value, linestyle=":", color="0.5")
-        axes.annotate(f"{share} %", (value, 1.0), xycoords=("data", "axes fraction"), fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.set_xlabel("signature distance of 18.75 s (box: quartiles, whiskers: 5 and 95 %)")
+        axes.axhline(value, linestyle=":", color="0.5")
+        axes.annotate(f"{share} %", (1.0, value), xycoords=("axes fraction", "data"), fontsize=8)
+    axes.set_yscale("log")
+    axes.set_ylabel("signature distance of 18.75 s")
     return True
 
 
@@ -78,7 +82,7 @@ def _two_sample(figure: Figure, lab: Laboratory) -> bool:
         low = np.asarray([section[g]["low"] for g in groups])
         high = np.asarray([section[g]["high"] for g in groups])
         error = np.maximum([values - low, high - values], 0.0)
-        axes.errorbar(at, values, error, fmt="o", capsize=3, label=name)
+        axes.errorbar(at, values, error, fmt="o", capsize=3, label=name, color=_colour(lab, name))
     axes.axhline(0.5, linestyle=":", color="0.5")
     axes.set_xticks(range(len(groups)), groups)
     axes.set_ylabel("AUC: 0.5 cannot be told from real")
@@ -93,10 +97,12 @@ def _information(figure: Figure, lab: Laboratory) -> bool:
         return False
     axes = figure.subplots()
     for name, curve in found:
-        (line,) = axes.plot(curve["distances"], np.maximum(curve["bits"], 1e-4), "o-", label=name)
+        colour = _colour(lab, name)
+        bits = np.maximum(curve["bits"], 1e-4)
+        axes.plot(curve["distances"], bits, "o-", label=name, color=colour)
         axes.fill_between(
             curve["distances"], np.maximum(curve["null_low"], 1e-4),
-            np.maximum(curve["null_high"], 1e-4), color=line.get_color(), alpha=0.2,
+            np.maximum(curve["null_high"], 1e-4), color=colour, alpha=0.2,
         )  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -118,7 +124,13 @@ def _distributions(figure: Figure, lab: Laboratory) -> bool:
             axes.fill_between(np.arange(len(own)), own / own.sum(), step="mid", color="0.85")
         for label, section in found:
             counts = np.asarray(section[name]["counts"], dtype=float)
-            axes.step(range(len(counts)), counts / max(counts.sum(), 1.0), where="mid", label=label)
+            axes.step(
+                range(len(counts)),
+                counts / max(counts.sum(), 1.0),
+                where="mid",
+                label=label,
+                color=_colour(lab, label),
+            )
         axes.set_title(name.replace("_", " "), fontsize=9)
         axes.set_yticks([])
     panels[0].legend(fontsize=7)
@@ -133,9 +145,9 @@ def _rates(figure: Figure, lab: Laboratory) -> bool:
     upper, lower = figure.subplots(2, 1)
     for name, section in found:
         curve = section["curves"][0]
-        upper.plot(curve["thresholds"], curve["rates"], ".-", label=name)
+        upper.plot(curve["thresholds"], curve["rates"], ".-", label=name, color=_colour(lab, name))
         seconds = np.arange(len(curve["over_time"])) * FRAME_MS / 1000.0
-        lower.plot(seconds, curve["over_time"], label=name)
+        lower.plot(seconds, curve["over_time"], label=name, color=_colour(lab, name))
     upper.set_xlabel("threshold of the Tonnetz distance")
     upper.set_ylabel("information rate, bits")
     upper.legend(fontsize=8)
@@ -186,7 +198,7 @@ def _plagiarism(figure: Figure, lab: Laboratory) -> bool:
     for name, section in found:
         lengths = np.asarray(section["exact"]["lengths"])
         share = 1.0 - np.arange(len(lengths)) / len(lengths)
-        axes.step(lengths, share, where="pre", label=name)
+        axes.step(lengths, share, where="pre", label=name, color=_colour(lab, name))
     axes.set_xscale("log", base=2)
     axes.set_xlabel("longest run of pitches in common with the training corpus, notes")
     axes.set_ylabel("share of pieces with at least this")
@@ -202,7 +214,13 @@ def _drift(figure: Figure, lab: Laboratory) -> bool:
     names = list(found[0][1]["inside"])
     for i, (name, section) in enumerate(found):
         at = np.arange(len(names)) + (i - (len(found) - 1) / 2) * 0.8 / len(found)
-        axes.plot(at, [section["inside"][n]["value"] for n in names], "o", label=name)
+        axes.plot(
+            at,
+            [section["inside"][n]["value"] for n in names],
+            "o",
+            label=name,
+            color=_colour(lab, name),
+        )
     axes.axhline(0.98, linestyle=":", color="0.5")
     axes.set_xticks(range(len(names)), [n.replace("_", "\n") for n in names], fontsize=7)
     axes.set_ylabel("share of minutes in the corpus's 1 to 99 %")

@@ -1,0 +1,232 @@
+"""`perpetuo evaluate` from files to table, JSON and page, with all that can be wrong with files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.cli import main
+from streamer.midifile import write_midi
+from streamer.notes import NOTE_DTYPE, NoteArray
+from tests.bundles import write_tiny_bundle
+from tests.training.evaluation.pieces import tune
+from training.evaluation.compare import compare, make_reference
+from training.evaluation.lab import LabSettings, evaluate
+from training.evaluation.musicset import MusicSet, measure_sets
+from training.evaluation.report import problems, table, to_html, to_json, to_markdown
+
+QUICK = {"rates": 2, "processes": 1}
+LIGHT = ("figures", "signature", "distributions", "drift")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen made-up works as MIDI files."""
+    folder = tmp_path_factory.mktemp("corpus") / "real"
+    folder.mkdir()
+    for i in range(16):
+        write_midi(folder / f"work {chr(97 + i)}.mid", tune(i, 900))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six works of another kind: low and slow."""
+    folder = tmp_path_factory.mktemp("other") / "low"
+    folder.mkdir()
+    for i in range(6):
+        piece = tune(100 + i, 900)
+        piece["pitch"] -= 12
+        piece["duration_ms"] *= 2
+        write_midi(folder / f"low {chr(97 + i)}.mid", piece)
+    return folder
+
+
+def test_sets_stand_side_by_side_with_controls(corpus: Path, other: Path) -> None:
+    lab = evaluate(LabSettings((str(other),), corpus, corpus, **QUICK))
+    sets = lab.report["sets"]
+    assert list(sets) == ["real", "low", "shuffled", "markov", "random 20..100", "random 0..127"]
+    low, real = sets["low"], sets["real"]
+    assert low["pieces"] == 6
+    assert low["signature"]["median"]["value"] > real["signature"]["median"]["value"]
+    assert (
+        sets["random 0..127"]["signature"]["median"]["value"] > low["signature"]["median"]["value"]
+    )
+    assert sets["shuffled"]["two_sample"]["all"]["value"] > 0.95
+    assert real["plagiarism"]["exact"]["largest"] >= 890
+    assert real["mutual_information"] == {
+        "problem": "fewer than 10,000 pairs of notes; give more files or longer ones"
+    }
+    assert sum(real["signature"]["categories"]) == pytest.approx(1.0)
+
+
+def test_the_reference_and_the_real_column_share_no_work(corpus: Path) -> None:
+    lab = evaluate(LabSettings((str(corpus),), corpus, controls=False, measures=LIGHT, **QUICK))
+    assert lab.reference is not None
+    held = next(s for s in lab.sets if s.name == "real")
+    assert not {*held.works} & {*lab.reference.real.works}
+    assert len({*held.works} | {*lab.reference.real.works}) == 16
+
+
+def test_the_same_seed_gives_the_same_report(corpus: Path, other: Path) -> None:
+    settings = LabSettings((str(other),), corpus, controls=False, **QUICK)
+    assert to_json(evaluate(settings)) == to_json(evaluate(settings))
+
+
+def test_the_report_comes_in_all_its_forms(corpus: Path, other: Path) -> None:
+    lab = evaluate(LabSettings((f"slow={other}",), corpus, controls=False, **QUICK))
+    header, rows = table(lab)
+    assert header == ["", "real", "slow"]
+    assert all(len(row) == 3 for row in rows)
+    assert json.loads(to_json(lab))["sets"]["slow"]["pieces"] == 6
+    page = to_html(lab)
+    assert "data:image/png;base64," in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert to_markdown(lab).count("\n") == len(rows) + 2
+
+
+def test_bad_files_are_named_and_the_others_measured(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    write_midi(folder / "good.mid", tune(1))
+    write_midi(folder / "one note.mid", tune(1, 1))
+    write_midi(folder / "silence.mid", np.zeros(0, dtype=NOTE_DTYPE))
+    drums = tune(2)
+    drums["channel"] = 9
+    write_midi(folder / "drums.mid", drums)
+    (folder / "broken.mid").write_bytes(b"MThd\0\0\0\x06")
+    (folder / "empty.mid").write_bytes(b"")
+    lab = evaluate(LabSettings((str(folder),), corpus, controls=False, **QUICK))
+    mixed = lab.report["sets"]["mixed"]
+    assert mixed["pieces"] == 2
+    left_out = {Path(s["file"]).name: s["reason"] for s in mixed["skipped"]}
+    assert set(left_out) == {"silence.mid", "drums.mid", "broken.mid", "empty.mid"}
+    lines = problems(lab)
+    assert all("\n" not in line for line in lines)
+    assert any("two sample: the two-sample test needs 5" in line for line in lines)
+
+
+def test_a_reference_that_is_too_small_is_one_line_and_the_rest_goes_on(
+    other: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for i in range(2):
+        write_midi(folder / f"{chr(97 + i)}.mid", tune(i, 200))
+    lab = evaluate(LabSettings((str(other),), folder, controls=False, measures=LIGHT, **QUICK))
+    low = lab.report["sets"]["low"]
+    assert "needs at least 16" in low["signature"]["problem"]
+    assert low["figures"]["velocity_mean"]["value"] > 0
+
+
+def test_times_that_are_not_finite_are_left_out_by_name() -> None:
+    own = MusicSet("made", "files")
+    bad = tune(0)
+    bad["onset_ms"][3] = np.nan
+    own.add(bad, "bad", "bad")
+    own.add(tune(1), "good", "good")
+    assert own.files == ["good"]
+    assert [(s.file, s.reason) for s in own.skipped] == [("bad", "not-finite")]
+
+
+def test_several_processes_measure_the_same() -> None:
+    def measured(processes: int) -> list[dict[str, float]]:
+        own = MusicSet("made", "files")
+        for i in range(17):
+            own.add(tune(i, 150), str(i), str(i))
+        measure_sets([own], 0, processes)
+        return [m.figures for m in own.measures]
+
+    assert repr(measured(1)) == repr(measured(2))
+
+
+def test_a_planted_copy_is_named_with_its_source() -> None:
+    def made(name: str, pieces: list[NoteArray]) -> MusicSet:
+        own = MusicSet(name, "files")
+        for i, piece in enumerate(pieces):
+            own.add(piece, f"{name} {i}", f"{name} {i}")
+        measure_sets([own], 0, 1)
+        return own
+
+    train, thief = made("train", [tune(i) for i in range(8)]), [tune(i) for i in range(50, 56)]
+    stolen = train.pieces[5][300:340].copy()
+    stolen["onset_ms"] += thief[2]["onset_ms"][99] + 100.0 - stolen["onset_ms"][0]
+    thief[2] = np.concatenate([thief[2][:100], stolen])
+    reference = make_reference(train, train)
+    found = compare(made("thief", thief), reference, np.random.default_rng(0), ["plagiarism"])[
+        "plagiarism"
+    ]
+    worst = found["exact"]["worst"][0]
+    assert worst["file"] == "thief 2"
+    assert worst["source"] == "train 5"
+    assert worst["notes"] >= 40
+
+
+def test_a_bundle_is_rendered_with_each_seed_and_judged_by_a_model(
+    corpus: Path, tmp_path: Path
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny").path
+    settings = LabSettings(
+        (str(bundle),), corpus, model=str(bundle), seeds=(3, 4), minutes=0.5, controls=False,
+        limit=4, measures=LIGHT, **QUICK,
+    )  # fmt: skip
+    lab = evaluate(settings)
+    tiny = lab.report["sets"]["tiny"]
+    assert tiny["kind"] == "bundle"
+    assert next(s for s in lab.sets if s.name == "tiny").files == ["tiny seed 3", "tiny seed 4"]
+    nats = lab.report["sets"]["real"]["model"]["nats"]
+    parts = sum(nats[name]["value"] for name in ("pitch", "shift", "duration", "velocity", "pedal"))
+    assert parts == pytest.approx(nats["total"]["value"], rel=1e-5)
+
+
+def test_the_command_prints_a_table_and_writes_its_files(
+    corpus: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = {name: tmp_path / f"out.{name}" for name in ("json", "html", "markdown")}
+    arguments = ["evaluate", str(other), "--reference", str(corpus), "--no-controls",
+                 "--rates", "0", "--processes", "1"]  # fmt: skip
+    for name, path in out.items():
+        arguments += [f"--{name}", str(path)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "two-sample AUC, velocity" in shown
+    assert all(path.stat().st_size > 0 for path in out.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-bundle"], "no-such-bundle"),
+        (["./nowhere.mid"], "nowhere.mid"),
+        (["{other}", "--reference", "{empty}"], "can be used as a reference"),
+        (["{other}", "--json", "{empty}"], "is a folder"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(
+    arguments: list[str],
+    message: str,
+    corpus: Path,
+    other: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    filled = [a.format(other=other, empty=empty) for a in arguments]
+    if "--reference" not in filled:
+        filled += ["--reference", str(corpus)]
+    assert main(["evaluate", *filled, "--processes", "1"]) == 1
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "option", [["--minutes", "0"], ["--seeds", "x"], ["--limit", "0"], ["--rates", "-1"]]
+)
+def test_options_out_of_range_are_usage_errors(option: list[str], corpus: Path) -> None:
+    assert main(["evaluate", str(corpus), "--reference", str(corpus), *option]) == 2
