@@ -105,7 +105,8 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         arguments: One for each of :data:`streamer.notes.ARGUMENTS`; empty when not measured.
         levels: Quantile levels of ``note``, 0..1, ascending.
         note: Quantiles over phrases at ``levels``: ``density`` (notes/s), ``pitch``,
-            ``velocity``, ``duration_ms``, ``polyphony`` (keys held at an onset).
+            ``velocity``, ``velocity_sd``, ``duration_ms``, ``polyphony`` (keys held at an onset),
+            ``longest_rest_ms``, ``pedal`` (share of notes).
         c_low: Low quantile of cell values, ``[layer][submodel]``.
         c_high: High quantile of cell values, ``[layer][submodel]``.
     """

@@ -2,18 +2,24 @@
 
 A recurrent model that feeds on its own notes slides: a little faster makes faster notes likelier,
 and after ten minutes everything is twice as fast as pianists play; dynamics wander in the same way.
-Phrase by phrase nothing is wrong, so that filters and rankings see nothing. Here the running means
-of density, note length, velocity and register over the last minute are held against the middle and
-the spread of the corpus's phrases, and only what lies beyond is leaned against, in the noise of the
-next phrase: music may be fast for a while, and not for ever.
+A ranking by entropy slides too: the surest of sixteen phrases is the one with the least pedal and
+the flattest dynamics, and each choice leads to the next. Phrase by phrase nothing is wrong, so that
+filters and rankings see nothing.
 
-In: committed phrases and the bundle's quantiles. Out: a bias in nats. Called by the step generator.
+Here running means over the last phrases (density, note length, velocity and its spread, register,
+pedal, and the entropy of each argument) are held against the middle and the spread of the corpus's
+phrases. What lies beyond is leaned against twice: in the noise of the next phrase, and by dropping
+the candidates that would lead further astray. Music may be fast for a while, and not for ever.
+
+In: committed phrases and the bundle's quantiles. Out: a bias in nats, and how far astray a
+candidate leads. Called by the step generator.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import fmean, pstdev
 from typing import Any
 
 import numpy as np
@@ -22,16 +28,21 @@ from numpy.typing import NDArray
 from streamer.codec import PITCH_CLASSES, ChainCodec
 from streamer.controls import Controls
 from streamer.manifest import Statistics
-from streamer.notes import PIANO_LOW, Phrase
+from streamer.notes import ARGUMENTS, PIANO_LOW, Phrase
 from streamer.steering import DENSITY_KNEE_MS, DENSITY_TILT
 
-MEMORY_NOTES = 384.0
-"""Notes over which the running means fade to a third: about a minute of music."""
+MEMORY_NOTES = 256.0
+"""Notes over which the running means fade to a third: some twenty seconds of music."""
 
-AT_HOME = 0.5
-"""Spreads from the middle within which nothing is done: pieces differ, and may."""
+AT_HOME = 0.1
+"""Spreads from the middle within which nothing is done."""
 
 MOST_SPREADS = 3.0
+GROWTH, FADING, MOST_LASTING = 0.1, 0.98, 1.5
+"""What lies beyond home phrase after phrase is leaned against ever more: a tenth of it is added
+each time, and fades within some fifty phrases. This brings home a model that is a little fast by
+nature. In spreads."""
+
 PITCH_VARIANCE = 200.0
 """Of the pitches within a phrase, semitones squared: a tilt of 1 / 200 nats a semitone moves the
 mean by about a semitone. The same for velocity below, where changes add up."""
@@ -57,9 +68,17 @@ class Home:
         low, middle, high = np.log(np.maximum(found, 1e-3)) if logarithm else found
         return cls(float(middle), max(float(high - low) / 2.0, 1e-3))
 
-    def beyond(self, value: float, moved: float = 0.0) -> float:
+    @classmethod
+    def of_entropy(cls, statistics: Statistics, argument: int) -> Home | None:
+        """Read mean and deviation of an argument's entropy, or None where not measured."""
+        if argument >= len(statistics.arguments):
+            return None
+        found = statistics.arguments[argument]
+        return cls(found.entropy_mean, max(found.entropy_sd, 1e-3))
+
+    def beyond(self, value: float) -> float:
         """Return how far a value lies beyond home, in spreads, with its sign; 0 at home."""
-        away = (value - self.middle - moved) / self.spread
+        away = (value - self.middle) / self.spread
         far = min(max(abs(away) - AT_HOME, 0.0), MOST_SPREADS)
         return math.copysign(far, away)
 
@@ -75,69 +94,110 @@ class Homing:
 
     def __init__(self, statistics: Statistics, codec: ChainCodec, strength: float = 1.0) -> None:
         self._codec, self._strength = codec, strength
-        self._homes = {
+        homes = {
             "density": Home.of(statistics, "density", logarithm=True),
             "duration_ms": Home.of(statistics, "duration_ms", logarithm=True),
             "velocity": Home.of(statistics, "velocity"),
+            "velocity_sd": Home.of(statistics, "velocity_sd"),
             "pitch": Home.of(statistics, "pitch"),
+            "pedal": Home.of(statistics, "pedal"),
         }
-        self._means: dict[str, float] = {}
+        for i, argument in enumerate(ARGUMENTS):
+            homes[f"entropy_{argument}"] = Home.of_entropy(statistics, i)
+        self._homes = {name: home for name, home in homes.items() if home is not None}
+        self._lasting = dict.fromkeys(self._homes, 0.0)
+        # Until something is known, the stream counts as at home.
+        self._means = {name: home.middle for name, home in self._homes.items()}
 
     @property
     def means(self) -> dict[str, float]:
-        """Running means: logarithms of density and duration, velocity, pitch; empty at first."""
+        """Running means of what is watched; of density and duration the logarithms."""
         return dict(self._means)
 
-    def watch(self, phrase: Phrase) -> None:
-        """Learn from a phrase that was committed."""
-        notes = phrase.notes
-        durations = sorted(note.duration_ms for note in notes)
-        figures = {
-            "density": math.log(len(notes) / max(phrase.seconds, 1e-3)),
-            "duration_ms": math.log(durations[len(durations) // 2]),
-            "velocity": sum(note.velocity for note in notes) / len(notes),
-            "pitch": sum(note.pitch for note in notes) / len(notes),
-        }
-        keep = math.exp(-len(notes) / MEMORY_NOTES)
-        for name, value in figures.items():
-            # Until something is known, the stream counts as at home.
-            home = self._homes[name]
-            before = self._means.get(name, home.middle if home else value)
-            self._means[name] = keep * before + (1.0 - keep) * value
+    def watch(self, phrase: Phrase, controls: Controls) -> None:
+        """Learn from a phrase that was committed; density counts as a multiple of the control."""
+        self._means = self._after(phrase, controls)
+        for name, mean in self._means.items():
+            grown = FADING * self._lasting[name] + GROWTH * self._homes[name].beyond(mean)
+            self._lasting[name] = min(max(grown, -MOST_LASTING), MOST_LASTING)
 
-    def bias(self, controls: Controls, *, register: bool = True) -> NDArray[np.float32]:
+    def astray(self, phrase: Phrase, controls: Controls, *, register: bool = True) -> float:
+        """Return how far from home the stream would be with this phrase, 0 at home.
+
+        Args:
+            phrase: A candidate.
+            controls: A density that was asked for is not astray.
+            register: Whether pitch counts; not where a person has narrowed the range.
+        """
+        if not self._strength:
+            return 0.0
+        return sum(
+            self._homes[name].beyond(mean) ** 2
+            for name, mean in self._after(phrase, controls).items()
+            if register or name != "pitch"
+        )
+
+    def _after(self, phrase: Phrase, controls: Controls) -> dict[str, float]:
+        """Return the running means as they would be after a phrase."""
+        keep = math.exp(-len(phrase.notes) / MEMORY_NOTES)
+        figures = phrase_figures(phrase)
+        figures["density"] -= math.log(controls.density)
+        return {
+            name: keep * mean + (1.0 - keep) * figures[name] for name, mean in self._means.items()
+        }
+
+    def bias(self, *, register: bool = True) -> NDArray[np.float32]:
         """Return what to add to the noise of the next phrase's notes, ``(classes,)`` float32, nats.
 
         Args:
-            controls: Density asked for moves home with it.
             register: Whether pitch is leaned on; not where a person has narrowed the range.
         """
         codec, offsets = self._codec, self._codec.offsets
         bias = np.zeros(offsets[-1], dtype=np.float32)
-        if not self._means or not self._strength:
+        if not self._strength:
             return bias
-        faster = self._lean("density", math.log(controls.density))
+        faster = self._lean("density")
         bias[offsets[1] : offsets[2]] = faster * _log_length(codec.shift.centres)
         longer = self._lean("duration_ms")
         bias[offsets[2] : offsets[3]] = -longer * _log_length(codec.duration.centres)
-        velocity = self._homes["velocity"]
+        velocity = self._homes.get("velocity")
         if velocity is not None:
             change = np.clip(codec.velocity.centres / velocity.spread, -1.0, 1.0)
-            louder = velocity.beyond(self._means["velocity"])
+            louder = velocity.beyond(self._means["velocity"]) + self._lasting["velocity"]
             bias[offsets[3] : offsets[4]] = -self._strength * VELOCITY_NATS * louder * change
-        pitch = self._homes["pitch"]
+        pitch = self._homes.get("pitch")
         if pitch is not None and register:
-            higher = pitch.beyond(self._means["pitch"]) * pitch.spread
+            higher = pitch.beyond(self._means["pitch"]) + self._lasting["pitch"]
+            higher *= pitch.spread
             away = np.arange(PITCH_CLASSES) + PIANO_LOW - pitch.middle
             bias[: offsets[1]] = -self._strength * higher * away / PITCH_VARIANCE
         return bias
 
-    def _lean(self, name: str, moved: float = 0.0) -> float:
+    def _lean(self, name: str) -> float:
         """Return nats for each nat of length that bring a logarithmic figure home."""
-        home = self._homes[name]
+        home = self._homes.get(name)
         if home is None:
             return 0.0
-        return self._strength * DENSITY_TILT * home.beyond(self._means[name], moved) * home.spread
+        away = home.beyond(self._means[name]) + self._lasting[name]
+        return self._strength * DENSITY_TILT * away * home.spread
+
+
+def phrase_figures(phrase: Phrase) -> dict[str, float]:
+    """Return what of a phrase is watched; of density and duration the logarithms."""
+    notes = phrase.notes
+    durations = sorted(note.duration_ms for note in notes)
+    velocities = [note.velocity for note in notes]
+    figures = {
+        "density": math.log(len(notes) / max(phrase.seconds, 1e-3)),
+        "duration_ms": math.log(durations[len(durations) // 2]),
+        "velocity": fmean(velocities),
+        "velocity_sd": pstdev(velocities),
+        "pitch": fmean(note.pitch for note in notes),
+        "pedal": fmean(note.pedal for note in notes),
+    }
+    entropies = phrase.entropies.mean(axis=0, dtype=np.float64).tolist()
+    figures.update(zip((f"entropy_{a}" for a in ARGUMENTS), entropies, strict=True))
+    return figures
 
 
 def _log_length(centres_ms: NDArray[Any]) -> NDArray[np.float64]:

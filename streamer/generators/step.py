@@ -12,6 +12,7 @@ random state give the same phrases.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -53,6 +54,12 @@ from streamer.steering import allowed_pitches, noise_bias
 
 logger = logging.getLogger(__name__)
 
+ASTRAY = "astray"
+"""Why a candidate is dropped that would lead the stream as a whole further from the corpus."""
+
+ASTRAY_SHARE = 0.5
+"""Share of the candidates that may be dropped as such."""
+
 UNFIT_FIGURE = "figure"
 """Why a candidate is dropped whose recalled figure the model finds less likely than chance."""
 
@@ -72,7 +79,7 @@ class StepSettings:
         past_notes: The past that the state is built anew from, notes.
         anew_notes: Notes after which it is; 0 never.
         homing: How strongly the stream as a whole is kept like the corpus; 0 not at all, 1 as much
-            as should do by reckoning, 2 what did in long renders (:mod:`.homing`).
+            as should do (:mod:`streamer.generators.homing`).
     """
 
     phrase_notes: int = 32
@@ -84,7 +91,7 @@ class StepSettings:
     recall: RecallSettings = field(default_factory=RecallSettings)
     past_notes: int = 256
     anew_notes: int = 1024
-    homing: float = 2.0
+    homing: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("phrase_notes", "candidates", "past_notes"):
@@ -103,6 +110,7 @@ class StepSettings:
 class _Draw:
     """K candidates from one state, and why each is dropped (None: it is kept)."""
 
+    controls: Controls
     block: StepBlock
     phrases: list[Phrase]
     figures: list[Figure | None]
@@ -214,7 +222,7 @@ class StepGenerator:
             draw = self._draw(controls, length, False)
         if draw.kept:
             return self._commit(draw, self._best(draw, draw.kept), ())
-        kept, given_up = self._relax(draw, controls)
+        kept, given_up = self._relax(draw)
         return self._commit(draw, self._best(draw, kept), given_up)
 
     def _draw(self, controls: Controls, length: int, recall: bool) -> _Draw:
@@ -223,7 +231,7 @@ class StepGenerator:
         count = min(self._candidates, controls.candidates or self._candidates)
         temperature = tuple(t * controls.temperature for t in settings.temperature)
         bias = noise_bias(controls, codec)
-        bias += self._homing.bias(controls, register=bool(allowed_pitches(controls).all()))
+        bias += self._homing.bias(register=bool(allowed_pitches(controls).all()))
         shape = (length, count, codec.offsets[-1])
         noise = gumbel_noise(self._rng, shape, temperature, codec, bias)
         figures = self._figures(controls, length, count if recall else 0)
@@ -240,8 +248,21 @@ class StepGenerator:
             _unfit(block, k, figures[k]) or first_reason(phrase, context, self._filters)
             for k, phrase in enumerate(phrases)
         ]
+        self._drop_astray(phrases, reasons, controls)
         self._stats.count_drawn(reasons)
-        return _Draw(block, phrases, figures, reasons)
+        return _Draw(controls, block, phrases, figures, reasons)
+
+    def _drop_astray(
+        self, phrases: list[Phrase], reasons: list[str | None], controls: Controls
+    ) -> None:
+        """Of what the filters kept, drop the part that would lead furthest from home."""
+        kept = [k for k, reason in enumerate(reasons) if reason is None]
+        register = bool(allowed_pitches(controls).all())
+        far = {k: self._homing.astray(phrases[k], controls, register=register) for k in kept}
+        for k in sorted(kept, key=far.__getitem__)[math.ceil(len(kept) * (1 - ASTRAY_SHARE)) :]:
+            # At home all are at distance 0, and none is dropped.
+            if far[k] > min(far.values()):
+                reasons[k] = ASTRAY
 
     def _figures(self, controls: Controls, length: int, count: int) -> list[Figure | None]:
         """Draw a figure for each candidate."""
@@ -265,9 +286,9 @@ class StepGenerator:
             limits = replace(limits, mean_pitch=(PIANO_LOW, PIANO_HIGH))
         return Context(limits, recent, controls.density, self._memory.returned_share)
 
-    def _relax(self, draw: _Draw, controls: Controls) -> tuple[list[int], tuple[str, ...]]:
+    def _relax(self, draw: _Draw) -> tuple[list[int], tuple[str, ...]]:
         """Give up filters in their stated order until a candidate of the last draw passes."""
-        context = self._context(controls)
+        context = self._context(draw.controls)
         reasons = [all_reasons(phrase, context, self._filters) for phrase in draw.phrases]
         return relax(reasons)
 
@@ -285,7 +306,7 @@ class StepGenerator:
         state, outside = self._bound.apply(draw.block.state.select(best))
         self._state = with_velocity(state, float(self._velocity))
         self._memory.add(phrase.notes)
-        self._homing.watch(phrase)
+        self._homing.watch(phrase, draw.controls)
         self._since_anew += len(phrase.notes)
         stats = self._stats
         if given_up:

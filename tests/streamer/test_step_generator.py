@@ -345,14 +345,14 @@ def homing_after(step_ms: float, duration_ms: float, velocity: int, pitch: int) 
     for i in range(60):
         start = i * 32 * step_ms
         notes = [Note(pitch, start + step_ms * (j + 1), duration_ms, velocity) for j in range(32)]
-        homing.watch(make_phrase(notes, start))
-    bias = homing.bias(Controls())
+        homing.watch(make_phrase(notes, start), Controls())
+    bias = homing.bias()
     return np.split(bias, codec.offsets[1:-1])
 
 
 def test_music_like_the_corpus_is_left_alone() -> None:
-    """Within half a spread nothing is leaned against."""
-    pitch, shift, duration, velocity, pedal = homing_after(100.0, 100.0, 62, 61)
+    """Within a tenth of a spread nothing is leaned against."""
+    pitch, shift, duration, velocity, pedal = homing_after(100.0, 100.0, 60, 60)
     assert not any(part.any() for part in (pitch, shift, duration, velocity, pedal))
 
 
@@ -367,14 +367,40 @@ def test_music_that_stays_fast_loud_and_high_is_leaned_against() -> None:
     assert not pedal.any()
 
 
+def test_candidates_that_lead_astray_are_dropped_by_half(engine: Engine) -> None:
+    """Sixteen candidates, none filtered: at most eight are dropped, and the counters say why."""
+    generator = make(engine, candidates=16, filters=())
+    play(generator, 10)
+    assert {"astray"} == {*generator.stats.dropped}
+    assert 0 < generator.stats.dropped["astray"] <= 80
+    at_ease = make(engine, candidates=16, filters=(), homing=0.0)
+    play(at_ease, 10)
+    assert not at_ease.stats.dropped
+
+
+def test_distance_from_home_grows_with_what_a_candidate_adds() -> None:
+    """A fast phrase leads further from home than one like the corpus."""
+    from streamer.codec import published_codec
+
+    homing = Homing(quantiles(), published_codec())
+
+    def even(step_ms: float) -> Phrase:
+        return make_phrase(Note(60, step_ms * (j + 1), 100.0, 50 + 20 * (j % 2)) for j in range(32))
+
+    far = [homing.astray(even(step_ms), Controls()) for step_ms in (100.0, 50.0, 20.0)]
+    assert [0.0, *sorted(far[1:])] == far
+    assert far[1] > 0
+    assert homing.astray(even(50.0), Controls(density=2.0)) == 0.0
+
+
 def test_homing_knows_nothing_before_the_first_phrase_and_without_statistics() -> None:
     """A bundle that lacks quantiles plays on."""
     from streamer.codec import published_codec
 
     homing = Homing(Statistics(32), published_codec())
-    assert not homing.bias(Controls()).any()
-    homing.watch(make_phrase(scale()))
-    assert not homing.bias(Controls()).any()
+    assert not homing.bias().any()
+    homing.watch(make_phrase(scale()), Controls())
+    assert not homing.bias().any()
 
 
 def test_bundle_without_entropy_statistics_ranks_by_mean_and_says_so(
