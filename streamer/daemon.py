@@ -172,6 +172,8 @@ class Stream:
         generator, buffer, governor = self._source.generator, self._buffer, self._governor
         notes: int | None = FIRST_PHRASE_NOTES
         while buffer.wait_for_space():
+            asked = self._source.controls.snapshot().candidates
+            governor.set_maximum(asked or self._source.candidates)
             generator.set_candidates(governor.candidates)
             began = self._clock.now()
             phrase = self._source.next_phrase(notes)

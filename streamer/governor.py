@@ -37,6 +37,17 @@ class CandidateGovernor:
         """K for the next phrase."""
         return self._candidates
 
+    def set_maximum(self, maximum: int) -> None:
+        """Take another maximum, which a person may ask for while the stream plays.
+
+        Raises:
+            ValueError: It is below 1.
+        """
+        if maximum < 1:
+            raise ValueError(f"maximum must be 1 or more, not {maximum}")
+        self._maximum = maximum
+        self._candidates = min(self._candidates, maximum)
+
     def after(
         self, took_seconds: float, phrase_seconds: float, ahead_seconds: float, low_seconds: float
     ) -> int:

@@ -284,7 +284,18 @@ def test_low_buffer_lowers_the_candidates_until_it_is_full_again() -> None:
     assert governor.candidates == 16
 
 
+def test_maximum_of_candidates_can_be_moved_live() -> None:
+    """Down at once, up by doubling."""
+    governor = CandidateGovernor(16, first=16)
+    governor.set_maximum(3)
+    assert governor.candidates == 3
+    governor.set_maximum(32)
+    assert [6, 12, 24, 32] == [governor.after(0.01, 3.0, 10.0, 4.0) for _ in range(4)]
+
+
 def test_governor_refuses_no_candidates() -> None:
     """One is the least."""
     with pytest.raises(ValueError, match="must be 1 or more, not 0 and 4"):
         CandidateGovernor(0)
+    with pytest.raises(ValueError, match="maximum must be 1 or more, not 0"):
+        CandidateGovernor(1).set_maximum(0)
