@@ -26,7 +26,7 @@ from export.card import write_card
 from export.graph import build_chain_graph
 from export.licences import NOTICES, UNKNOWN, sources_of, weights_licence
 from export.parity import Parity, prove_parity
-from export.statistics import PHRASE_NOTES, measure_statistics
+from export.statistics import PHRASE_NOTES, measure_judges, measure_statistics
 from export.wrap import load_for_export
 from streamer.bundle import Bundle
 from streamer.engine import STEP_GRAPH, Engine
@@ -103,11 +103,13 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
         )
     graph = build_chain_graph(model.export_arrays()).SerializeToString(deterministic=True)
     if options.tensors is None:
-        statistics = Statistics(options.phrase_notes)
+        statistics, judges = Statistics(options.phrase_notes), {}
     else:
         tensors = TensorSet.load(options.tensors)
         statistics = measure_statistics(model, tensors, options.phrase_notes)
+        judges = measure_judges(tensors)
     manifest = _manifest(name, checkpoint, graph, statistics, options)
+    manifest = msgspec.structs.replace(manifest, judges=judges)
     weights = sum(p.numel() for p in model.parameters())
     target = options.target or Path(name)
     parity = _prove(model, manifest, graph, options.seed)

@@ -11,6 +11,7 @@ through the piece. A corpus is sampled by whole pieces, with a fixed seed, until
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,11 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.errors import DataError
-from streamer.manifest import ArgumentStatistics, Statistics
+from streamer.manifest import ArgumentStatistics, JudgeSpec, Statistics
 from streamer.notes import NoteArray
 from streamer.selection.entropy import STATISTICS, CorpusEntropy, Histogram, sequence_statistics
 from training.data.batches import windows
 from training.data.tensors import TensorSet
+from training.evaluation.judges import fit_judges
+
+logger = logging.getLogger(__name__)
 
 PHRASE_NOTES = 32
 MAX_NOTES = 200_000
@@ -80,6 +84,21 @@ def measure_statistics(
         low.round(4).tolist(),
         high.round(4).tolist(),
     )
+
+
+def measure_judges(tensors: TensorSet) -> dict[str, JudgeSpec]:
+    """Return what the judges of the stream hold phrases against: the training pieces.
+
+    Nothing when the corpus is too small to fit them on; ``--judge`` then says so.
+    """
+    indices = tensors.indices("train")
+    pieces = [tensors.notes(index) for index in indices]
+    works = [tensors.pieces[index].work_key for index in indices]
+    try:
+        return {k: msgspec.convert(v, JudgeSpec) for k, v in fit_judges(pieces, works=works).items()}
+    except DataError as error:
+        logger.warning("the bundle gets no judges: %s", error)
+        return {}
 
 
 def _argument(

@@ -126,6 +126,22 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return CorpusEntropy.from_columns([msgspec.to_builtins(a) for a in self.arguments])
 
 
+class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a judge holds a phrase against (:class:`streamer.selection.judges.JudgeReference`).
+
+    Attributes:
+        mean: Of the corpus's excerpts, one number a feature.
+        precision: Inverse of their shrunk covariance, square.
+        limit: Distance beyond which a phrase is dropped.
+        notes: Notes of every excerpt.
+    """
+
+    mean: list[float]
+    precision: list[list[float]]
+    limit: float
+    notes: int
+
+
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One collection that the model was trained on.
 
@@ -158,6 +174,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         statistics: Ground truth for regulated ranking and for the drift bound.
         filters: Bounds of the hard filters, by the names of
             :class:`streamer.selection.filters.Limits`: a number, or least and greatest.
+        judges: References of the judges that ``--judge`` asks for, by their names in
+            :mod:`streamer.selection.judges`; empty when none was fitted.
         defaults: What plays when a setting says nothing: ``temperature``, ``phrase_notes``,
             ``candidates``.
         styles: Labels that ``--style`` takes; empty when the model has none.
@@ -181,6 +199,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     graphs: list[GraphSpec]
     statistics: Statistics
     filters: dict[str, float | list[float]] = {}
+    judges: dict[str, JudgeSpec] = {}
     defaults: dict[str, Any] = {}
     styles: list[str] = []
     corpus: str = ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 
 from streamer.bundle import Bundle, resolve_bundle
 from streamer.controls import LiveControls
@@ -23,6 +24,8 @@ from streamer.midifile import read_midi
 from streamer.midisettings import SynthSettings
 from streamer.notes import ARGUMENTS, Phrase
 from streamer.performer import Performer
+from streamer.selection.filters import FILTERS, Filter
+from streamer.selection.judges import make_judges
 from streamer.selection.limits import limits_for
 from streamer.settings import ModelSettings, Settings
 from streamer.synth import fit_notes
@@ -83,6 +86,7 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
         drawn,
         np.random.Generator(np.random.SFC64(seed)),
         controls,
+        (*FILTERS, *_judges(bundle, settings.model.judge)),
     )
     if settings.model.prime is not None:
         try:
@@ -90,6 +94,18 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
         except ValueError as error:
             raise MidiFileError(f"{settings.model.prime}: {error}", "off-piano") from error
     return Source(bundle, generator, Performer(), controls, seed, drawn.candidates, settings.synth)
+
+
+def _judges(bundle: Bundle, which: str) -> tuple[Filter, ...]:
+    manifest = bundle.manifest
+    references = {name: to_builtins(spec) for name, spec in manifest.judges.items()}
+    try:
+        return make_judges(which, references)
+    except ValueError as error:
+        raise BundleError(
+            f"bundle {manifest.name} cannot be judged by {which}: {error}; play with --judge none "
+            "or export it again with --statistics-from"
+        ) from error
 
 
 def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:

@@ -30,6 +30,7 @@ CONFIG_NAME = "perpetuo.toml"
 
 Temperature = Annotated[float, Range(0.1, 4.0)]
 Ranking = Literal["mean", "regulated", "information", "regulated-first-common"]
+Judging = Literal["none", "signature", "entropy", "both"]
 Provider = Literal["cpu", "cuda"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -48,6 +49,8 @@ class ModelSettings:
         phrase_notes: Notes of a phrase. None takes the bundle's own.
         redraws: How often all candidates may be dropped by the filters before these relax.
         ranking: How the candidates that remain are ordered (paper 000, section 4).
+        judge: What else drops candidates: those whose piece signature (paper 001) or whose note
+            entropies (paper 003) lie farther from the corpus than nearly all of its own.
         prime: A .mid file that the stream continues.
         provider: Where the network runs; ``cuda`` needs onnxruntime-gpu.
         bundle_paths: More folders in which bundles are looked for.
@@ -62,6 +65,7 @@ class ModelSettings:
     phrase_notes: Annotated[int, Range(4, 256, "notes")] | None = None
     redraws: Annotated[int, Range(0, 16)] = 3
     ranking: Ranking = "regulated"
+    judge: Judging = "none"
     prime: Path | None = None
     provider: Provider = "cpu"
     bundle_paths: tuple[Path, ...] = ()

@@ -76,6 +76,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     add_setting(
         parser,
+        "--judge",
+        "model.judge",
+        metavar="RULE",
+        help="what else drops phrases unlike the corpus: none, signature, entropy or both",
+    )
+    add_setting(
+        parser,
         "--prime",
         "model.prime",
         metavar="FILE.mid",
