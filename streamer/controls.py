@@ -72,7 +72,7 @@ class Controls:
     scale_lock: Annotated[float, Range(0.0, 1.0)] = 1.0
     velocity_scale: Annotated[float, Range(0.1, 2.0, "x")] = 1.0
     tempo_scale: Annotated[float, Range(0.25, 4.0, "x")] = 1.0
-    recall: Annotated[float, Range(0.0, 1.0)] = 0.35
+    recall: Annotated[float, Range(0.0, 1.0)] = 0.4
     pause: bool = False
 
     def __post_init__(self) -> None:
