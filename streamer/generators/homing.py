@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import fmean, pstdev
 from typing import Any
 
 import numpy as np
@@ -184,16 +183,17 @@ class Homing:
 
 def phrase_figures(phrase: Phrase) -> dict[str, float]:
     """Return what of a phrase is watched; of density and duration the logarithms."""
-    notes = phrase.notes
+    notes, count = phrase.notes, len(phrase.notes)
     durations = sorted(note.duration_ms for note in notes)
-    velocities = [note.velocity for note in notes]
+    velocity = sum(note.velocity for note in notes) / count
+    variance = sum((note.velocity - velocity) ** 2 for note in notes) / count
     figures = {
-        "density": math.log(len(notes) / max(phrase.seconds, 1e-3)),
-        "duration_ms": math.log(durations[len(durations) // 2]),
-        "velocity": fmean(velocities),
-        "velocity_sd": pstdev(velocities),
-        "pitch": fmean(note.pitch for note in notes),
-        "pedal": fmean(note.pedal for note in notes),
+        "density": math.log(count / max(phrase.seconds, 1e-3)),
+        "duration_ms": math.log(durations[count // 2]),
+        "velocity": velocity,
+        "velocity_sd": math.sqrt(variance),
+        "pitch": sum(note.pitch for note in notes) / count,
+        "pedal": sum(note.pedal for note in notes) / count,
     }
     entropies = phrase.entropies.mean(axis=0, dtype=np.float64).tolist()
     figures.update(zip((f"entropy_{a}" for a in ARGUMENTS), entropies, strict=True))
