@@ -86,7 +86,7 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
         drawn,
         np.random.Generator(np.random.SFC64(seed)),
         controls,
-        (*FILTERS, *_judges(bundle, settings.model.judge)),
+        filters_for(bundle, settings),
     )
     if settings.model.prime is not None:
         try:
@@ -96,11 +96,16 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
     return Source(bundle, generator, Performer(), controls, seed, drawn.candidates, settings.synth)
 
 
-def _judges(bundle: Bundle, which: str) -> tuple[Filter, ...]:
-    manifest = bundle.manifest
+def filters_for(bundle: Bundle, settings: Settings) -> tuple[Filter, ...]:
+    """Return the hard filters and, after them, the judges that are asked for.
+
+    Raises:
+        BundleError: The bundle has no reference for a judge, or a damaged one.
+    """
+    manifest, which = bundle.manifest, settings.model.judge
     references = {name: to_builtins(spec) for name, spec in manifest.judges.items()}
     try:
-        return make_judges(which, references)
+        return (*FILTERS, *make_judges(which, references))
     except ValueError as error:
         raise BundleError(
             f"bundle {manifest.name} cannot be judged by {which}: {error}; play with --judge none "

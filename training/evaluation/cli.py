@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="one render each (default 0-9)")  # fmt: skip
     render.add_argument("--minutes", type=_minutes, default=3.0,
                         help="length of each (default 3)")  # fmt: skip
+    render.add_argument("--selection", action="store_true",
+                        help="compare what the stream plays with what it drops and passes "
+                             "over")  # fmt: skip
     out = parser.add_argument_group("what is written")
     out.add_argument("--json", type=Path, metavar="FILE")
     out.add_argument("--html", type=Path, metavar="FILE",
@@ -113,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     settings = LabSettings(
         tuple(args.sources), args.reference, args.train, args.model, args.seeds, args.minutes,
         not args.no_controls, args.limit, args.rates, args.seed, args.processes,
-        args.measures,
+        args.measures, args.selection,
     )  # fmt: skip
     with _Bar() as bar:
         lab = evaluate(settings, bar)

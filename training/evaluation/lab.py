@@ -52,6 +52,7 @@ class LabSettings:
         seed: Of all random choices.
         processes: How many to read and measure with; None: one a core.
         measures: Those that are wanted.
+        selection: Whether, for bundles, what the stream plays is compared with what it does not.
     """
 
     sources: tuple[str, ...]
@@ -66,6 +67,7 @@ class LabSettings:
     seed: int = 0
     processes: int | None = None
     measures: tuple[str, ...] = MEASURES
+    selection: bool = False
 
     def __post_init__(self) -> None:
         if not self.minutes > 0:
@@ -145,6 +147,8 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
         section = compare(own, reference, rng, settings.measures)
         if settings.model is not None and own.pieces:
             section["model"] = _model_view(settings.model, own, rng)
+        if settings.selection and own.kind == "bundle":
+            section["selection"] = _selection(own, real, settings, rng)
         report["sets"][own.name] = section
     progress("comparing", len(sets), len(sets))
     return Laboratory(report, sets, reference)
@@ -248,13 +252,24 @@ def _rendered(label: str, source: str, settings: LabSettings, progress: Progress
         wanted = replace(base, model=replace(base.model, model=source, seed=seed))
         player = open_source(wanted, LiveControls(wanted.controls))
         name = label or player.bundle.manifest.name
-        own = own or MusicSet(name, "bundle")
+        own = own or MusicSet(name, "bundle", source=source)
         progress(f"rendering {name}", i, len(settings.seeds))
         piece = _collect(player, settings.minutes * 60_000.0)
         own.add(piece, f"{name} seed {seed}", f"{name} seed {seed}")
     if own is None:
         raise BundleError(f"{source}: no seed to render it with; give --seeds")
     return own
+
+
+def _selection(
+    own: MusicSet, real: MusicSet, settings: LabSettings, rng: np.random.Generator
+) -> dict[str, Any]:
+    from training.evaluation.selection import selection_study
+
+    try:
+        return selection_study(own.source, real.pieces, real.works, rng, settings.seeds)
+    except DataError as error:
+        return {"problem": str(error)}
 
 
 def _collect(player: Source, duration_ms: float) -> NoteArray:

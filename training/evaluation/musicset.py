@@ -42,6 +42,7 @@ class MusicSet:
     Attributes:
         name: As the report shows it.
         kind: What it is.
+        source: Name or path of the bundle that it was rendered with; empty for other music.
         pieces: Note arrays sorted by onset, each with a note.
         works: The work of each piece.
         files: What each piece is called.
@@ -56,6 +57,7 @@ class MusicSet:
     files: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     measures: list[PieceMeasures] = field(default_factory=list)
+    source: str = ""
 
     def add(self, piece: NoteArray, work: str, file: str) -> None:
         """Take in a piece, or note why it cannot be."""
@@ -83,7 +85,7 @@ class MusicSet:
 
         return MusicSet(
             name, kind, pick(self.pieces), pick(self.works), pick(self.files), [],
-            pick(self.measures) if self.measures else [],
+            pick(self.measures) if self.measures else [], self.source,
         )  # fmt: skip
 
 

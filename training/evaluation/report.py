@@ -79,6 +79,15 @@ ROWS: tuple[tuple[str, Cell], ...] = (
     ("longest of all, notes", _path("plagiarism", "exact", "largest")),
     ("drift: density in spread", _path("drift", "inside", "notes_per_second")),
     ("drift: velocity in spread", _path("drift", "inside", "velocity_mean")),
+    ("realness, played - dropped", _path("selection", "measures", "realness", "played - dropped")),
+    (
+        "realness, played - passed over",
+        _path("selection", "measures", "realness", "played - passed over"),
+    ),
+    (
+        "signature distance, played - dropped",
+        _path("selection", "measures", "signature_distance", "played - dropped"),
+    ),
     ("nats a note, by the model", _path("model", "nats", "total", digits=4)),
 )
 """Rows of the table: what is measured, and how it is shown."""

@@ -172,12 +172,14 @@ def test_a_bundle_is_rendered_with_each_seed_and_judged_by_a_model(
     bundle = write_tiny_bundle(tmp_path / "tiny").path
     settings = LabSettings(
         (str(bundle),), corpus, model=str(bundle), seeds=(3, 4), minutes=0.5, controls=False,
-        limit=4, measures=LIGHT, **QUICK,
+        measures=LIGHT, selection=True, **QUICK,
     )  # fmt: skip
     lab = evaluate(settings)
     tiny = lab.report["sets"]["tiny"]
     assert tiny["kind"] == "bundle"
     assert next(s for s in lab.sets if s.name == "tiny").files == ["tiny seed 3", "tiny seed 4"]
+    found = tiny["selection"]["measures"]["realness"]["played - passed over"]
+    assert found["low"] <= found["value"] <= found["high"]
     nats = lab.report["sets"]["real"]["model"]["nats"]
     parts = sum(nats[name]["value"] for name in ("pitch", "shift", "duration", "velocity", "pedal"))
     assert parts == pytest.approx(nats["total"]["value"], rel=1e-5)
