@@ -101,7 +101,8 @@ class Keeper:
     def __init__(self, path: Path, configured: Controls, live: LiveControls) -> None:
         self._path, self._configured, self._live = path, configured, live
         self._written: Controls | None = None
-        self._seen, self._since = live.snapshot(), float("-inf")
+        self._seen: Controls | None = None
+        self._since = 0.0
 
     def look(self, now: float) -> None:
         """Write if something has changed and come to rest.

@@ -290,7 +290,11 @@ sweep() {
 remove() {
     local path
     if [ -z "$root" ] && [ -e "$unit" ]; then
-        act "${systemctl[@]}" --quiet disable --now perpetuo || say "it was not running"
+        if [ -d /run/systemd/system ]; then
+            act "${systemctl[@]}" --quiet disable --now perpetuo || say "it was not running"
+        else
+            act "${systemctl[@]}" --quiet disable perpetuo
+        fi
     fi
     local all=("$unit" "$bin" "$prefix")
     [ $user = yes ] || all+=("$dropin" "$rules" "$sysusers" "$limits")
