@@ -23,11 +23,14 @@ from typing import Protocol
 
 from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, MonotonicClock, Wake
+from streamer.controller import controller, input_owner
 from streamer.controls import Controls
+from streamer.echo import EchoFilter, EchoPort
 from streamer.errors import StreamerError
 from streamer.governor import CandidateGovernor
 from streamer.pipeline import Source, open_source
 from streamer.ports import ChannelPort, FanOutPort, Port, open_port
+from streamer.ports.owner import MidiOwner
 from streamer.realtime import settle, step_back
 from streamer.recorder import MidiFileSink
 from streamer.reload import Load
@@ -219,6 +222,7 @@ def play(
     plain: bool = False,
     clock: Clock | None = None,
     load: Load | None = None,
+    learn: str | None = None,
 ) -> int:
     """Stream until a signal comes, a stage fails, or the time is over; nothing is left sounding.
 
@@ -228,6 +232,7 @@ def play(
         plain: Log lines even on a terminal.
         clock: Time; None is the system's.
         load: Reads the settings again at SIGHUP; None lets SIGHUP end the stream.
+        learn: The control that the next knob is bound to.
 
     Returns:
         0 when the time was over, 128 + the number of the signal that ended it.
@@ -240,7 +245,13 @@ def play(
         upkeep = Upkeep(settings, clock, load)
         opened.callback(upkeep.close)
         # The port first: a name that is wrong is told before the model is loaded.
-        port = _open_ports(settings, opened, wait=upkeep.waits_for_port)
+        owner = input_owner(settings)
+        if owner is not None:
+            opened.callback(owner.close)
+        port = _open_ports(settings, opened, upkeep.waits_for_port, owner)
+        echo = EchoFilter(settings.input.echo_seconds)
+        if owner is not None:
+            port = EchoPort(port, echo, clock)
         source = open_source(settings, upkeep.controls)
         stream = Stream(source, port, settings, clock, upkeep.table)
         upkeep.serve(stream.figures)
@@ -249,6 +260,20 @@ def play(
         settle()
         began = clock.now()
         opened.callback(stream.stop)
+        if owner is not None:
+            opened.enter_context(
+                controller(
+                    settings,
+                    upkeep.controls,
+                    stream.scheduler,
+                    clock,
+                    owner,
+                    echo=echo,
+                    configured=lambda: upkeep.configured,
+                    wait=upkeep.waits_for_port,
+                    learn=learn,
+                )
+            )
         stream.start()
         view = _make_view(settings, plain, clock)
         opened.callback(view.close)
@@ -272,13 +297,13 @@ def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: floa
         view.show(stream.figures())
 
 
-def _open_ports(settings: Settings, opened: ExitStack, wait: bool) -> Port:
+def _open_ports(settings: Settings, opened: ExitStack, wait: bool, owner: MidiOwner | None) -> Port:
     """Open the port, and the recording beside it; both are closed with ``opened``."""
     sink: Port | None = None
     if settings.record.path is not None:
         sink = MidiFileSink(settings.record.path).start()
         opened.callback(sink.close)
-    port = open_port(settings.port.port, settings.port, wait=wait)
+    port = open_port(settings.port.port, settings.port, wait=wait, owner=owner)
     opened.callback(port.close)
     if sink is None:
         return port

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from streamer.bindings import Bindings, value_of
@@ -119,6 +119,7 @@ class MidiControl:
         bindings: What each knob moves.
         presets: In the order of the program numbers.
         echo: What was sent and may come back; None where nothing can.
+        configured: What presets go back to; None is what the controls are now.
 
     Attributes:
         inbox: Where the messages come from.
@@ -137,10 +138,12 @@ class MidiControl:
         bindings: Bindings | None = None,
         presets: Sequence[Preset] = BUILT_IN,
         echo: EchoFilter | None = None,
+        configured: Callable[[], Controls] | None = None,
     ) -> None:
         self._settings, self._clock_settings = settings, clock_settings
         self._controls, self._stage, self._clock = controls, stage, clock
-        self._configured = controls.snapshot()
+        first = controls.snapshot()
+        self._configured = configured or (lambda: first)
         self.bindings = bindings or Bindings()
         self._presets = presets
         self._echo = echo or EchoFilter(settings.echo_seconds)
@@ -177,10 +180,6 @@ class MidiControl:
                 self._hear(message, at)
         self._apply()
         self._follow(self._clock.now())
-
-    def reconfigured(self, configured: Controls) -> None:
-        """Take note of what presets go back to, after the settings were read again."""
-        self._configured = configured
 
     def _hear(self, message: bytes, at: float) -> None:
         if self._echo.is_echo(message, at):
@@ -220,7 +219,7 @@ class MidiControl:
         self._apply()
         preset = self._presets[program]
         try:
-            self._controls.put(preset.apply(self._configured, self._controls.snapshot()))
+            self._controls.put(preset.apply(self._configured(), self._controls.snapshot()))
         except ValueError as error:
             logger.warning("preset %s was not chosen: %s", preset.name, error)
             return

@@ -8,6 +8,7 @@ and :mod:`streamer.inputs`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from streamer.schema import Range
@@ -103,6 +104,7 @@ class InputSettings:
         channel: MIDI channel that is heard, 1..16; None hears all.
         transport: Whether Start, Continue and Stop let the music go on and hold it.
         programs: Whether program changes choose presets.
+        presets: A TOML file of ``[[preset]]`` tables; None has the built-in ones.
         echo_seconds: What was sent and comes back within this is our own echo; 0 hears it.
     """
 
@@ -110,4 +112,5 @@ class InputSettings:
     channel: Annotated[int, Range(1, 16)] | None = None
     transport: bool = True
     programs: bool = True
+    presets: Path | None = None
     echo_seconds: Annotated[float, Range(0, 5, "s")] = 0.25

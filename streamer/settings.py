@@ -377,6 +377,8 @@ def _contradictions(settings: Settings) -> list[str]:
             f"buffer.low_seconds ({buffer.low_seconds:g}) must be below "
             f"buffer.high_seconds ({buffer.high_seconds:g})"
         )
+    if settings.clock.mode == "follow" and settings.input.port == "off":
+        found.append('clock.mode must not be follow while input.port is "off"')
     pairs = (("pitch_low", "pitch_high"), ("density_low", "density_high"))
     for low_name, high_name in pairs:
         low, high = getattr(filters, low_name), getattr(filters, high_name)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, MutableMapping
 
 from streamer.clock import Clock
-from streamer.controls import LiveControls
+from streamer.controls import Controls, LiveControls
 from streamer.crash import LastingTable, open_table
 from streamer.metrics import MetricsServer
 from streamer.notify import Notifier, watchdog_seconds
@@ -65,6 +65,12 @@ class Upkeep:
             settings.port.port,
             state_folder(environ) / PLAYING_MARK if self._in_service else None,
         )
+
+    @property
+    def configured(self) -> Controls:
+        """The controls of the configuration, as it was last read."""
+        settings = self._settings if self._reloader is None else self._reloader.settings
+        return settings.controls
 
     @property
     def waits_for_port(self) -> bool:

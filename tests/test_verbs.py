@@ -106,14 +106,25 @@ def test_ports_are_a_table_or_json(monkeypatch, capsys):
 def test_play_hands_the_options_on_and_returns_how_it_ended(monkeypatch, tmp_path):
     seen = []
 
-    def play(settings, seconds, plain, load):
+    def play(settings, seconds, plain, load, learn):
+        assert learn == "density"
         seen.append((settings.port.port, settings.record.path, seconds, plain, load() == settings))
         return 143
 
     monkeypatch.setattr("streamer.daemon.play", play)
     monkeypatch.setattr("sys.stdin", None)
     take = tmp_path / "take.mid"
-    arguments = ["--port", "synth", "--record", str(take), "--for", "2.5", "--plain"]
+    arguments = [
+        "--learn",
+        "density",
+        "--port",
+        "synth",
+        "--record",
+        str(take),
+        "--for",
+        "2.5",
+        "--plain",
+    ]
     assert cli.main(["play", *arguments]) == 143
     assert [("synth", take, 2.5, True, True)] == seen
 

@@ -44,6 +44,7 @@ __all__ = [
     "PortLost",
     "SynthPort",
     "list_ports",
+    "make_owner",
     "midi_problems",
     "open_port",
 ]
@@ -66,7 +67,7 @@ def open_port(
         spec: What the user typed; see the module's text.
         settings: Names, channel, soundfont, how often to look for a port that is gone.
         wait: Return at once for a NAME that is not there; it is opened when it comes.
-        owner: The owner thread, for tests; closed with the port.
+        owner: The owner thread, where there is one already; closed with a port on a MIDI system.
 
     Returns:
         A port whose ``epoch`` is above 0, unless ``wait``.
@@ -88,7 +89,7 @@ def list_ports(client_name: str = "Perpetuo", owner: MidiOwner | None = None) ->
     """
     found: list[PortInfo] = []
     try:
-        owner = owner or _make_owner(PortSettings(client_name=client_name))
+        owner = owner or make_owner(PortSettings(client_name=client_name))
     except PortError as error:
         logger.warning("%s", error)
     else:
@@ -108,7 +109,7 @@ def list_ports(client_name: str = "Perpetuo", owner: MidiOwner | None = None) ->
 def midi_problems() -> dict[str, str]:
     """Return why each MIDI system that cannot be used cannot, with the remedy; empty is well."""
     try:
-        owner = _make_owner(PortSettings())
+        owner = make_owner(PortSettings())
     except PortError as error:
         return {"rtmidi": str(error)}
     try:
@@ -128,7 +129,7 @@ def _open(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner | None
             raise RecordingError("file: needs a path, such as file:take.mid")
         return MidiFileSink(Path(path).expanduser()).start()
     try:
-        owner = owner or _make_owner(settings)
+        owner = owner or make_owner(settings)
     except PortError as error:
         if spec != "auto":
             raise
@@ -140,7 +141,12 @@ def _open(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner | None
         raise
 
 
-def _make_owner(settings: PortSettings) -> MidiOwner:
+def make_owner(settings: PortSettings) -> MidiOwner:
+    """Return the owner of this process's MIDI ports; there is to be one.
+
+    Raises:
+        PortError: python-rtmidi is not there, or does not load.
+    """
     return MidiOwner(make_backends(settings.client_name), settings.reconnect_seconds)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -29,6 +30,9 @@ _JACK_RECORD_BYTES = 4
 """RtMidi puts the length in front of each message it queues for JACK."""
 
 Direction = Literal["output", "input"]
+
+Heard = Callable[[bytes], object]
+"""Takes one message; called by RtMidi's thread, which must never be held up."""
 
 
 class Sender:
@@ -56,6 +60,11 @@ class Sender:
             except (OSError, RuntimeError) as error:
                 raise PortLost(f"the port refused a message: {error}") from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether :meth:`close` was not called yet."""
+        return self._out is not None
+
     def confirm(self) -> None:
         """Say that the MIDI system was seen alive."""
         with self._lock:
@@ -67,6 +76,25 @@ class Sender:
             out, self._out = self._out, None
         if out is not None:
             out.delete()
+
+
+class Listener:
+    """One open input; the owner thread closes it. What it hears comes from RtMidi's own thread."""
+
+    def __init__(self, source: Any) -> None:
+        self._source: Any = source
+
+    @property
+    def is_open(self) -> bool:
+        """Whether :meth:`close` was not called yet."""
+        return self._source is not None
+
+    def close(self) -> None:
+        """Hear nothing more, and let the client go."""
+        source, self._source = self._source, None
+        if source is not None:
+            source.cancel_callback()
+            source.delete()
 
 
 class Backend(Protocol):
@@ -88,6 +116,18 @@ class Backend(Protocol):
 
     def open(self, address: str | None) -> Sender:
         """Open a port by its raw name, or a virtual one of our own where that is None.
+
+        Raises:
+            PortError: It is busy, gone or refused.
+        """
+        ...
+
+    def listen(self, address: str | None, heard: Heard) -> Listener:
+        """Open an input by its raw name, or one of our own where that is None.
+
+        Args:
+            address: As in :meth:`names`.
+            heard: Called with the bytes of each message, in RtMidi's thread.
 
         Raises:
             PortError: It is busy, gone or refused.
@@ -126,27 +166,39 @@ class RtMidiBackend:
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""
         out = self._make("output", self._client_name)
-        try:
-            if address is None:
-                out.open_virtual_port("out")
-            else:
-                out.open_port(out.get_ports().index(address), "out")
-        except ValueError as error:
-            out.delete()
-            raise PortError(f"port '{address}' is gone") from error
-        except (OSError, RuntimeError, NotImplementedError) as error:
-            out.delete()
-            what = f"port '{address}'" if address else "a virtual port"
-            raise PortError(
-                f"{what} cannot be opened: {error}; is another program holding it?"
-            ) from error
+        self._connect(out, address, "out")
         return Sender(out)
+
+    def listen(self, address: str | None, heard: Heard) -> Listener:
+        """See :class:`Backend`."""
+        source = self._make("input", f"{self._client_name} in")
+        source.ignore_types(sysex=True, timing=False, active_sense=True)
+        source.set_callback(lambda event, data: heard(bytes(event[0])))
+        self._connect(source, address, "in")
+        return Listener(source)
 
     def close(self) -> None:
         """See :class:`Backend`."""
         for poller in self._pollers.values():
             poller.delete()
         self._pollers.clear()
+
+    def _connect(self, client: Any, address: str | None, name: str) -> None:
+        """Open a port of a client, which is let go when that fails."""
+        try:
+            if address is None:
+                client.open_virtual_port(name)
+            else:
+                client.open_port(client.get_ports().index(address), name)
+        except ValueError as error:
+            client.delete()
+            raise PortError(f"port '{address}' is gone") from error
+        except (OSError, RuntimeError, NotImplementedError) as error:
+            client.delete()
+            what = f"port '{address}'" if address else "a virtual port"
+            raise PortError(
+                f"{what} cannot be opened: {error}; is another program holding it?"
+            ) from error
 
     def _probe(self) -> str | None:
         """Return what keeps the system from being used, as far as can be seen from outside."""
@@ -182,23 +234,48 @@ class JackBackend(RtMidiBackend):
     def __init__(self, rtmidi: Any, api: int, client_name: str, watch: JackWatch) -> None:
         super().__init__(rtmidi, api, "jack", client_name)
         self._watch = watch
+        self._clients: list[Sender | Listener] = []
 
     def problem(self) -> str | None:
         """See :class:`Backend`."""
-        return None if self._watch.connect() else "no JACK server runs"
+        return None if self._follow() else "no JACK server runs"
 
     def names(self, direction: Direction) -> list[str]:
         """See :class:`Backend`."""
-        return self._watch.port_names(direction) if self._watch.connect() else []
+        return self._watch.port_names(direction) if self._follow() else []
 
     def alive(self) -> bool:
         """See :class:`Backend`."""
         return self._watch.connected
 
+    def open(self, address: str | None) -> Sender:
+        """See :class:`Backend`."""
+        sender = super().open(address)
+        self._clients = [*(client for client in self._clients if client.is_open), sender]
+        return sender
+
+    def listen(self, address: str | None, heard: Heard) -> Listener:
+        """See :class:`Backend`."""
+        listener = super().listen(address, heard)
+        self._clients = [*(client for client in self._clients if client.is_open), listener]
+        return listener
+
     def close(self) -> None:
         """See :class:`Backend`."""
         super().close()
         self._watch.close()
+
+    def _follow(self) -> bool:
+        """Be connected to a server, to the next one when the last has died.
+
+        Clients of a dead server must be deleted before libjack looks for another: it takes the
+        memory away from under them then, and to delete them later is a segmentation fault.
+        """
+        if not self._watch.connected:
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
+        return self._watch.connect()
 
     def _probe(self) -> str | None:
         return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from streamer.errors import PortError
 from streamer.events import check_message
-from streamer.ports.backends import Sender
+from streamer.ports.backends import Direction, Sender
 from streamer.ports.base import PortInfo, PortLost
 from streamer.ports.owner import MidiOwner
 from streamer.sounding import SoundingTable
@@ -37,6 +37,8 @@ class LivePort:
         choose: What to play to.
         wanted: How the user calls it, for messages.
     """
+
+    direction: Direction = "output"
 
     def __init__(self, owner: MidiOwner, choose: Choose, wanted: str) -> None:
         self._owner, self._choose, self._wanted = owner, choose, wanted
@@ -85,7 +87,8 @@ class LivePort:
             return
         chosen = self._choose(outputs)
         if self._current is not None and self._sender is not None:
-            if not self._is_there(self._current, outputs) or not self._epoch:
+            there = self._sender.is_open and self._is_there(self._current, outputs)
+            if not there or not self._epoch:
                 self._leave(answering=False)
             elif (
                 self._current.kind == "builtin" and chosen is not None and chosen.kind != "builtin"

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from streamer.errors import PortError
-from streamer.ports.backends import Backend, Direction, Sender
+from streamer.ports.backends import Backend, Direction, Heard, Listener, Sender
 from streamer.ports.base import PortInfo
 from streamer.ports.names import describe
 
@@ -29,8 +29,13 @@ T = TypeVar("T")
 class Watched(Protocol):
     """A port that wants to know what is there."""
 
-    def look(self, outputs: Sequence[PortInfo]) -> None:
-        """Meet the outputs that are there now; called in the owner thread."""
+    @property
+    def direction(self) -> Direction:
+        """Whether it is told of outputs or of inputs."""
+        ...
+
+    def look(self, ports: Sequence[PortInfo], /) -> None:
+        """Meet the ports that are there now; called in the owner thread."""
         ...
 
 
@@ -58,11 +63,11 @@ class MidiOwner:
 
     def ports(self, direction: Direction, system: str | None = None) -> list[PortInfo]:
         """Return the ports of all systems, or of one."""
-        return self._call(lambda: self._list(direction, system))
+        return self.call(lambda: self._list(direction, system))
 
     def problems(self) -> dict[str, str]:
         """Return why each system that cannot be used cannot."""
-        return self._call(self._problems)
+        return self.call(self._problems)
 
     def open(self, system: str, address: str | None) -> Sender:
         """Open a port of a system, or a virtual one where ``address`` is None.
@@ -70,7 +75,15 @@ class MidiOwner:
         Raises:
             PortError: It is busy, gone or refused.
         """
-        return self._call(lambda: self._backends[system].open(address))
+        return self.call(lambda: self._backends[system].open(address))
+
+    def listen(self, system: str, address: str | None, heard: Heard) -> Listener:
+        """Open an input of a system, or one of our own where ``address`` is None.
+
+        Raises:
+            PortError: It is busy, gone or refused.
+        """
+        return self.call(lambda: self._backends[system].listen(address, heard))
 
     def alive(self, system: str) -> bool:
         """Whether senders of a system can still work; owner thread."""
@@ -78,15 +91,15 @@ class MidiOwner:
 
     def watch(self, port: Watched) -> None:
         """Let a port look at once, and from now on."""
-        self._call(lambda: self._watch(port))
+        self.call(lambda: self._watch(port))
 
     def unwatch(self, port: Watched) -> None:
         """Let a port look no more."""
-        self._call(lambda: self._unwatch(port))
+        self.call(lambda: self._unwatch(port))
 
     def look_now(self) -> None:
         """Let every watched port look at what is there."""
-        self._call(self._look)
+        self.call(self._look)
 
     def close(self) -> None:
         """End the thread and let go of the systems; a second time does nothing."""
@@ -96,10 +109,12 @@ class MidiOwner:
             self._requests.put(None)
             self._thread.join(ANSWER_SECONDS)
 
-    def _call(self, work: Callable[[], T]) -> T:
+    def call(self, work: Callable[[], T]) -> T:
         """Do something in the owner thread and return what it returns or raise what it raises."""
         if self._thread is None or threading.current_thread() is self._thread:
             return work()
+        if not self._thread.is_alive():
+            raise PortError("the MIDI ports are closed already")
         answer: Future[T] = Future()
 
         def request() -> None:
@@ -131,17 +146,17 @@ class MidiOwner:
 
     def _watch(self, port: Watched) -> None:
         self._watched.append(port)
-        port.look(self._list("output", None))
+        port.look(self._list(port.direction, None))
 
     def _unwatch(self, port: Watched) -> None:
         if port in self._watched:
             self._watched.remove(port)
 
     def _look(self) -> None:
-        outputs = self._list("output", None)
+        there = {way: self._list(way, None) for way in {port.direction for port in self._watched}}
         for port in self._watched:
             try:
-                port.look(outputs)
+                port.look(there[port.direction])
             except Exception:
                 # The watch outlives whatever a system answers while a device is being unplugged.
                 logger.exception("looking after a port failed; it is tried again")

@@ -6,6 +6,7 @@ import argparse
 import sys
 from functools import partial
 
+from streamer.controls import control_types
 from streamer.logs import configure_logging
 from streamer.verbs.options import add_common, add_model, add_setting, seconds, settings_of
 
@@ -36,6 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help="internal, send (MIDI clock to others) or follow (another machine's clock)",
     )
+    add_setting(
+        parser,
+        "--input",
+        "input.port",
+        metavar="PORT",
+        help="the controller: auto, off, virtual, or part of a name from `perpetuo ports`",
+    )
+    parser.add_argument(
+        "--learn",
+        choices=sorted(control_types()),
+        metavar="CONTROL",
+        help="bind the next knob that is moved to a control, and keep it: "
+        + ", ".join(control_types()),
+    )
     parser.add_argument(
         "--for", dest="seconds", type=seconds, metavar="SECONDS", help="stop by itself after this"
     )
@@ -56,4 +71,5 @@ def run(args: argparse.Namespace) -> int:
 
     # A terminal that closes ends the stream; elsewhere SIGHUP reads the settings again.
     load = None if sys.stdin is not None and sys.stdin.isatty() else partial(settings_of, args)
-    return int(play(settings, seconds=args.seconds, plain=args.plain, load=load) or 0)
+    status = play(settings, seconds=args.seconds, plain=args.plain, load=load, learn=args.learn)
+    return int(status or 0)

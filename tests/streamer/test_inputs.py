@@ -193,8 +193,7 @@ def test_a_program_without_a_preset_changes_nothing():
 
 
 def test_presets_go_back_to_what_was_configured_last():
-    desk = Desk()
-    desk.control.reconfigured(Controls(transpose=5))
+    desk = Desk(configured=lambda: Controls(transpose=5))
     assert 5 == desk.send(b"\xc0\x01").transpose
 
 
