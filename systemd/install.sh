@@ -9,6 +9,7 @@ usage() {
 usage: sudo systemd/install.sh [options]     for this machine, into /opt/perpetuo
        systemd/install.sh --user [options]   for one person, into ~/.local
 
+  --user          for one person: JACK, PipeWire, no root
   --dry-run       say what would be done, and do nothing
   --network       let the service use the network: web page, OSC, metrics
   --no-start      install, and start nothing
