@@ -18,10 +18,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import NOTE_DTYPE, Note, NoteArray, Phrase
+from streamer.notes import Note, NoteArray, Phrase
 from streamer.selection.filters import Context, Filter
-from streamer.selection.note_entropy import WHOLE_FEATURES, whole_entropies
-from streamer.selection.signature import FEATURES, roll_of_notes, signature
+from streamer.selection.note_entropy import WHOLE_FEATURES, column_entropies
+from streamer.selection.signature import FEATURES, roll_of_columns, signature
 
 JUDGED_NOTES = 64
 """Notes that a judge looks at: the phrase, and before it what was played. Vectors compare only
@@ -31,15 +31,29 @@ JUDGE_NAMES: tuple[Literal["signature", "entropy"], ...] = ("signature", "entrop
 """The judges there are; each name is also the reason for which it drops."""
 
 
-def _signature_vector(notes: NoteArray) -> NDArray[np.float64]:
-    return signature(roll_of_notes(notes))
+Columns = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
+"""Onset and duration in ms, and pitch, of the notes of an excerpt."""
 
 
-VECTORS: dict[str, tuple[Callable[[NoteArray], NDArray[np.float64]], tuple[str, ...]]] = {
+def _signature_vector(notes: Columns) -> NDArray[np.float64]:
+    return signature(roll_of_columns(*notes))
+
+
+def _entropy_vector(notes: Columns) -> NDArray[np.float64]:
+    return column_entropies(notes[1], notes[2])
+
+
+VECTORS: dict[str, tuple[Callable[[Columns], NDArray[np.float64]], tuple[str, ...]]] = {
     "signature": (_signature_vector, FEATURES),
-    "entropy": (whole_entropies, WHOLE_FEATURES),
+    "entropy": (_entropy_vector, WHOLE_FEATURES),
 }
 """Judge to the function that describes an excerpt, and the names of its figures."""
+
+
+def describe(name: str, notes: NoteArray) -> NDArray[np.float64]:
+    """Return the vector by which a judge knows an excerpt, at least one note."""
+    pitch = notes["pitch"].astype(np.int64)
+    return VECTORS[name][0]((notes["onset_ms"], notes["duration_ms"], pitch))
 
 
 @dataclass(frozen=True)
@@ -103,20 +117,24 @@ class _Window:
         self._recent: tuple[Note, ...] = ()
         self._notes: Sequence[Note] = ()
         self._wanted = 0
-        self._before = _to_rows(())
-        self._rows = _to_rows(())
+        self._before = _to_columns(())
+        self._columns = self._before
 
-    def rows(self, notes: Sequence[Note], recent: tuple[Note, ...], wanted: int) -> NoteArray:
+    def columns(self, notes: Sequence[Note], recent: tuple[Note, ...], wanted: int) -> Columns:
         """Return the last ``wanted`` of the notes before a phrase and its own."""
         if recent is not self._recent or wanted != self._wanted:
             # The notes before are the same for all candidates of a draw.
             self._recent, self._wanted, self._notes = recent, wanted, ()
-            self._before = _to_rows(recent[-wanted:])
-        if notes is not self._notes or not len(self._rows):
-            own = _to_rows(notes[-wanted:])
-            joined = np.concatenate([self._before, own]) if len(own) < wanted else own
-            self._notes, self._rows = notes, joined[-wanted:]
-        return self._rows
+            self._before = _to_columns(recent[-wanted:])
+        if notes is not self._notes:
+            own = _to_columns(notes[-wanted:])
+            if len(notes) < wanted:
+                keep = len(notes) - wanted
+                own = tuple(  # type: ignore[assignment]  # three columns, as both have
+                    np.concatenate([b[keep:], o]) for b, o in zip(self._before, own, strict=True)
+                )
+            self._notes, self._columns = notes, own
+        return self._columns
 
 
 class Judge:
@@ -161,17 +179,16 @@ class Judge:
         wanted = self.reference.notes
         if len(notes) + len(recent) < wanted:
             return None
-        return self.reference.distance(self._describe(self._window.rows(notes, recent, wanted)))
+        return self.reference.distance(self._describe(self._window.columns(notes, recent, wanted)))
 
 
-def _to_rows(notes: Sequence[Note]) -> NoteArray:
-    """Return a note array in the order given, without velocity and pedal: no judge asks."""
-    rows = np.zeros(len(notes), dtype=NOTE_DTYPE)
-    if notes:
-        rows["onset_ms"] = [n.onset_ms for n in notes]
-        rows["duration_ms"] = [n.duration_ms for n in notes]
-        rows["pitch"] = [n.pitch for n in notes]
-    return rows
+def _to_columns(notes: Sequence[Note]) -> Columns:
+    """Return the notes in the order given, without velocity and pedal: no judge asks."""
+    return (
+        np.array([n.onset_ms for n in notes], dtype=np.float64),
+        np.array([n.duration_ms for n in notes], dtype=np.float64),
+        np.array([n.pitch for n in notes], dtype=np.int64),
+    )
 
 
 def make_judges(which: str, references: Mapping[str, Mapping[str, Any]]) -> tuple[Filter, ...]:

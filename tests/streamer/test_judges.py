@@ -16,9 +16,9 @@ from streamer.selection.filters import Context
 from streamer.selection.judges import (
     JUDGE_NAMES,
     JUDGED_NOTES,
-    VECTORS,
     Judge,
     JudgeReference,
+    describe,
     make_judges,
 )
 from streamer.selection.note_entropy import (
@@ -52,7 +52,7 @@ def reference_for(name: str) -> JudgeReference:
     from streamer.notes import to_array
 
     rng = np.random.default_rng(0)
-    rows = np.stack([VECTORS[name][0](to_array(music(rng, JUDGED_NOTES))) for _ in range(400)])
+    rows = np.stack([describe(name, to_array(music(rng, JUDGED_NOTES))) for _ in range(400)])
     covariance = np.cov(rows.T) + 1e-4 * np.eye(rows.shape[1])
     reference = JudgeReference(rows.mean(axis=0), np.linalg.inv(covariance), 1.0)
     limit = float(np.quantile([reference.distance(r) for r in rows], 0.95))

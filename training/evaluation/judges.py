@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import DataError
 from streamer.notes import NoteArray
-from streamer.selection.judges import JUDGED_NOTES, VECTORS, JudgeReference
+from streamer.selection.judges import JUDGED_NOTES, VECTORS, JudgeReference, describe
 from training.evaluation.excerpts import excerpts
 from training.evaluation.signature import cross_fitted_distances, fit_reference
 
@@ -52,8 +52,8 @@ def fit_judges(
     names = [str(i) for i in range(len(pieces))] if works is None else list(works)
     groups = np.asarray([names[i] for _, i in cut])
     judges = {}
-    for name, (describe, _) in VECTORS.items():
-        vectors: NDArray[np.float64] = np.stack([describe(e) for e, _ in cut])
+    for name in VECTORS:
+        vectors: NDArray[np.float64] = np.stack([describe(name, e) for e, _ in cut])
         reference = fit_reference(vectors, groups)
         limit = float(np.quantile(cross_fitted_distances(vectors, groups), kept))
         judges[name] = JudgeReference(reference.mean, reference.precision, limit, notes).to_dict()

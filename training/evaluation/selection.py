@@ -27,6 +27,7 @@ from streamer.notes import NoteArray, Phrase, to_array
 from streamer.pipeline import filters_for, step_settings
 from streamer.selection.filters import Context, Filter, first_reason
 from streamer.selection.judges import JUDGED_NOTES, VECTORS, JudgeReference
+from streamer.selection.judges import describe as judged
 from streamer.settings import Judging, Settings
 from training.evaluation import bootstrap
 from training.evaluation.excerpts import describe, excerpts
@@ -106,9 +107,9 @@ def selection_study(
     for seed in seeds:
         candidates += _listen(engine, settings, int(seed))
     values = {"realness": looks_real([c.window for c in candidates])}
-    for name, (function, _) in VECTORS.items():
+    for name in VECTORS:
         values[f"{name}_distance"] = np.asarray(
-            [references[name].distance(function(c.window)) for c in candidates]
+            [references[name].distance(judged(name, c.window)) for c in candidates]
         )
     fates = np.asarray([c.fate for c in candidates])
     streams = np.asarray([c.seed for c in candidates])
