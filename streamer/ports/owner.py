@@ -55,6 +55,7 @@ class MidiOwner:
         self._backends = {backend.system: backend for backend in backends}
         self._poll_seconds = poll_seconds
         self._watched: list[Watched] = []
+        self._listed: dict[tuple[str, Direction], list[str]] = {}
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         if threaded:
@@ -166,10 +167,12 @@ class MidiOwner:
         for name, backend in self._backends.items():
             if system in (None, name):
                 try:
-                    found.extend(describe(backend.names(direction), name, direction))
+                    self._listed[name, direction] = backend.names(direction)
                 except (OSError, RuntimeError) as error:
-                    # Listing while a device is unplugged may fail; the next look is better.
+                    # Listing while one device is unplugged may fail, and the others are there yet:
+                    # the last list holds until the next look.
                     logger.debug("listing %s failed: %s", name, error)
+                found.extend(describe(self._listed.get((name, direction), ()), name, direction))
         return found
 
     def _problems(self) -> dict[str, str]:
