@@ -191,9 +191,7 @@ def test_the_client_is_named_perpetuo():
 
 def test_an_unknown_port_is_refused_with_the_nearest_names_and_leaves_no_client():
     bench = Bench(THROUGH, SYNTH)
-    with pytest.raises(
-        PortError, match=r"no port 'Jnuo-60'; did you mean 'Juno-60:Juno-60 MIDI 1'"
-    ):
+    with pytest.raises(PortError, match=r"no port 'Jnuo'; did you mean 'Juno-60:Juno-60 MIDI 1'"):
         bench.open("Jnuo")
     assert bench.system.clients == []
 
