@@ -37,7 +37,15 @@ _TICK = bytes((CLOCK,))
 
 
 class ClockOut(Protocol):
-    """What the scheduler asks of a clock; :class:`ClockSender` says what each means."""
+    """What the scheduler asks of a clock; :class:`ClockSender` says what each means.
+
+    Attributes:
+        lateness: How late clocks left.
+        jitter: How far the time between two clocks was off.
+    """
+
+    lateness: LatenessHistogram
+    jitter: LatenessHistogram
 
     def align(self, place_ms: float, earliest: float) -> float: ...  # noqa: D102
     def again(self) -> None: ...  # noqa: D102
@@ -48,6 +56,9 @@ class ClockOut(Protocol):
 
 class NoClock:
     """Sends nothing, and makes nothing wait."""
+
+    def __init__(self) -> None:
+        self.lateness, self.jitter = LatenessHistogram(), LatenessHistogram()
 
     def align(self, place_ms: float, earliest: float) -> float:
         """Return ``earliest``: there is no beat to wait for."""

@@ -4,7 +4,8 @@ In: a bundle and the scheduler's settings. Out: the report's ``scheduler``. The 
 real one, in its own thread on the real clock, with a port that swallows everything; it plays even
 notes, twenty messages a second. In the thread beside it the engine draws blocks of sixteen
 candidates without a pause, which is far more than a stream needs. The figures are lateness at the
-send, from the scheduler's own histogram.
+send, from the scheduler's own histogram. Beside the notes it sends MIDI clock, whose jitter is how
+far the time from one clock to the next was off.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ from streamer.settings import SchedulerSettings
 NOTES_A_SECOND = 10
 """Each is two messages."""
 
+CLOCK_BPM = 120.0
+"""48 clocks a second beside them."""
+
 CANDIDATES, BLOCK_NOTES = 16, 32
 
 
 def measure_timing(bundle: Bundle, settings: SchedulerSettings, seconds: float) -> dict[str, Any]:
-    """Play for so many seconds and return ``lateness_ms``, ``policy`` and counts.
+    """Play for so many seconds; return ``lateness_ms``, ``policy``, ``clock`` and counts.
 
     Args:
         bundle: Whose engine works meanwhile.
@@ -43,7 +47,7 @@ def measure_timing(bundle: Bundle, settings: SchedulerSettings, seconds: float) 
     buffer = RollingBuffer(seconds, seconds * 2)
     buffer.put(_even_notes(seconds))
     buffer.close()
-    scheduler = Scheduler(buffer, _Swallow(), MonotonicClock(), settings)
+    scheduler = Scheduler(buffer, _Swallow(), MonotonicClock(), settings, send_bpm=CLOCK_BPM)
     over = threading.Event()
     busy = threading.Thread(target=_keep_busy, args=(engine, over), name="bench-engine")
     playing = threading.Thread(target=scheduler.run, name="bench-scheduler")
@@ -62,6 +66,12 @@ def measure_timing(bundle: Bundle, settings: SchedulerSettings, seconds: float) 
         "messages": scheduler.lateness.count,
         "seconds": seconds,
         "dropped_late": scheduler.late_dropped,
+        "clock": {
+            "tempo_bpm": CLOCK_BPM,
+            "clocks": scheduler.clock_out.lateness.count,
+            "jitter_ms": scheduler.clock_out.jitter.to_dict(),
+            "lateness_ms": scheduler.clock_out.lateness.to_dict(),
+        },
     }
 
 
