@@ -164,10 +164,17 @@ def _check_live_port(wanted: str, own_name: str) -> Finding:
 
 def check_record(settings: Settings) -> Finding:
     """The recording can be written."""
-    path = settings.record.path
-    if path is None:
+    path, folder = settings.record.path, settings.record.folder
+    if path is not None:
+        target = _check_target("recording", path)
+        if folder is None or target.level == "fail":
+            return target
+    if folder is None:
         return Finding("recording", "ok", "none asked for")
-    return _check_target("recording", path)
+    there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        return Finding("recording", "fail", f"{there} may not be written; choose another folder")
+    return Finding("recording", "ok", str(folder))
 
 
 def _check_target(what: str, path: Path) -> Finding:

@@ -34,6 +34,7 @@ from streamer.ports.owner import MidiOwner
 from streamer.realtime import settle, step_back
 from streamer.recorder import MidiFileSink
 from streamer.reload import Load
+from streamer.rotation import RotatingSink
 from streamer.scheduler import Scheduler
 from streamer.settings import Settings
 from streamer.sounding import SoundingTable
@@ -298,16 +299,20 @@ def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: floa
 
 
 def _open_ports(settings: Settings, opened: ExitStack, wait: bool, owner: MidiOwner | None) -> Port:
-    """Open the port, and the recording beside it; both are closed with ``opened``."""
-    sink: Port | None = None
-    if settings.record.path is not None:
-        sink = MidiFileSink(settings.record.path).start()
-        opened.callback(sink.close)
+    """Open the port, and the recordings beside it; all are closed with ``opened``."""
+    record, sinks = settings.record, list[Port]()
+    if record.path is not None:
+        sinks.append(MidiFileSink(record.path).start())
+        opened.callback(sinks[-1].close)
+    if record.folder is not None:
+        limit_bytes = int(record.limit_mb * 1e6)
+        sinks.append(RotatingSink(record.folder, record.minutes * 60.0, limit_bytes).start())
+        opened.callback(sinks[-1].close)
     port = open_port(settings.port.port, settings.port, wait=wait, owner=owner)
     opened.callback(port.close)
-    if sink is None:
+    if not sinks:
         return port
-    return FanOutPort([port], [ChannelPort(sink, settings.port.channel - 1)])
+    return FanOutPort([port], [ChannelPort(sink, settings.port.channel - 1) for sink in sinks])
 
 
 def _make_view(settings: Settings, plain: bool, clock: Clock) -> View:

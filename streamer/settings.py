@@ -165,9 +165,15 @@ class RecordSettings:
 
     Attributes:
         path: A .mid file that is written while the stream plays.
+        folder: A folder for endless recording, in files of ``minutes``.
+        minutes: Length of a file in ``folder``; it ends at the first silence after that.
+        limit_mb: Size of all files in ``folder`` together; the oldest are removed beyond it.
     """
 
     path: Path | None = None
+    folder: Path | None = None
+    minutes: Annotated[float, Range(1, 1440, "minutes")] = 60.0
+    limit_mb: Annotated[float, Range(1, 1_000_000, "MB")] = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
