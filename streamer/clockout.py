@@ -96,7 +96,7 @@ class ClockSender:
     Args:
         timeline: That of the music; it is only read.
         tempo_bpm: Quarters a minute of music at rate 1.
-        now: When the first clock is due, in seconds.
+        now: Before this no clock is due, in seconds.
 
     Attributes:
         lateness: How late clocks left.
@@ -160,6 +160,8 @@ class ClockSender:
         """
         if self._has_stopped():
             self._hold()
+        if self._sent_at is None and not self._moving:
+            self._free_at = max(self._free_at, now)
         messages, self._urgent = self._urgent, []
         while (deadline := self.deadline()) <= now:
             if self._cue is not None and self._clock_at(self._cue.clock - 0.5) <= deadline:
