@@ -150,7 +150,7 @@ class Stream:
             seed=self._source.seed,
             port=self._port.name,
             waiting_for_port=scheduler.waiting_for_port,
-            paused=scheduler.paused,
+            paused=scheduler.paused or scheduler.halted,
             policy=scheduler.policy,
             notes_sent=scheduler.notes_sent,
             late_dropped=scheduler.late_dropped,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,11 @@ from streamer.inputs import MOST_WAITING, MidiControl, normalised
 from streamer.midisettings import ClockSettings, InputSettings
 from streamer.presets import BUILT_IN, load_presets
 from streamer.testing import FakePort, ManualClock
+
+FUZZ_MESSAGES = int(os.environ.get("PERPETUO_FUZZ", "5000"))
+"""Messages of the fuzz test; docs/results/reliability.md has the figures of a long run."""
+
+LIKELY = (0x80, 0x90, 0xB0, 0xB0, 0xB5, 0xC0, 0xE0, 0xF0, 0xF2, 0xF8, 0xFA, 0xFB, 0xFC, 0xFE)
 
 
 class FakeStage:
@@ -340,6 +347,23 @@ def test_a_flood_is_drained_at_once_and_what_came_last_counts():
         desk.control.inbox.put(b"\xb0\x01\x7f")
     assert 3.0 == desk.send().temperature
     assert MOST_WAITING + 5_001 == desk.control.heard
+
+
+def likely(random: np.random.Generator) -> bytes:
+    """Return bytes that are often a message, sometimes cut short, sometimes nonsense."""
+    data = random.integers(0, 128 if random.random() < 0.9 else 256, random.integers(0, 5))
+    status = random.choice(LIKELY) if random.random() < 0.9 else random.integers(0, 256)
+    return bytes((int(status), *(int(byte) for byte in data)))
+
+
+def test_fuzz_of_many_messages_ends_and_leaves_every_control_legal():
+    random = np.random.default_rng(7)
+    for mode in ("internal", "follow"):
+        desk = Desk(clock_settings=ClockSettings(mode=mode))
+        for _ in range(FUZZ_MESSAGES // 200):
+            desk.clock.jump(float(random.exponential(0.2)))
+            controls = desk.send(*(likely(random) for _ in range(100)))
+            assert controls == Controls().with_changes(asdict(controls))
 
 
 @given(st.lists(st.binary(max_size=5), max_size=50), st.sampled_from(("internal", "follow")))
