@@ -1,0 +1,85 @@
+"""The watching client without a server, or without a JACK at all."""
+
+import ctypes
+import ctypes.util
+from pathlib import Path
+
+from streamer.ports.jackwatch import JackWatch
+
+
+def test_without_libjack_it_is_never_connected(monkeypatch, tmp_path):
+    monkeypatch.setattr("streamer.ports.jackwatch._mapped_libjack", lambda: None)
+    watch = JackWatch("watch")
+    assert watch.connect() is False
+    assert watch.port_names("output") == []
+    watch.close()
+
+
+def test_a_library_that_is_no_libjack_is_left_alone(caplog):
+    libc = next(
+        Path(line.split()[-1])
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        if "libc" in line and line.split()[-1].startswith("/")
+    )
+    watch = JackWatch("watch", libc)
+    assert watch.connect() is False
+    assert "cannot be used" in caplog.text
+
+
+class FakeJack:
+    """A libjack that is a handful of functions."""
+
+    def __init__(self, names=(), active=0):
+        self.names, self.active = names, active
+        self.posted = None
+        self.closed = 0
+
+    def jack_client_open(self, name, options, status):
+        return 77
+
+    def jack_on_shutdown(self, client, post, semaphore):
+        self.posted = semaphore
+
+    def jack_activate(self, client):
+        return self.active
+
+    def jack_client_close(self, client):
+        self.closed += 1
+
+    def jack_get_ports(self, client, pattern, kind, flags):
+        return [*self.names, None] if self.names else None
+
+    def jack_free(self, names):
+        self.freed = names
+
+
+def watching(jack, monkeypatch):
+    monkeypatch.setattr("streamer.ports.jackwatch._mapped_libjack", lambda: None)
+    watch = JackWatch("watch")
+    watch._jack = jack
+    return watch
+
+
+def test_a_posted_semaphore_means_that_the_server_is_gone(monkeypatch):
+    jack = FakeJack([b"mon:input"])
+    watch = watching(jack, monkeypatch)
+    assert watch.connect()
+    assert watch.port_names("output") == ["mon:input"]
+    ctypes.CDLL(None).sem_post(jack.posted)
+    assert not watch.connected
+    assert watch.port_names("output") == []
+    assert watch.connect(), "the next server is connected to"
+    assert jack.closed == 1
+
+
+def test_a_client_that_cannot_be_activated_is_closed_again(monkeypatch):
+    jack = FakeJack(active=1)
+    watch = watching(jack, monkeypatch)
+    assert watch.connect() is False
+    assert jack.closed == 1
+
+
+def test_a_server_without_ports_has_an_empty_list(monkeypatch):
+    watch = watching(FakeJack(), monkeypatch)
+    assert watch.connect()
+    assert watch.port_names("input") == []
