@@ -213,6 +213,9 @@ class RtMidiBackend:
         return self._pollers[direction], None
 
     def _make(self, direction: Direction, name: str) -> Any:
+        # Asked first: libasound itself writes a line to stderr at each vain try.
+        if problem := self._probe():
+            raise PortError(problem)
         kind = self._rtmidi.MidiOut if direction == "output" else self._rtmidi.MidiIn
         try:
             return kind(self._api, name=name)

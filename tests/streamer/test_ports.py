@@ -369,6 +369,16 @@ def test_too_many_clients_are_told_apart_from_no_alsa(tmp_path):
     assert alsa_problem(node) is None
 
 
+def test_a_system_that_is_not_there_is_not_tried(caplog):
+    """libasound itself writes a line to stderr at each vain try, twice a second for years."""
+    bench = Bench(SYNTH)
+    bench.backend.trouble = "no ALSA sequencer (/dev/snd/seq): sudo modprobe snd-seq"
+    bench.system.MidiOut = bench.system.MidiIn = None
+    port = bench.open("auto", wait=True)
+    assert port.epoch == 0
+    assert "modprobe" in caplog.text
+
+
 def test_a_sequencer_that_may_not_be_opened_names_the_group(monkeypatch, tmp_path):
     def refuse(path, flags):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
