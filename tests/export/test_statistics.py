@@ -50,7 +50,10 @@ def test_entropies_are_those_of_playing_the_piece_step_by_step(made: TensorSet) 
 def test_music_is_described_by_quantiles_over_phrases(made: TensorSet) -> None:
     statistics = measure_statistics(make_model(), made)
     assert statistics.levels == list(LEVELS)
-    names = {"density", "pitch", "velocity", "duration_ms", "polyphony", "longest_rest_ms"}
+    names = {
+        "density", "pitch", "velocity", "velocity_sd", "duration_ms", "pedal", "polyphony",
+        "longest_rest_ms",
+    }  # fmt: skip
     assert set(statistics.note) == names
     for values in statistics.note.values():
         assert values == sorted(values)
