@@ -21,8 +21,8 @@ from tests.training.evaluation.pieces import tunes
 from training.evaluation.judges import fit_judges
 
 SHARE_LIMIT = 0.05
-"""Measured 0.035 to 0.05 for both judges together (16 candidates of 32 notes, hidden 150, a two-core
-x86 with other work on it)."""
+"""Measured 0.035 to 0.05 for both judges together: 16 candidates of 32 notes, hidden 150, on a
+two-core x86 with other work to do."""
 
 PHRASES = 20
 

@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", nargs="+", metavar="[NAME=]SOURCE",
                         help="folder, archive or MIDI files; or a bundle (name, folder or .zip), "
                              "which is rendered")  # fmt: skip
-    parser.add_argument("--reference", type=Path, required=True, metavar="DIR",
+    parser.add_argument("--reference", type=Path, required=True, metavar="DIR|TENSORS.npz",
                         help="real music; half of its works is what all is compared with, the "
-                             "other half the column “real”")  # fmt: skip
-    parser.add_argument("--train", type=Path, metavar="DIR",
+                             "other half the column “real” (of prepared tensors: the training "
+                             "pieces, and the rest)")  # fmt: skip
+    parser.add_argument("--train", type=Path, metavar="DIR|TENSORS.npz",
                         help="the training corpus, to find copies of")  # fmt: skip
     parser.add_argument("--model", metavar="BUNDLE",
                         help="also tell what this bundle thinks of all sets, in nats a "
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--json", type=Path, metavar="FILE")
     out.add_argument("--html", type=Path, metavar="FILE",
                      help="one page with the plots in it")  # fmt: skip
+    out.add_argument("--plots", type=Path, metavar="DIR", help="the plots, one PNG each")
     out.add_argument("--markdown", type=Path, metavar="FILE", help="the table alone")
     how = parser.add_argument_group("how it is done")
     how.add_argument("--no-controls", action="store_true",
@@ -134,6 +136,12 @@ def _write(lab: Laboratory, args: argparse.Namespace) -> None:
         if target is not None:
             with atomic_file(target) as file:
                 file.write(make(lab).encode())
+    if args.plots is not None:
+        from training.evaluation.plots import draw_plots
+
+        for name, (_, image) in draw_plots(lab).items():
+            with atomic_file(args.plots / f"{name}.png") as file:
+                file.write(image)
 
 
 def _print(lab: Laboratory) -> None:

@@ -22,6 +22,7 @@ from streamer.errors import BundleError, DataError
 from streamer.notes import Note, NoteArray, to_array
 from training.data.corpus import Selection, read_corpus
 from training.data.sources import ARCHIVE_SUFFIXES, MIDI_SUFFIXES
+from training.data.tensors import TensorSet
 from training.evaluation import MEASURES
 from training.evaluation.compare import Reference, compare, make_reference
 from training.evaluation.controls import markov_set, random_set, shuffled_set
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from streamer.pipeline import Source
 
 SCHEMA = 1
+TENSOR_SUFFIX = ".npz"
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
@@ -41,7 +43,7 @@ class LabSettings:
 
     Attributes:
         sources: ``[NAME=]SOURCE``: a folder, archive or MIDI file, or a bundle's name or path.
-        reference: Real music.
+        reference: Real music, or a tensor file of ``perpetuo prepare``.
         train: The corpus the models learned from, to find copies of; None: no search.
         model: A bundle that judges all sets note by note; None: none does.
         seeds: A bundle is rendered once with each.
@@ -105,7 +107,7 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
         BundleError: A bundle cannot be used.
     """
     rng = np.random.default_rng(settings.seed)
-    real = _music("reference", settings.reference, settings, progress)
+    real, in_reference, held = _real(settings, progress)
     if not real.pieces:
         raise DataError(
             f"{settings.reference}: none of its {len(real.skipped)} files can be used as a "
@@ -115,7 +117,6 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
     if settings.train is not None:
         train = _music("train", settings.train, settings, progress, every=True)
     sets = _asked_for(settings, progress)
-    in_reference, held = _halves(real, settings.seed)
     sets.insert(0, held)
     if settings.controls:
         progress("controls", 0, 1)
@@ -158,6 +159,35 @@ def _measure(sets: list[MusicSet], settings: LabSettings, progress: Progress) ->
     count = sum(len(s.pieces) for s in sets)
     rates = settings.rates if "information_rate" in settings.measures else 0
     measure_sets(sets, rates, settings.processes, lambda done: progress("measuring", done, count))
+
+
+def _real(settings: LabSettings, progress: Progress) -> tuple[MusicSet, MusicSet, MusicSet]:
+    """Return all real music, what sets are compared with, and real music to compare with it.
+
+    A tensor file knows which works a model has not seen: its training pieces are the reference, and
+    the others the column "real". Other music is split in halves.
+    """
+    if settings.reference.suffix != TENSOR_SUFFIX:
+        real = _music("reference", settings.reference, settings, progress)
+        return real, *_halves(real, settings.seed)
+    known = _prepared("reference", settings.reference, ("train",), settings.limit)
+    held = _prepared("real", settings.reference, ("valid", "test"), settings.limit)
+    known.kind = held.kind = "real"
+    return known, known, held
+
+
+def _prepared(name: str, path: Path, splits: tuple[str, ...], limit: int | None) -> MusicSet:
+    """Read pieces of some splits of a tensor file (``perpetuo prepare``)."""
+    tensors = TensorSet.load(path)
+    indices = [i for split in splits for i in tensors.indices(split)]
+    if limit is not None and len(indices) > limit:
+        chosen = np.unique(np.linspace(0, len(indices) - 1, limit).round().astype(int))
+        indices = [indices[i] for i in chosen]
+    own = MusicSet(name, "files")
+    for i in indices:
+        info = tensors.pieces[i]
+        own.add(tensors.notes(i), info.work_key, f"{info.corpus}/{info.file}")
+    return own
 
 
 def _halves(real: MusicSet, seed: int) -> tuple[MusicSet, MusicSet]:
@@ -214,7 +244,7 @@ def _is_bundle(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return any(Path(n).name == MANIFEST_FILE for n in archive.namelist())
     looks_like_path = "/" in str(path) or path.name.lower().endswith(
-        (*MIDI_SUFFIXES, *ARCHIVE_SUFFIXES)
+        (*MIDI_SUFFIXES, *ARCHIVE_SUFFIXES, TENSOR_SUFFIX)
     )
     return not looks_like_path
 
@@ -222,7 +252,12 @@ def _is_bundle(path: Path) -> bool:
 def _music(
     name: str, path: Path, settings: LabSettings, progress: Progress, every: bool = False
 ) -> MusicSet:
-    """Read a folder, archive or file; files that cannot be used are named, not fatal."""
+    """Read a folder, archive or file; files that cannot be used are named, not fatal.
+
+    Of a tensor file, the training pieces.
+    """
+    if path.suffix == TENSOR_SUFFIX:
+        return _prepared(name, path, ("train",), None if every else settings.limit)
     corpus = read_corpus(
         [path],
         Selection(min_notes=1),

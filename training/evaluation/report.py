@@ -11,6 +11,7 @@ import html
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from training.evaluation.lab import Laboratory
@@ -157,9 +158,9 @@ def to_html(lab: Laboratory) -> str:
     missing = "".join(f"<li>{html.escape(line)}</li>" for line in problems(lab))
     missing = f"<details><summary>Left out</summary><ul>{missing}</ul></details>" if missing else ""
     intro = (
-        f"Against {about['pieces']} pieces of {about['works']} works "
-        f"({about['notes']:,} notes) from {about['path']}; “real” is its other works, which the "
-        "reference does not hold. Figures in brackets: 95 % bootstrap intervals over pieces."
+        f"Against {about['pieces']} pieces of {about['works']} works ({about['notes']:,} notes) "
+        f"from {Path(about['path']).name}; “real” is its other works, which the reference does "
+        "not hold. Figures in brackets: 95 % bootstrap intervals over pieces."
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

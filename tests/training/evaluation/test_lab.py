@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from streamer.cli import main
+from streamer.codec import published_codec
 from streamer.midifile import write_midi
 from streamer.notes import NOTE_DTYPE, NoteArray
 from tests.bundles import write_tiny_bundle
 from tests.training.evaluation.pieces import tune
+from training.data.tensors import PieceInfo, TensorSet
 from training.evaluation.compare import compare, make_reference
 from training.evaluation.lab import LabSettings, evaluate
 from training.evaluation.musicset import MusicSet, measure_sets
@@ -70,6 +72,26 @@ def test_the_reference_and_the_real_column_share_no_work(corpus: Path) -> None:
     held = next(s for s in lab.sets if s.name == "real")
     assert not {*held.works} & {*lab.reference.real.works}
     assert len({*held.works} | {*lab.reference.real.works}) == 16
+
+
+def test_prepared_tensors_keep_to_their_splits(corpus: Path, tmp_path: Path) -> None:
+    pieces = [tune(i, 900) for i in range(12)]
+    splits = ["train"] * 6 + ["valid"] * 3 + ["test"] * 3
+    infos = [
+        PieceInfo(f"{i}.mid", "made", f"work {i}", "CC0-1.0", split)
+        for i, split in enumerate(splits)
+    ]
+    path = tmp_path / "made.npz"
+    TensorSet.from_pieces(pieces, infos, published_codec(), {}).save(path)
+    lab = evaluate(
+        LabSettings((str(corpus),), path, path, controls=False,
+                    measures=("signature", "plagiarism"), **QUICK)
+    )  # fmt: skip
+    assert lab.report["reference"]["pieces"] == 6
+    held = next(s for s in lab.sets if s.name == "real")
+    assert held.works == [f"work {i}" for i in range(6, 12)]
+    assert lab.report["sets"]["real"]["plagiarism"]["exact"]["largest"] < 200
+    assert lab.report["sets"]["real 2"]["plagiarism"]["exact"]["largest"] >= 890
 
 
 def test_the_same_seed_gives_the_same_report(corpus: Path, other: Path) -> None:
@@ -188,7 +210,7 @@ def test_a_bundle_is_rendered_with_each_seed_and_judged_by_a_model(
 def test_the_command_prints_a_table_and_writes_its_files(
     corpus: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = {name: tmp_path / f"out.{name}" for name in ("json", "html", "markdown")}
+    out = {name: tmp_path / f"out.{name}" for name in ("json", "html", "markdown", "plots")}
     arguments = ["evaluate", str(other), "--reference", str(corpus), "--no-controls",
                  "--rates", "0", "--processes", "1"]  # fmt: skip
     for name, path in out.items():
