@@ -35,6 +35,7 @@ MAX_NOTES = 200_000
 """Enough for 6,000 phrases, 200 in each cell of a histogram; about 20 s on one core."""
 
 LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99, 0.999, 1.0)
+MOST_MOODS = 128
 CELL_LEVELS = (0.0001, 0.9999)
 """Cells beyond what all but one in ten thousand reach on real music are adrift."""
 
@@ -73,7 +74,8 @@ def measure_statistics(
         _argument(corpus, a, np.concatenate(phrases)[:, a], statistics[0, :, a])
         for a in range(corpus.arguments)
     ]
-    note = _music(pieces, phrase_notes)
+    music = [_music([piece], phrase_notes) for piece in pieces]
+    note = {name: np.concatenate([m[name] for m in music]) for name in music[0]}
     low, high = (np.quantile(cells, q, axis=(0, 3)) for q in CELL_LEVELS)
     return Statistics(
         phrase_notes,
@@ -83,6 +85,7 @@ def measure_statistics(
         {name: np.quantile(values, LEVELS).round(4).tolist() for name, values in note.items()},
         low.round(4).tolist(),
         high.round(4).tolist(),
+        _moods(music),
     )
 
 
@@ -95,7 +98,9 @@ def measure_judges(tensors: TensorSet) -> dict[str, JudgeSpec]:
     pieces = [tensors.notes(index) for index in indices]
     works = [tensors.pieces[index].work_key for index in indices]
     try:
-        return {k: msgspec.convert(v, JudgeSpec) for k, v in fit_judges(pieces, works=works).items()}
+        return {
+            k: msgspec.convert(v, JudgeSpec) for k, v in fit_judges(pieces, works=works).items()
+        }
     except DataError as error:
         logger.warning("the bundle gets no judges: %s", error)
         return {}
@@ -171,6 +176,13 @@ def _phrases(pieces: list[NDArray[Any]], notes: int) -> Iterator[NDArray[Any]]:
     for piece in pieces:
         for start in range(0, len(piece) - notes + 1, notes):
             yield piece[start : start + notes]
+
+
+def _moods(music: list[dict[str, NDArray[np.float64]]]) -> dict[str, list[float]]:
+    """Return what each piece is like as a whole: the medians of its phrases."""
+    return {
+        name: [round(float(np.median(m[name])), 4) for m in music[:MOST_MOODS]] for name in music[0]
+    }
 
 
 def _music(pieces: list[NoteArray], phrase_notes: int) -> dict[str, NDArray[np.float64]]:

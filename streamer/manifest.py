@@ -109,6 +109,8 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ``longest_rest_ms``, ``pedal`` (share of notes).
         c_low: Low quantile of cell values, ``[layer][submodel]``.
         c_high: High quantile of cell values, ``[layer][submodel]``.
+        moods: What single training pieces are like: columns of equal length, one row a piece, with
+            the names of ``note``; empty when not measured.
     """
 
     phrase_notes: int
@@ -118,6 +120,7 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: dict[str, list[float]] = {}
     c_low: list[list[float]] = []
     c_high: list[list[float]] = []
+    moods: dict[str, list[float]] = {}
 
     def corpus_entropy(self) -> CorpusEntropy | None:
         """Return the histograms as the rankings use them, or None when nothing was measured."""

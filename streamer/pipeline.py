@@ -126,7 +126,7 @@ def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:
         value = defaults.get(name) if value is None else value
         if value is not None:
             chosen[name] = value
-    for name in ("past_notes", "anew_notes", "homing"):
+    for name in ("past_notes", "anew_notes", "homing", "mood_notes"):
         if name in defaults:
             chosen[name] = defaults[name]
     try:

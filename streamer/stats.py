@@ -33,6 +33,7 @@ class GenerationStats:
         entropy_sum: Sum over committed notes of the entropy of each argument, nats.
         recalls_tried: Draws in which earlier figures were put forward (ours, figure recall).
         recalls: Phrases committed that bring a figure back in full.
+        moods: Moods taken on (ours).
         reprimes: Times that the state was built anew from the recent past.
         clamped: Cell values that the drift bound held back.
         inference_s: Time inside the engine, seconds.
@@ -48,6 +49,7 @@ class GenerationStats:
     entropy_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(ARGUMENTS)))
     recalls_tried: int = 0
     recalls: int = 0
+    moods: int = 0
     reprimes: int = 0
     clamped: int = 0
     inference_s: float = 0.0
@@ -83,6 +85,7 @@ class GenerationStats:
             "entropy": self.entropy_means(),
             "recalls_tried": self.recalls_tried,
             "recalls": self.recalls,
+            "moods": self.moods,
             "reprimes": self.reprimes,
             "clamped": self.clamped,
             "inference_s": round(self.inference_s, 3),

@@ -11,6 +11,10 @@ pedal, and the entropy of each argument) are held against the middle and the spr
 phrases. What lies beyond is leaned against twice: in the noise of the next phrase, and by dropping
 the candidates that would lead further astray. Music may be fast for a while, and not for ever.
 
+Home is not one place. A stream that is always at the middle of its corpus is duller than any of
+its pieces, so that home moves: every minute or two it becomes what another training piece was like
+(a *mood*: its own density, length, loudness, register and pedal, from the bundle's statistics).
+
 In: committed phrases and the bundle's quantiles. Out: a bias in nats, and how far astray a
 candidate leads. Called by the step generator.
 """
@@ -18,7 +22,8 @@ candidate leads. Called by the step generator.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +87,19 @@ class Home:
         return math.copysign(far, away)
 
 
+_LOGARITHMS = ("density", "duration_ms")
+
+
+def _read_moods(statistics: Statistics, names: Collection[str]) -> list[dict[str, float]]:
+    """Return one dictionary a mood, of what is watched; logarithms where the means are such."""
+    columns = {
+        name: [math.log(max(v, 1e-3)) for v in values] if name in _LOGARITHMS else values
+        for name, values in statistics.moods.items()
+        if name in names
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 class Homing:
     """Watches the stream and leans against what lasts too long; one thread.
 
@@ -104,6 +122,7 @@ class Homing:
         for i, argument in enumerate(ARGUMENTS):
             homes[f"entropy_{argument}"] = Home.of_entropy(statistics, i)
         self._homes = {name: home for name, home in homes.items() if home is not None}
+        self._moods = _read_moods(statistics, self._homes)
         self._lasting = dict.fromkeys(self._homes, 0.0)
         # Until something is known, the stream counts as at home.
         self._means = {name: home.middle for name, home in self._homes.items()}
@@ -112,6 +131,28 @@ class Homing:
     def means(self) -> dict[str, float]:
         """Running means of what is watched; of density and duration the logarithms."""
         return dict(self._means)
+
+    @property
+    def moods(self) -> int:
+        """How many moods the bundle knows."""
+        return len(self._moods)
+
+    def change_mood(self, mood: int) -> None:
+        """Let home be what training piece number ``mood`` was like, 0..moods - 1."""
+        self._move(self._moods[mood])
+
+    def begin_as(self, phrase: Phrase) -> None:
+        """Let home, and what is known of the stream, be what this music is like (priming)."""
+        here = phrase_figures(phrase)
+        here = {name: value for name, value in here.items() if not name.startswith("entropy_")}
+        self._move(here)
+        self._means.update({name: here[name] for name in here if name in self._homes})
+
+    def _move(self, middles: Mapping[str, float]) -> None:
+        for name, middle in middles.items():
+            if name in self._homes:
+                self._homes[name] = replace(self._homes[name], middle=middle)
+        self._lasting = dict.fromkeys(self._homes, 0.0)
 
     def watch(self, phrase: Phrase, controls: Controls) -> None:
         """Learn from a phrase that was committed; density counts as a multiple of the control."""

@@ -80,6 +80,8 @@ class StepSettings:
         anew_notes: Notes after which it is; 0 never.
         homing: How strongly the stream as a whole is kept like the corpus; 0 not at all, 1 as much
             as should do (:mod:`streamer.generators.homing`).
+        mood_notes: Notes, on average, until the stream takes on the mood of another training
+            piece; 0 keeps it at the middle of the corpus.
     """
 
     phrase_notes: int = 32
@@ -92,12 +94,13 @@ class StepSettings:
     past_notes: int = 256
     anew_notes: int = 1024
     homing: float = 1.0
+    mood_notes: int = 1200
 
     def __post_init__(self) -> None:
         for name in ("phrase_notes", "candidates", "past_notes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("redraws", "anew_notes", "homing"):
+        for name in ("redraws", "anew_notes", "homing", "mood_notes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if len(self.temperature) != len(ARGUMENTS) or min(self.temperature) <= 0:
@@ -158,6 +161,7 @@ class StepGenerator:
             self._ranking = rank_mean
         self._bound = CellBound(statistics)
         self._homing = Homing(statistics, self._codec, settings.homing)
+        self._until_mood = 0
         self._state = engine.initial_state(1)
         # Each with the time since the note before it: phrases may be missing in between.
         self._past: deque[tuple[float, Note]] = deque(maxlen=settings.past_notes)
@@ -203,12 +207,17 @@ class StepGenerator:
         self._end_ms = played[-1].onset_ms
         self._remember(played, played[0].onset_ms)
         self._memory.add(played)
+        recent = played[-self._settings.past_notes :]
+        unknown = np.zeros((len(recent), len(ARGUMENTS)), dtype=np.float32)
+        self._homing.begin_as(Phrase(recent, unknown, recent[0].onset_ms, recent[-1].onset_ms))
+        self._until_mood = self._settings.mood_notes
         self._build_anew()
 
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase of the stream; see :class:`streamer.generators.base.Generator`."""
         controls = self._controls.snapshot()
         length = notes or self._settings.phrase_notes
+        self._take_mood(length)
         if self._settings.anew_notes and self._since_anew >= self._settings.anew_notes:
             self._build_anew()
         recall = self._rng.random() < controls.recall
@@ -224,6 +233,16 @@ class StepGenerator:
             return self._commit(draw, self._best(draw, draw.kept), ())
         kept, given_up = self._relax(draw)
         return self._commit(draw, self._best(draw, kept), given_up)
+
+    def _take_mood(self, notes: int) -> None:
+        """Take on another mood when the last has lasted long enough."""
+        mean = self._settings.mood_notes
+        self._until_mood -= notes
+        if self._until_mood >= 0 or not (mean and self._homing.moods):
+            return
+        self._until_mood = int(self._rng.integers(mean // 2, mean + mean // 2 + 1))
+        self._homing.change_mood(int(self._rng.integers(self._homing.moods)))
+        self._stats.moods += 1
 
     def _draw(self, controls: Controls, length: int, recall: bool) -> _Draw:
         """Draw K candidates from the present state and judge each."""

@@ -403,6 +403,54 @@ def test_homing_knows_nothing_before_the_first_phrase_and_without_statistics() -
     assert not homing.bias().any()
 
 
+def moody() -> Statistics:
+    """The same corpus, of two pieces: one slow and low, one fast and high."""
+    import msgspec
+
+    moods = {"density": [4.0, 20.0], "pitch": [40.0, 80.0], "unheard_of": [1.0, 2.0]}
+    return msgspec.structs.replace(quantiles(), moods=moods)
+
+
+def test_a_mood_moves_home_and_the_next_one_moves_it_back() -> None:
+    """What is astray in one mood is at home in the other; unknown figures are passed over."""
+    from streamer.codec import published_codec
+
+    homing = Homing(moody(), published_codec())
+
+    def music(step_ms: float, pitch: int) -> Phrase:
+        notes = (Note(pitch, step_ms * (j + 1), 100.0, 50 + 20 * (j % 2)) for j in range(32))
+        return make_phrase(notes)
+
+    slow, fast = music(250.0, 40), music(50.0, 80)
+    assert 2 == homing.moods
+    homing.change_mood(0)
+    assert homing.astray(slow, Controls()) < homing.astray(fast, Controls())
+    homing.change_mood(1)
+    assert homing.astray(slow, Controls()) > homing.astray(fast, Controls())
+
+
+def test_primed_music_is_home() -> None:
+    """A file that is continued is not pulled to the middle of the corpus."""
+    from streamer.codec import published_codec
+
+    homing = Homing(quantiles(), published_codec())
+    notes = [Note(90, 30.0 * (j + 1), 30.0, 100 + j % 3) for j in range(32)]
+    homing.begin_as(make_phrase(notes))
+    assert not homing.bias().any()
+
+
+def test_moods_change_in_the_time_that_is_set(engine: Engine) -> None:
+    """Every so many notes on average, counted; never without moods or when switched off."""
+    generator = make(engine, mood_notes=64)
+    generator._homing = Homing(moody(), engine.bundle.codec)
+    play(generator, 20)
+    assert 5 <= generator.stats.moods <= 20
+    off = make(engine, mood_notes=0)
+    off._homing = Homing(moody(), engine.bundle.codec)
+    play(off, 5)
+    assert 0 == off.stats.moods
+
+
 def test_bundle_without_entropy_statistics_ranks_by_mean_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, engine: Engine
 ) -> None:
