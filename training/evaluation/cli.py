@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="one render each (default 0-9)")  # fmt: skip
     render.add_argument("--minutes", type=_minutes, default=3.0,
                         help="length of each (default 3)")  # fmt: skip
+    render.add_argument("--judge", choices=("none", "signature", "entropy", "both"),
+                        default="none", help="as perpetuo play --judge")  # fmt: skip
     render.add_argument("--selection", action="store_true",
                         help="compare what the stream plays with what it drops and passes "
                              "over")  # fmt: skip
@@ -118,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     settings = LabSettings(
         tuple(args.sources), args.reference, args.train, args.model, args.seeds, args.minutes,
         not args.no_controls, args.limit, args.rates, args.seed, args.processes,
-        args.measures, args.selection,
+        args.measures, args.selection, args.judge,
     )  # fmt: skip
     with _Bar() as bar:
         lab = evaluate(settings, bar)

@@ -20,6 +20,7 @@ from streamer import __version__
 from streamer.bundle import MANIFEST_FILE, resolve_bundle
 from streamer.errors import BundleError, DataError
 from streamer.notes import Note, NoteArray, to_array
+from streamer.settings import Judging
 from training.data.corpus import Selection, read_corpus
 from training.data.sources import ARCHIVE_SUFFIXES, MIDI_SUFFIXES
 from training.data.tensors import TensorSet
@@ -47,6 +48,7 @@ class LabSettings:
         train: The corpus the models learned from, to find copies of; None: no search.
         model: A bundle that judges all sets note by note; None: none does.
         seeds: A bundle is rendered once with each.
+        judge: As ``perpetuo play --judge``, for renders and for the study of selection.
         minutes: Length of each render, minutes, above 0.
         controls: Whether random, shuffled and Markov music is measured too.
         limit: Most pieces of each folder, evenly chosen; None: all.
@@ -70,6 +72,7 @@ class LabSettings:
     processes: int | None = None
     measures: tuple[str, ...] = MEASURES
     selection: bool = False
+    judge: Judging = "none"
 
     def __post_init__(self) -> None:
         if not self.minutes > 0:
@@ -284,7 +287,9 @@ def _rendered(label: str, source: str, settings: LabSettings, progress: Progress
     own: MusicSet | None = None
     for i, seed in enumerate(settings.seeds):
         base = Settings()
-        wanted = replace(base, model=replace(base.model, model=source, seed=seed))
+        wanted = replace(
+            base, model=replace(base.model, model=source, seed=seed, judge=settings.judge)
+        )
         player = open_source(wanted, LiveControls(wanted.controls))
         name = label or player.bundle.manifest.name
         own = own or MusicSet(name, "bundle", source=source)
@@ -302,7 +307,9 @@ def _selection(
     from training.evaluation.selection import selection_study
 
     try:
-        return selection_study(own.source, real.pieces, real.works, rng, settings.seeds)
+        return selection_study(
+            own.source, real.pieces, real.works, rng, settings.seeds, settings.judge
+        )
     except DataError as error:
         return {"problem": str(error)}
 

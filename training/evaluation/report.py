@@ -80,14 +80,18 @@ ROWS: tuple[tuple[str, Cell], ...] = (
     ("longest of all, notes", _path("plagiarism", "exact", "largest")),
     ("drift: density in spread", _path("drift", "inside", "notes_per_second")),
     ("drift: velocity in spread", _path("drift", "inside", "velocity_mean")),
-    ("realness, played - dropped", _path("selection", "measures", "realness", "played - dropped")),
+    ("realness, kept - dropped", _path("selection", "measures", "realness", "kept - dropped")),
     (
         "realness, played - passed over",
         _path("selection", "measures", "realness", "played - passed over"),
     ),
     (
-        "signature distance, played - dropped",
-        _path("selection", "measures", "signature_distance", "played - dropped"),
+        "signature distance, kept - dropped",
+        _path("selection", "measures", "signature_distance", "kept - dropped"),
+    ),
+    (
+        "note-entropy distance, kept - dropped",
+        _path("selection", "measures", "entropy_distance", "kept - dropped"),
     ),
     ("nats a note, by the model", _path("model", "nats", "total", digits=4)),
 )

@@ -89,8 +89,9 @@ def selection_study(
         judge: As ``perpetuo play --judge``.
 
     Returns:
-        For each fate (``played``, ``passed over``, ``dropped``) and measure the interval over
-        streams; ``played - dropped`` and ``played - passed over``, paired by stream; and counts.
+        For each fate (``played``, ``passed over``, ``dropped``, and ``kept``: the first two) and
+        measure the interval over streams; ``kept - dropped``, ``played - dropped`` and
+        ``played - passed over``, paired by stream; and counts.
 
     Raises:
         DataError: There is too little real music.
@@ -133,18 +134,21 @@ def _compare(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Average over each stream, then resample streams."""
+    masks = {fate: fates == fate for fate in ("played", "passed over", "dropped")}
+    masks["kept"] = ~masks["dropped"]
     means = {
         fate: np.asarray([
-            float(values[(fates == fate) & (streams == s)].mean())
-            if ((fates == fate) & (streams == s)).any() else float("nan")
+            float(values[mask & (streams == s)].mean()) if (mask & (streams == s)).any()
+            else float("nan")
             for s in np.unique(streams)
         ])
-        for fate in ("played", "passed over", "dropped")
+        for fate, mask in masks.items()
     }  # fmt: skip
     found = {fate: bootstrap.interval(v, rng).to_dict() for fate, v in means.items()}
-    for other in ("dropped", "passed over"):
-        away = means["played"] - means[other]
-        found[f"played - {other}"] = bootstrap.interval(away, rng).to_dict()
+    pairs = (("kept", "dropped"), ("played", "dropped"), ("played", "passed over"))
+    for one, other in pairs:
+        away = means[one] - means[other]
+        found[f"{one} - {other}"] = bootstrap.interval(away, rng).to_dict()
     return found
 
 
