@@ -8,7 +8,11 @@ semaphore when the server goes; no Python runs in a thread of JACK's. Called by 
 from __future__ import annotations
 
 import ctypes
+import glob
 import logging
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +20,10 @@ logger = logging.getLogger(__name__)
 
 _NO_START_SERVER, _IS_INPUT, _IS_OUTPUT = 0x01, 0x1, 0x2
 _MIDI_TYPE = b"8 bit raw midi"
+SOCKETS = Path("/dev/shm")
+BLIND_SECONDS = 10.0
+"""How often a server is looked for where no socket of it is seen: it may be built otherwise."""
+
 _SEMAPHORE_BYTES = 64
 """More than the size of a sem_t anywhere."""
 
@@ -27,11 +35,18 @@ class JackWatch:
         client_name: How it is called in JACK's graph.
     """
 
-    def __init__(self, client_name: str, library: Path | None = None) -> None:
+    def __init__(
+        self,
+        client_name: str,
+        library: Path | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.client_name = client_name
         self._libc: Any = ctypes.CDLL(None)
         self._gone = ctypes.create_string_buffer(_SEMAPHORE_BYTES)
         self._client: int | None = None
+        self._now = now
+        self._try_at = float("-inf")
         self._jack = _load(library or _mapped_libjack())
         if self._jack is not None:
             # libjack writes to stderr whenever no server runs. A function of libc that takes a
@@ -45,7 +60,7 @@ class JackWatch:
         if self.connected:
             return True
         self.close()
-        if self._jack is None:
+        if self._jack is None or not self._is_worth_trying():
             return False
         self._libc.sem_init(self._gone, 0, 0)
         name = self.client_name.encode("utf-8")
@@ -58,6 +73,16 @@ class JackWatch:
             self._jack.jack_client_close(client)
             return False
         self._client = client
+        return True
+
+    def _is_worth_trying(self) -> bool:
+        """Whether a server may run: its socket is there, or it was not looked for in a while.
+
+        An attempt costs milliseconds, and the owner thread asks twice a second for years.
+        """
+        if self._now() < self._try_at and not _socket_is_there():
+            return False
+        self._try_at = self._now() + BLIND_SECONDS
         return True
 
     @property
@@ -88,6 +113,12 @@ class JackWatch:
         client, self._client = self._client, None
         if client is not None and self._jack is not None:
             self._jack.jack_client_close(client)
+
+
+def _socket_is_there() -> bool:
+    """Whether jackd's socket lies where it usually does; it stays behind when jackd is killed."""
+    server = os.environ.get("JACK_DEFAULT_SERVER", "default")
+    return any(SOCKETS.glob(f"jack_{glob.escape(server)}_*"))
 
 
 def _mapped_libjack() -> Path | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
@@ -133,12 +134,14 @@ class MidiOwner:
             ) from error
 
     def _run(self) -> None:
+        next_look = time.monotonic() + self._poll_seconds
         while True:
             try:
-                request = self._requests.get(timeout=self._poll_seconds)
+                request = self._requests.get(timeout=max(next_look - time.monotonic(), 0.0))
             except queue.Empty:
                 if self._watched:
                     self._look()
+                next_look = time.monotonic() + self._poll_seconds
                 continue
             if request is None:
                 self._close_backends()
@@ -168,7 +171,7 @@ class MidiOwner:
             if system in (None, name):
                 try:
                     self._listed[name, direction] = backend.names(direction)
-                except (OSError, RuntimeError) as error:
+                except (OSError, RuntimeError, ValueError) as error:
                     # Listing while one device is unplugged may fail, and the others are there yet:
                     # the last list holds until the next look.
                     logger.debug("listing %s failed: %s", name, error)

@@ -74,6 +74,10 @@ class JackServer:
                 stderr=log,
             )
         self._run("jack_wait", "-w", "-t", str(READY_SECONDS))
+        if self._process.poll() is not None:
+            # jackd keeps eight names for servers, and those of killed ones until they are taken
+            # up again: then `rm /dev/shm/jack*` helps, when no server runs.
+            raise RuntimeError((self.folder / "jackd.log").read_text(encoding="utf-8"))
 
     def monitor(self):
         """Start a listener, ``mon:input``."""

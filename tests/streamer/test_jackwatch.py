@@ -4,7 +4,7 @@ import ctypes
 import ctypes.util
 from pathlib import Path
 
-from streamer.ports.jackwatch import JackWatch
+from streamer.ports.jackwatch import JackWatch, _socket_is_there
 
 
 def test_without_libjack_it_is_never_connected(monkeypatch, tmp_path):
@@ -32,10 +32,12 @@ class FakeJack:
     def __init__(self, names=(), active=0):
         self.names, self.active = names, active
         self.posted = None
-        self.closed = 0
+        self.closed = self.asked = 0
+        self.absent = False
 
     def jack_client_open(self, name, options, status):
-        return 77
+        self.asked += 1
+        return 0 if self.absent else 77
 
     def jack_on_shutdown(self, client, post, semaphore):
         self.posted = semaphore
@@ -53,9 +55,10 @@ class FakeJack:
         self.freed = names
 
 
-def watching(jack, monkeypatch):
+def watching(jack, monkeypatch, now=lambda: 0.0, sockets=True):
     monkeypatch.setattr("streamer.ports.jackwatch._mapped_libjack", lambda: None)
-    watch = JackWatch("watch")
+    monkeypatch.setattr("streamer.ports.jackwatch._socket_is_there", lambda: sockets)
+    watch = JackWatch("watch", now=now)
     watch._jack = jack
     return watch
 
@@ -83,3 +86,20 @@ def test_a_server_without_ports_has_an_empty_list(monkeypatch):
     watch = watching(FakeJack(), monkeypatch)
     assert watch.connect()
     assert watch.port_names("input") == []
+
+
+def test_a_server_whose_socket_is_not_seen_is_looked_for_now_and_then(monkeypatch):
+    jack, times = FakeJack(), iter((0.0, 0.0, 0.5, 1.0, 10.5, 10.5, 11.0))
+    jack.absent = True
+    watch = watching(jack, monkeypatch, now=lambda: next(times), sockets=False)
+    assert [watch.connect() for _ in range(5)] == [False] * 5
+    assert jack.asked == 2
+
+
+def test_the_socket_of_the_server_that_is_meant_is_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr("streamer.ports.jackwatch.SOCKETS", tmp_path)
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "mine")
+    (tmp_path / "jack_other_0_0").touch()
+    assert not _socket_is_there()
+    (tmp_path / "jack_mine_0_0").touch()
+    assert _socket_is_there()

@@ -1,0 +1,190 @@
+"""The one thread that lists, opens and closes; and JACK clients that outlive their server."""
+
+import threading
+
+import pytest
+
+from streamer.errors import PortError
+from streamer.ports import owner as owner_module
+from streamer.ports.backends import JackBackend
+from streamer.ports.owner import MidiOwner
+
+
+class Backend:
+    """A system that writes down in which thread it was asked."""
+
+    system = "alsa"
+
+    def __init__(self):
+        self.threads = []
+        self.closed = 0
+
+    def note(self):
+        self.threads.append(threading.current_thread().name)
+
+    def names(self, direction):
+        self.note()
+        return ["Juno-60:MIDI 1 20:0"]
+
+    def problem(self):
+        self.note()
+        return
+
+    def alive(self):
+        return True
+
+    def open(self, address):
+        self.note()
+        raise PortError(f"port '{address}' is busy")
+
+    def close(self):
+        self.note()
+        self.closed += 1
+
+
+class Watched:
+    """A port that says when it was told what is there."""
+
+    direction = "output"
+
+    def __init__(self):
+        self.looks = []
+        self.enough = threading.Event()
+        self.error = None
+
+    def look(self, ports):
+        self.looks.append([port.name for port in ports])
+        if len(self.looks) >= 3:
+            self.enough.set()
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def backend():
+    return Backend()
+
+
+@pytest.fixture
+def owner(backend):
+    owner = MidiOwner([backend], poll_seconds=0.01)
+    yield owner
+    owner.close()
+
+
+def test_everything_is_asked_in_one_thread_that_is_not_the_callers(owner, backend):
+    owner.ports("output")
+    asking = threading.Thread(target=owner.problems)
+    asking.start()
+    asking.join(10.0)
+    owner.close()
+    assert set(backend.threads) == {"midi ports"}
+    assert backend.closed == 1
+
+
+def test_an_error_is_raised_where_the_question_was_asked(owner):
+    with pytest.raises(PortError, match="'x' is busy"):
+        owner.open("alsa", "x")
+
+
+def test_a_watched_port_is_told_again_and_again_until_it_is_unwatched(owner):
+    watched = Watched()
+    owner.watch(watched)
+    assert watched.enough.wait(10.0)
+    assert watched.looks[0] == ["Juno-60:MIDI 1"]
+    owner.unwatch(watched)
+    looks = len(watched.looks)
+    owner.look_now()
+    assert len(watched.looks) == looks
+
+
+def test_a_port_that_fails_to_look_does_not_end_the_watch(owner, caplog):
+    broken, watched = Watched(), Watched()
+    owner.watch(broken)
+    broken.error = OSError("unplugged at the wrong moment")
+    owner.watch(watched)
+    assert watched.enough.wait(10.0)
+    assert "looking after a port failed" in caplog.text
+
+
+def test_a_system_that_does_not_answer_is_an_error_and_no_hang(owner, monkeypatch):
+    monkeypatch.setattr(owner_module, "ANSWER_SECONDS", 0.01)
+    released = threading.Event()
+    with pytest.raises(PortError, match="has not answered"):
+        owner.call(lambda: released.wait(10.0))
+    released.set()
+
+
+def test_a_closed_owner_answers_with_an_error(owner):
+    owner.close()
+    owner.close()
+    with pytest.raises(PortError, match="closed"):
+        owner.ports("output")
+
+
+class Libjack:
+    """A watch on a server that can be told to die; deleting a client later would be a crash."""
+
+    def __init__(self):
+        self.connected = False
+        self.order = []
+
+    def connect(self):
+        if not self.connected:
+            self.order.append("connect")
+        self.connected = True
+        return True
+
+    def port_names(self, direction):
+        return ["synth:in"] if self.connected else []
+
+    def close(self):
+        self.connected = False
+
+
+class Rtmidi:
+    """A module whose clients say when they are deleted."""
+
+    def __init__(self, order):
+        class Client:
+            def __init__(self, api, name):
+                pass
+
+            def get_ports(self):
+                return ["synth:in"]
+
+            def open_port(self, index, name):
+                pass
+
+            def ignore_types(self, **kinds):
+                pass
+
+            def set_callback(self, heard):
+                pass
+
+            def cancel_callback(self):
+                pass
+
+            def send_message(self, message):
+                pass
+
+            def delete(self):
+                order.append("delete")
+
+        self.MidiOut = self.MidiIn = Client
+
+
+def test_clients_of_a_dead_jack_server_are_deleted_before_another_is_looked_for():
+    jack = Libjack()
+    backend = JackBackend(Rtmidi(jack.order), 0, "Perpetuo", jack)
+    assert backend.names("output") == ["synth:in"]
+    sender = backend.open("synth:in")
+    listener = backend.listen("synth:in", lambda message: None)
+    jack.connected = False
+    assert not backend.alive()
+    backend.names("output")
+    assert jack.order == ["connect", "delete", "delete", "connect"]
+    assert not sender.is_open
+    assert not listener.is_open
+    backend.close()
+    assert jack.order.count("delete") == 2
