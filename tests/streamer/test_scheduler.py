@@ -149,6 +149,7 @@ def test_a_note_that_rings_into_an_underrun_ends_when_it_should():
         (1550.0, "80 3e 00"),
         (2000.0, "80 3c 00"),
     ]
+    assert stage.scheduler.lateness.max_seconds < 1e-9
 
 
 def test_a_process_that_stood_still_for_an_hour_goes_on_without_bunching():
@@ -313,6 +314,14 @@ def test_a_loss_met_by_a_send_is_no_error():
     stage.port.error = PortLost("gone")
     stage.scheduler.run()
     assert stage.port.receiver.is_silent
+
+
+def test_a_release_that_is_refused_once_is_made_up_for_at_once():
+    stage = Stage(make_phrase([Note(60, 0.0, 100.0, 64), Note(62, 2000.0, 100.0, 64)]))
+    stage.port.fail_at = 4  # three of the silence at the start, the note-on, the note-off
+    stage.port.error = PortLost("gone for one message")
+    heard = stage.play()
+    assert heard[:2] == [(0.0, "90 3c 40"), (100.0, "80 3c 00")]
 
 
 def test_places_in_the_music_go_along_with_the_messages_and_no_pause_is_in_them():
