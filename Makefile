@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 ARGS ?=
 # Share of the streamer that the tests must run through, in percent, branches counted.
-FLOOR := 85
+FLOOR := 90
 
 .PHONY: help play test install lint type format wheel clean
 

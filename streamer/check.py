@@ -63,7 +63,7 @@ def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding
         findings.append(Finding("settings", "ok", str(path) if path.exists() else "the defaults"))
     except ConfigError as error:
         findings.extend(Finding("settings", "fail", problem) for problem in error.problems)
-        settings = Settings()
+        settings = _options_alone(overrides)
     findings.append(check_engine())
     findings.append(check_bundle(settings))
     findings.append(check_midi_system())
@@ -72,6 +72,14 @@ def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding
     findings.append(check_clock())
     findings.append(check_realtime(settings.scheduler.realtime_priority))
     return findings
+
+
+def _options_alone(overrides: Mapping[str, Any]) -> Settings:
+    """Return the settings without the file, whose mistakes are reported already."""
+    try:
+        return load_settings(Path(os.devnull), overrides)
+    except ConfigError:
+        return Settings()
 
 
 def check_system() -> Finding:

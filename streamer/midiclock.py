@@ -32,6 +32,7 @@ _LEAST_MEMORY, _MEMORY, _LOCK_CLOCKS = 10.0, 48.0, 24
 _FORGET = 0.8
 _BIAS_WEIGHT, _NOISE_WEIGHT = 1 / 8, 1 / 32
 _JITTER_FLOOR = 0.0003
+_NEIGHBOUR = 0.75
 
 
 class ClockLoop:
@@ -53,6 +54,7 @@ class ClockLoop:
         """Forget everything: the next clock is the first."""
         self.period = 60.0 / (120.0 * CLOCKS_PER_QUARTER)
         self.estimate: float | None = None
+        self._came = 0.0
         self._clocks = 0
         self._memory = 1.0
         self._bias = self._noise = 0.0
@@ -66,19 +68,22 @@ class ClockLoop:
     @property
     def locked(self) -> bool:
         """Whether enough clocks have come, a beat of them, and they lie on the line."""
-        return self._clocks >= _LOCK_CLOCKS and not self._strays
+        return self._clocks >= _LOCK_CLOCKS and self._strays < 2
 
     def clock(self, now: float) -> None:
         """Take in one clock that came at ``now``, in seconds."""
         self._clocks += 1
+        since, self._came = now - self._came, now
         if self.estimate is None:
             self.estimate = now
             return
         expected = self.estimate + self.period
         error = now - expected
         if self._clocks > 2 and abs(error) > self.period / 2:
-            self._stray(now - self.estimate)
-            self.estimate = now
+            self._stray(since)
+            # A single one that is neither in its place nor in its neighbour's came late by itself.
+            alone = self._strays == 1 and abs(error) < _NEIGHBOUR * self.period
+            self.estimate = expected if alone else now
             return
         self._strays = 0
         self._adapt(error)
