@@ -22,7 +22,7 @@ candidate leads. Called by the step generator.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,16 +87,25 @@ class Home:
         return math.copysign(far, away)
 
 
+STRIDE = 0.15
+"""How far home moves with each phrase towards another mood, in spreads: the stream follows, and a
+leap would push the model where it has never been."""
+
+MOOD_LEVELS = (0.08, 0.92)
+"""Quantiles of the corpus's phrases that no mood lies beyond: at the edges models fall apart."""
+
 _LOGARITHMS = ("density", "duration_ms")
 
 
 def _read_moods(statistics: Statistics, names: Collection[str]) -> list[dict[str, float]]:
     """Return one dictionary a mood, of what is watched; logarithms where the means are such."""
-    columns = {
-        name: [math.log(max(v, 1e-3)) for v in values] if name in _LOGARITHMS else values
-        for name, values in statistics.moods.items()
-        if name in names
-    }
+    columns = {}
+    for name, values in statistics.moods.items():
+        if name in names:
+            low, high = np.interp(MOOD_LEVELS, statistics.levels, statistics.note[name])
+            held = np.clip(values, low, high)
+            held = np.log(np.maximum(held, 1e-3)) if name in _LOGARITHMS else held
+            columns[name] = held.tolist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -123,6 +132,7 @@ class Homing:
             homes[f"entropy_{argument}"] = Home.of_entropy(statistics, i)
         self._homes = {name: home for name, home in homes.items() if home is not None}
         self._moods = _read_moods(statistics, self._homes)
+        self._goals = {name: home.middle for name, home in self._homes.items()}
         self._lasting = dict.fromkeys(self._homes, 0.0)
         # Until something is known, the stream counts as at home.
         self._means = {name: home.middle for name, home in self._homes.items()}
@@ -133,29 +143,39 @@ class Homing:
         return dict(self._means)
 
     @property
+    def homes(self) -> dict[str, float]:
+        """Where home is, in the terms of :attr:`means`."""
+        return {name: home.middle for name, home in self._homes.items()}
+
+    @property
     def moods(self) -> int:
         """How many moods the bundle knows."""
         return len(self._moods)
 
     def change_mood(self, mood: int) -> None:
-        """Let home be what training piece number ``mood`` was like, 0..moods - 1."""
-        self._move(self._moods[mood])
+        """Let home move to what training piece number ``mood`` was like, 0..moods - 1."""
+        self._goals.update(self._moods[mood])
 
     def begin_as(self, phrase: Phrase) -> None:
         """Let home, and what is known of the stream, be what this music is like (priming)."""
         here = phrase_figures(phrase)
         here = {name: value for name, value in here.items() if not name.startswith("entropy_")}
-        self._move(here)
-        self._means.update({name: here[name] for name in here if name in self._homes})
+        for name in here.keys() & self._homes.keys():
+            self._homes[name] = replace(self._homes[name], middle=here[name])
+            self._means[name] = self._goals[name] = here[name]
 
-    def _move(self, middles: Mapping[str, float]) -> None:
-        for name, middle in middles.items():
-            if name in self._homes:
-                self._homes[name] = replace(self._homes[name], middle=middle)
-        self._lasting = dict.fromkeys(self._homes, 0.0)
+    def _stride(self) -> None:
+        """Move home a little towards the mood."""
+        for name, home in self._homes.items():
+            away = self._goals[name] - home.middle
+            if away:
+                most = STRIDE * home.spread
+                middle = home.middle + min(max(away, -most), most)
+                self._homes[name] = replace(home, middle=middle)
 
     def watch(self, phrase: Phrase, controls: Controls) -> None:
         """Learn from a phrase that was committed; density counts as a multiple of the control."""
+        self._stride()
         self._means = self._after(phrase, controls)
         for name, mean in self._means.items():
             grown = FADING * self._lasting[name] + GROWTH * self._homes[name].beyond(mean)

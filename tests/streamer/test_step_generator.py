@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -407,7 +408,7 @@ def moody() -> Statistics:
     """The same corpus, of two pieces: one slow and low, one fast and high."""
     import msgspec
 
-    moods = {"density": [4.0, 20.0], "pitch": [40.0, 80.0], "unheard_of": [1.0, 2.0]}
+    moods = {"density": [4.0, 39.0], "pitch": [40.0, 80.0], "unheard_of": [1.0, 2.0]}
     return msgspec.structs.replace(quantiles(), moods=moods)
 
 
@@ -421,12 +422,28 @@ def test_a_mood_moves_home_and_the_next_one_moves_it_back() -> None:
         notes = (Note(pitch, step_ms * (j + 1), 100.0, 50 + 20 * (j % 2)) for j in range(32))
         return make_phrase(notes)
 
-    slow, fast = music(250.0, 40), music(50.0, 80)
+    slow, fast = music(140.0, 52), music(70.0, 68)
     assert 2 == homing.moods
-    homing.change_mood(0)
-    assert homing.astray(slow, Controls()) < homing.astray(fast, Controls())
+    for mood, near, far in ((0, slow, fast), (1, fast, slow)):
+        homing.change_mood(mood)
+        for _ in range(40):  # home moves in strides, and the stream with it
+            homing.watch(near, Controls())
+        assert homing.astray(near, Controls()) < homing.astray(far, Controls())
+
+
+def test_mood_moves_home_by_strides_and_never_to_the_edges() -> None:
+    """A leap would push the model where it has never been; so would the corpus's extremes."""
+    from streamer.codec import published_codec
+
+    homing = Homing(moody(), published_codec())
     homing.change_mood(1)
-    assert homing.astray(slow, Controls()) > homing.astray(fast, Controls())
+    before = homing.homes["density"]
+    homing.watch(make_phrase(scale()), Controls())
+    first = homing.homes["density"]
+    assert 0 < first - before < 0.2
+    for _ in range(200):
+        homing.watch(make_phrase(scale()), Controls())
+    assert math.log(27.0) == pytest.approx(homing.homes["density"])
 
 
 def test_primed_music_is_home() -> None:
