@@ -180,50 +180,76 @@ def music(stage: Stage, folder: Path) -> dict[str, Any]:
     return save(folder, "music", rows, figure)
 
 
+@dataclass
+class _Day:
+    """What was measured so far of an endless run.
+
+    Attributes:
+        figures: One row an hour: :data:`FIGURES`, then the entropies of the arguments.
+        resident_mb: Memory of this process after each hour.
+        notes: So far.
+        tail: Pitches of the last 20,000 notes.
+    """
+
+    figures: list[NDArray[np.float64]]
+    resident_mb: list[float]
+    notes: int
+    tail: NDArray[np.int64]
+
+
 def endless(stage: Stage, folder: Path) -> dict[str, Any]:
-    """A day of music: does each hour stay within the corpus's own spread, and does it loop?"""
+    """A day of music: does each hour stay within the corpus's own spread, and does it loop?
+
+    Both files are written anew after each hour, so that a kill leaves what was measured.
+    """
     source = open_source(stage.settings(stage.seed), LiveControls())
-    hours: list[NDArray[np.float64]] = []
-    tail = np.zeros(0, dtype=np.int64)
-    total, resident = 0, []
-    while len(hours) < stage.hours:
-        notes, entropies = _hour(source, len(hours) * HOUR_S * 1000.0)
-        hours.append(np.concatenate([stretch_figures(notes, HOUR_S), entropies]))
-        tail = np.concatenate([tail, notes["pitch"].astype(np.int64)])[-20_000:]
-        total += len(notes)
-        resident.append(_resident_mb())
-    made = np.stack(hours)
-    names = [*FIGURES, *(f"entropy_{a}" for a in ARGUMENTS)]
-    pieces = [p for split in SPLITS for p in stage.tensors.iterate(split) if len(p) >= PHRASE_NOTES]
-    real = np.stack(
-        [stretch_figures(p, max(float(np.ptp(p["onset_ms"])), 1.0) / 1e3) for p in pieces]
-    )
-    spread: dict[str, tuple[float, float]] = {
-        name: (float(np.nanquantile(real[:, i], 0.05)), float(np.nanquantile(real[:, i], 0.95)))
-        for i, name in enumerate(FIGURES)
-    }
-    for argument, (low, high) in zip(ARGUMENTS, _entropy_spread(source), strict=True):
-        spread[f"entropy_{argument}"] = (low, high)
+    spread = _piece_spread(stage.tensors) | _entropy_spread(source)
+    day = _Day([], [], 0, np.zeros(0, dtype=np.int64))
+    rows: dict[str, Any] = {}
+    while len(day.figures) < stage.hours:
+        notes, entropies = _hour(source, len(day.figures) * HOUR_S * 1000.0)
+        day.figures.append(np.concatenate([stretch_figures(notes, HOUR_S), entropies]))
+        day.tail = np.concatenate([day.tail, notes["pitch"].astype(np.int64)])[-20_000:]
+        day.notes += len(notes)
+        day.resident_mb.append(_resident_mb())
+        rows = _write_day(day, spread, source, folder)
+    return rows
+
+
+def _write_day(
+    day: _Day, spread: dict[str, tuple[float, float]], source: Source, folder: Path
+) -> dict[str, Any]:
+    made = np.stack(day.figures)
     inside = {
-        name: float(((made[:, i] >= spread[name][0]) & (made[:, i] <= spread[name][1])).mean())
-        for i, name in enumerate(names)
+        name: float(((made[:, i] >= low) & (made[:, i] <= high)).mean())
+        for i, (name, (low, high)) in enumerate(spread.items())
     }
     rows: dict[str, Any] = {
-        "hours": len(hours), "notes": total, "corpus_spread_5_to_95_percent": spread,
+        "hours": len(made), "notes": day.notes, "corpus_spread_5_to_95_percent": spread,
         "share_of_hours_inside": inside,
-        "by_hour": {name: made[:, i].tolist() for i, name in enumerate(names)},
-        "resident_mb_by_hour": resident, "loop_period_notes": int(loop_period(tail)),
+        "by_hour": {name: made[:, i].tolist() for i, name in enumerate(spread)},
+        "resident_mb_by_hour": day.resident_mb,
+        "loop_period_notes": int(loop_period(day.tail)),
         "stream": source.generator.stats.to_dict(),
     }  # fmt: skip
     figure, axes = subplots(3, 5, width=3.0)
-    for i, name in enumerate(names):
+    for i, (name, band) in enumerate(spread.items()):
         axis = axes[i // 5][i % 5]
         axis.plot(made[:, i])
-        axis.axhspan(*spread[name], alpha=0.15)
+        axis.axhspan(*band, alpha=0.15)
         axis.set_title(f"{name} by hour", fontsize=7)
-    axes[2][4].plot(resident)
+    axes[2][4].plot(day.resident_mb)
     axes[2][4].set_title("resident MB by hour", fontsize=7)
     return save(folder, "endless", rows, figure)
+
+
+def _piece_spread(tensors: TensorSet) -> dict[str, tuple[float, float]]:
+    """Return the 5th and 95th percentile over the corpus's pieces of each of the figures."""
+    pieces = [p for split in SPLITS for p in tensors.iterate(split) if len(p) >= PHRASE_NOTES]
+    seconds = [max(float(np.ptp(p["onset_ms"])), 1.0) / 1e3 for p in pieces]
+    real = np.stack([stretch_figures(p, s) for p, s in zip(pieces, seconds, strict=True)])
+    low, high = np.nanquantile(real, (0.05, 0.95), axis=0).tolist()
+    return dict(zip(FIGURES, zip(low, high, strict=True), strict=True))
 
 
 def _hour(source: Source, start_ms: float) -> tuple[NoteArray, NDArray[np.float64]]:
@@ -238,14 +264,14 @@ def _hour(source: Source, start_ms: float) -> tuple[NoteArray, NDArray[np.float6
             return to_array(notes), np.concatenate(entropies).mean(axis=0, dtype=np.float64)
 
 
-def _entropy_spread(source: Source) -> list[tuple[float, float]]:
+def _entropy_spread(source: Source) -> dict[str, tuple[float, float]]:
     """Return the 5th and 95th percentile of a phrase's mean entropy in the corpus, by argument."""
-    columns = source.bundle.manifest.statistics.arguments
-    out = []
-    for column in columns:
+    out = {}
+    for name, column in zip(ARGUMENTS, source.bundle.manifest.statistics.arguments, strict=True):
         edges, counts = np.asarray(column.mean.edges), np.asarray(column.mean.counts, dtype=float)
         below = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
-        out.append((float(np.interp(0.05, below, edges)), float(np.interp(0.95, below, edges))))
+        low, high = np.interp((0.05, 0.95), below, edges).tolist()
+        out[f"entropy_{name}"] = (low, high)
     return out
 
 
