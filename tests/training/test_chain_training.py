@@ -246,3 +246,28 @@ def test_tensor_file_survives_saving_and_names_damage(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match="not a whole tensor file"):
         TensorSet.load(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "range_"),
+    [("shift_ms", np.nan, "0..1e+09"), ("pitch", 5, "21..108"), ("velocity", 0, "1..127")],
+)
+def test_a_tensor_file_with_an_impossible_note_is_refused(
+    tmp_path: Path, column: str, value: float, range_: str
+) -> None:
+    path = tmp_path / "corpus.npz"
+    tensors = made_tensors(2)
+    getattr(tensors, column)[3] = value
+    tensors.save(path)
+    with pytest.raises(DataError, match=f"{column} must be in range .* prepare") as refused:
+        TensorSet.load(path)
+    assert range_ in str(refused.value)
+
+
+def test_a_file_that_is_no_tensor_file_is_refused_without_advice_to_trust_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "corpus.npz"
+    path.write_text("not a tensor file")
+    with pytest.raises(DataError, match="not a whole tensor file; make it again"):
+        TensorSet.load(path)

@@ -21,10 +21,18 @@ from numpy.typing import NDArray
 from streamer.atomic import atomic_file
 from streamer.codec import ChainCodec
 from streamer.errors import DataError
-from streamer.notes import NOTE_DTYPE, NoteArray
+from streamer.notes import NOTE_DTYPE, PIANO_HIGH, PIANO_LOW, NoteArray
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "valid", "test")
+
+_RANGES = (
+    ("shift_ms", 0.0, 1e9),
+    ("duration_ms", 0.0, 1e9),
+    ("pitch", PIANO_LOW, PIANO_HIGH),
+    ("velocity", 1, 127),
+    ("pedal", 0, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -160,9 +168,12 @@ class TensorSet:
             raise DataError(
                 f"{path}: no such tensor file; make one with perpetuo prepare"
             ) from error
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            # Of a file that is none of its own numpy says to load it unsafely: no advice of ours.
+            foreign = isinstance(error, ValueError) and not zipfile.is_zipfile(path)
+            reason = "" if foreign else f" ({error})"
             raise DataError(
-                f"{path}: not a whole tensor file ({error}); make it again with perpetuo prepare"
+                f"{path}: not a whole tensor file{reason}; make it again with perpetuo prepare"
             ) from error
         if meta["format_version"] != FORMAT_VERSION:
             raise DataError(
@@ -175,4 +186,22 @@ class TensorSet:
                 f"{path}: class tables do not match their fingerprint; prepare it again"
             )
         pieces = tuple(PieceInfo(**piece) for piece in meta["pieces"])
+        for problem in _problems(columns, len(pieces)):
+            raise DataError(f"{path}: {problem}; make it again with perpetuo prepare")
         return cls(**columns, pieces=pieces, codec=codec, report=meta["report"])
+
+
+def _problems(columns: dict[str, NDArray[Any]], pieces: int) -> Iterator[str]:
+    """Yield what no note can have: found here, it costs a line; later, a training."""
+    notes, offsets = len(columns["pitch"]), columns["offsets"]
+    if any(len(column) != notes for name, column in columns.items() if name != "offsets"):
+        yield "its columns are not of equal length"
+    if len(offsets) != pieces + 1 or offsets[0] != 0 or offsets[-1] != notes:
+        yield f"its {pieces} pieces do not cover its {notes} notes"
+    if (np.diff(offsets) < 0).any():
+        yield "its pieces overlap"
+    for name, low, high in _RANGES:
+        column = columns[name]
+        wrong = ~((column >= low) & (column <= high))  # NaN is in no range
+        if wrong.any():
+            yield f"{name} must be in range {low:g}..{high:g}, not {column[wrong][0]}"
