@@ -299,6 +299,11 @@ def _problems(manifest: Manifest, codec: ChainCodec) -> list[str]:
         found.append(f"statistics: {error}")
     if any(len(values) != len(statistics.levels) for values in statistics.note.values()):
         found.append(f"statistics.note needs {len(statistics.levels)} quantiles each")
+    if len({len(values) for values in statistics.moods.values()}) > 1:
+        found.append("statistics.moods must be columns of equal length")
+    for name in ("c_low", "c_high"):
+        if len({len(row) for row in getattr(statistics, name)}) > 1:
+            found.append(f"statistics.{name} must be rows of equal length")
     return found
 
 

@@ -128,6 +128,20 @@ def test_manifest_that_contradicts_itself_is_refused(
     assert word in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("moods", {"pitch": [60.0, 61.0], "velocity": [64.0]}),
+        ("c_low", [[-1.0, -1.0], [-1.0]]),
+        ("c_high", [[1.0], [1.0, 1.0]]),
+    ],
+)
+def test_statistics_of_unequal_rows_are_refused(folder: Path, name: str, value: Any) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    edit(folder, statistics=manifest["statistics"] | {name: value})
+    assert name in refusal(folder)
+
+
 def test_all_kinds_of_broken_json_are_refused(folder: Path) -> None:
     for text in (b"", b"[]", b"{", b"\xff\xfe", b'{"schema_version": "1"}', b"[" * 100_000):
         (folder / "manifest.json").write_bytes(text)
