@@ -193,7 +193,9 @@ class Stream:
         try:
             stage()
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            if not (self._buffer.closed and isinstance(error, RuntimeError)):
+            # A phrase that is ready just after the end has nowhere to go; that is no failure.
+            over = name == "generator" and self._buffer.closed
+            if not (over and isinstance(error, RuntimeError)):
                 self._failure = self._failure or (name, error)
         finally:
             self.ended.set()
