@@ -25,7 +25,7 @@ from streamer.engine import Engine, StepBlock
 from streamer.generators.continuity import CellBound, feed, on_piano, with_velocity
 from streamer.generators.homing import Homing
 from streamer.generators.recall import LEAST_LOG_PROBABILITY, Figure, FigureMemory
-from streamer.noise import gumbel_noise
+from streamer.noise import TEMPERATURE_HIGH, gumbel_noise
 from streamer.notes import (
     ARGUMENTS,
     PIANO_HIGH,
@@ -59,6 +59,9 @@ ASTRAY = "astray"
 
 ASTRAY_SHARE = 0.5
 """Share of the candidates that may be dropped as such."""
+
+MOST_TEMPERATURE = TEMPERATURE_HIGH / 10.0
+"""Of a setting or a bundle; the live control multiplies it."""
 
 UNFIT_FIGURE = "figure"
 """Why a candidate is dropped whose recalled figure the model finds less likely than chance."""
@@ -100,11 +103,18 @@ class StepSettings:
         for name in ("phrase_notes", "candidates", "past_notes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number, not {getattr(self, name)}")
         for name in ("redraws", "anew_notes", "homing", "mood_notes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        if len(self.temperature) != len(ARGUMENTS) or min(self.temperature) <= 0:
-            raise ValueError(f"temperature must be 5 numbers above 0, not {self.temperature}")
+        if len(self.temperature) != len(ARGUMENTS) or not all(
+            0 < one <= MOST_TEMPERATURE for one in self.temperature
+        ):
+            raise ValueError(
+                f"temperature must be 5 numbers above 0, {MOST_TEMPERATURE:g} at most, "
+                f"not {self.temperature}"
+            )
         if self.ranking not in RANKINGS:
             raise ValueError(f"ranking must be one of {', '.join(RANKINGS)}, not {self.ranking}")
 

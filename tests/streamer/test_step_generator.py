@@ -233,7 +233,9 @@ def test_cells_are_held_within_the_corpus(engine: Engine) -> None:
     [
         ({"candidates": 0}, "candidates must be 1 or more, not 0"),
         ({"redraws": -1}, "redraws must be 0 or more, not -1"),
+        ({"phrase_notes": 8.0}, "phrase_notes must be a whole number"),
         ({"temperature": (1.0,)}, "temperature must be 5 numbers above 0"),
+        ({"temperature": (1.0, 1.0, 1.0, 1.0, 1e9)}, "temperature must be 5 .* 10 at most"),
         ({"ranking": "best"}, "ranking must be one of regulated, mean"),
     ],
 )
