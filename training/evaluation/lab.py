@@ -120,6 +120,11 @@ def evaluate(settings: LabSettings, progress: Progress = lambda *_: None) -> Lab
     if settings.train is not None:
         train = _music("train", settings.train, settings, progress, every=True)
     sets = _asked_for(settings, progress)
+    if not any(own.pieces for own in sets):
+        reasons = [f"; {s.text}" for own in sets for s in own.skipped[:1]]
+        raise DataError(
+            f"{', '.join(settings.sources)}: nothing in there can be measured{''.join(reasons[:1])}"
+        )
     sets.insert(0, held)
     if settings.controls:
         progress("controls", 0, 1)

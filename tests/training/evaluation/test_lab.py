@@ -11,6 +11,7 @@ import pytest
 
 from streamer.cli import main
 from streamer.codec import published_codec
+from streamer.errors import DataError
 from streamer.midifile import write_midi
 from streamer.notes import NOTE_DTYPE, NoteArray
 from tests.bundles import write_tiny_bundle
@@ -130,6 +131,13 @@ def test_bad_files_are_named_and_the_others_measured(corpus: Path, tmp_path: Pat
     lines = problems(lab)
     assert all("\n" not in line for line in lines)
     assert any("two sample: the two-sample test needs 5" in line for line in lines)
+
+
+def test_sources_with_nothing_to_measure_are_a_failure(corpus: Path, tmp_path: Path) -> None:
+    """No table of dashes that ends with status 0."""
+    (tmp_path / "empty.mid").write_bytes(b"")
+    with pytest.raises(DataError, match="nothing in there can be measured"):
+        evaluate(LabSettings((str(tmp_path),), corpus))
 
 
 def test_a_reference_that_is_too_small_is_one_line_and_the_rest_goes_on(
