@@ -19,8 +19,9 @@ help:
 	@echo "make format   let ruff format the code"
 	@echo "make wheel    build the wheel and render from it where there is no torch"
 
+# Ctrl-C is the usual end (130), and the shell waits for it; make need not call it an error.
 play: $(VENV)/edge.done
-	@$(BIN)/perpetuo play $(ARGS)
+	@trap : INT; $(BIN)/perpetuo play $(ARGS) || { rc=$$?; [ $$rc -eq 130 ] || exit $$rc; }
 
 test: $(VENV)/all.done
 	$(BIN)/python -m pytest -m "not benchmark" --cov --cov-report=term --cov-fail-under=$(FLOOR)
