@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamer.clock import Clock
@@ -91,7 +92,7 @@ def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
             f"{'█' * filled}{'░' * (BAR_CELLS - filled)} {figures.buffer_seconds:4.1f} s, "
             f"{figures.underruns} underruns",
         ),
-        ("candidates", f"K {figures.candidates}, {generation['phrases']} phrases played"),
+        ("candidates", f"K {figures.candidates}, {generation['phrases']} phrases written"),
         ("dropped", drops or "none"),
         ("relaxed", f"{sum(generation['relaxed'].values())}, {generation['redraws']} redraws"),
         ("recalled", f"{generation['recalls']} figures came back"),
@@ -132,12 +133,18 @@ class LiveView:
         from rich.console import Console
         from rich.live import Live
 
+        self._last: StreamFigures | None = None
         console = console or Console(stderr=True)
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False)
         self._live.start()
 
     def show(self, figures: StreamFigures) -> None:
         """Redraw."""
+        self._last = figures
+        self._draw(figures, state_of(figures), "Ctrl-C ends it")
+
+    def _draw(self, figures: StreamFigures, state: str, hint: str | None) -> None:
+        from rich.console import Group
         from rich.panel import Panel
         from rich.table import Table
         from rich.text import Text
@@ -148,9 +155,15 @@ class LiveView:
         room = self._live.console.width - LABEL_CELLS - FRAME_CELLS
         for label, text in rows(figures, room):
             table.add_row(label, Text(text))
-        title = f"{figures.model} → {figures.port} · seed {figures.seed} · {state_of(figures)}"
-        self._live.update(Panel(table, title=Text(title), subtitle="Ctrl-C ends it"), refresh=True)
+        title = f"{figures.model} → {figures.port} · seed {figures.seed} · {state}"
+        panel = Panel(table, title=Text(title), subtitle=hint)
+        # The terminal echoes ^C where the cursor is: on a line of its own it moves nothing.
+        self._live.update(Group(panel, Text("")), refresh=True)
 
     def close(self) -> None:
-        """Leave the last panel on the terminal and give it back."""
+        """Leave the last panel on the terminal, all keys up, and give it back."""
+        if self._last is not None:
+            still = replace(self._last, sounding=(), pedal=False)
+            self._last = None
+            self._draw(still, "ended", None)
         self._live.stop()

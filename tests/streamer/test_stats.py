@@ -123,7 +123,7 @@ def test_rows_of_the_view_hold_every_figure() -> None:
     text = dict(rows(figures()))
     assert text[""] == "C4 G4"
     assert text["buffer"].endswith(" 6.0 s, 2 underruns")
-    assert text["candidates"] == "K 16, 1 phrases played"
+    assert text["candidates"] == "K 16, 1 phrases written"
     assert text["dropped"] == "density 50.0%  loop 25.0%"
     assert text["lateness"] == "p50 0.05  p99 0.20  max 1.25 ms (SCHED_FIFO 50)"
 
@@ -139,4 +139,8 @@ def test_live_view_draws_and_leaves_the_terminal_whole() -> None:
     view.close()
     assert "waiting for the port" in out.getvalue()
     assert "C4 G4" in out.getvalue()
+    last = out.getvalue().rpartition("╭")[2]
+    assert "ended" in last
+    assert "C4 G4" not in last
+    assert "Ctrl-C" not in last
     assert out.getvalue().rstrip().endswith("\x1b[?25h")
