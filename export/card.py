@@ -26,6 +26,7 @@ def write_card(manifest: Manifest, weights: int, size: int, remarks: str = "") -
         _opening(manifest, weights, size),
         "## Play it",
         f"```\nperpetuo play --model {manifest.name}\n```",
+        "If that name is not found, give the path of this folder.",
         "## Made from",
         _sources(manifest),
         "## Licence",

@@ -138,8 +138,8 @@ def resolve_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[Path] =
         return load_bundle(path)
     names = sorted({place.stem for place in places})
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.4) or names[:8]
-    remedy = f"did you mean {', '.join(near)}?" if near else "give the path of a bundle"
-    raise BundleError(f"no bundle is called {text!r}; {remedy}")
+    remedy = f"did you mean {', '.join(near)}? Or give" if near else "give"
+    raise BundleError(f"no bundle is called {text!r}; {remedy} the path of a bundle")
 
 
 def _places(extra: Iterable[Path]) -> Iterator[Path]:

@@ -102,6 +102,8 @@ def corpus_summary(tensors: TensorSet) -> dict[str, Any]:
 
 def make_trainer(args: argparse.Namespace) -> Trainer:
     """Build the run that the options describe, resumed if they say so."""
+    if args.family not in FAMILIES:
+        raise ConfigError([f"unknown family {args.family!r}; there is {', '.join(FAMILIES)}"])
     preset = load_preset(args.preset or args.family, parse_overrides(args.set))
     if preset.family != args.family:
         raise ConfigError(
