@@ -139,6 +139,8 @@ def parse_midi(data: bytes, name: str, limits: MidiLimits = DEFAULT_LIMITS) -> M
         )
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
         data = data[max(data.find(b"MThd"), 0) :]
+    if not data:
+        raise MidiFileError(f"{name}: the file is empty (0 bytes)", "empty")
     if data[:4] != b"MThd":
         raise MidiFileError(f"{name}: not a MIDI file (no MThd at its start)", "not-midi")
     division = int.from_bytes(data[12:14], "big", signed=True)

@@ -54,7 +54,7 @@ def render(
     began = timer()
     for target in (out, plot):
         if target is not None:
-            _require_folder(target)
+            require_folder(target)
     source = open_source(settings, LiveControls(settings.controls))
     notes = _write(source, out, duration_seconds * 1000.0, settings.port.channel - 1)
     if plot is not None:
@@ -105,7 +105,7 @@ def _write(source: Source, out: Path, duration_ms: float, channel: int) -> NoteA
     return np.concatenate(parts)
 
 
-def _require_folder(target: Path) -> None:
+def require_folder(target: Path) -> None:
     """Refuse a target that cannot be written, before minutes are spent on it."""
     if target.is_dir() or not target.parent.is_dir():
         raise RecordingError(f"{target}: must be a file in a folder that exists")

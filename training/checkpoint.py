@@ -69,8 +69,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"{path}: no such checkpoint; train one with perpetuo train") from error
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path}: not a whole checkpoint (half-written or damaged); use an earlier one, or"
-            " train on with perpetuo train --resume"
+            f"{path}: not a whole checkpoint (half-written or damaged); take best.pt of the same"
+            " run, or begin from that with perpetuo train --start-from"
         ) from error
     if not isinstance(data, dict) or data.pop("format_version", None) != FORMAT_VERSION:
         raise DataError(f"{path}: not a checkpoint of format {FORMAT_VERSION}; train it again")

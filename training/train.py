@@ -118,7 +118,9 @@ def make_trainer(args: argparse.Namespace) -> Trainer:
     if not tensors.indices("train"):
         raise DataError(f"{args.tensors}: no piece in the training split; prepare more files")
     device = choose_device(args.device)
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise ConfigError([f"--threads must be 1 or more, not {args.threads}"])
         torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     task = _task(preset, tensors, device, args)

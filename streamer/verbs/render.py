@@ -35,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render, then write the report where it is wanted."""
     settings = settings_of(args)
-    from streamer.render import render
+    from streamer.render import render, require_folder
 
+    if args.json is not None and str(args.json) != "-":
+        require_folder(args.json)
     report = render(settings, args.out, duration_seconds=args.duration, plot=args.plot)
     text = json.dumps(report, indent=2)
     if args.json is None:

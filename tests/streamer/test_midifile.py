@@ -313,7 +313,7 @@ def test_any_bytes_are_read_or_refused_with_a_reason(
 
 def test_reasons_are_told_apart() -> None:
     drums = [on(0, 36, 64, 9), off(10, 36, 9)]
-    assert reason(b"") == "not-midi"
+    assert reason(b"") == "empty"
     assert reason(b"\x89PNG\r\n") == "not-midi"
     assert reason(b"RIFF\0\0\0\0RMIDdata") == "not-midi"
     assert reason(b"MThd") == "broken"
