@@ -1,10 +1,11 @@
-"""The PNG of a run's curves, drawn anew after each epoch from ``metrics.jsonl``."""
+"""A run's curves: the PNG, drawn anew after each epoch from ``metrics.jsonl``, and TensorBoard."""
 
 from __future__ import annotations
 
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -32,3 +33,23 @@ def write_curves(folder: Path) -> None:
     axes[0].set_ylabel("nats a note")
     axes[0].legend()
     figure.savefig(folder / "curves.png", dpi=100)
+
+
+def write_events(folder: Path, row: dict[str, Any]) -> None:
+    """Add one epoch to the TensorBoard events in ``folder``, where TensorBoard is installed.
+
+    Args:
+        folder: Run folder.
+        row: A line of ``metrics.jsonl``.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.debug("no tensorboard: no events are written in %s", folder)
+        return
+    writer = SummaryWriter(str(folder))
+    for part in ("train", "valid"):
+        for name, value in row[part].items():
+            writer.add_scalar(f"{part}/{name}", value, row["update"])
+    writer.add_scalar("learning_rate", row["learning_rate"], row["update"])
+    writer.close()

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from streamer.errors import DataError
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from training.curves import write_curves
+from training.curves import write_curves, write_events
 from training.models.base import Task
 
 logger = logging.getLogger(__name__)
@@ -209,6 +209,7 @@ class Trainer:
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         write_curves(self.folder)
+        write_events(self.folder, row)
         hours = self.seconds / 3600
         text = "epoch %d: train %.4f, valid %.4f nats a note, %.2f h"
         logger.info(text, self.epoch + 1, train["total"], figures["total"], hours)

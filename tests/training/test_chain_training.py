@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +172,31 @@ def test_training_lowers_the_held_out_figure(tmp_path: Path) -> None:
     assert best["total"] == pytest.approx(again["total"], abs=1e-6)
     rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+
+
+def test_tensorboard_gets_events_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every figure of an epoch at its update; nothing but the rest of the run without it."""
+    seen: dict[str, tuple[float, int]] = {}
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert str(tmp_path / "run") == folder
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            seen[name] = (value, step)
+
+        def close(self) -> None:
+            seen["closed"] = (1.0, 0)
+
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    trainer = made_trainer(tmp_path / "run", epochs=1)
+    best = trainer.run()
+    assert (best["total"], trainer.update) == seen["valid/total"]
+    assert {"train/pitch", "valid/pedal", "learning_rate", "closed"} <= set(seen)
 
 
 def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
