@@ -93,9 +93,13 @@ def _check(args: argparse.Namespace) -> None:
     if len(args.temperature) not in (1, 5) or not all(0.1 <= t <= 4 for t in args.temperature):
         given = ",".join(f"{t:g}" for t in args.temperature)
         problems.append(f"--temperature must be one number or five in range 0.1..4, not {given}")
+    from streamer.pipeline import STREAM_DEFAULTS
+
     for item in args.default:
         if not _NAMED.fullmatch(item):
             problems.append(f"--default must be NAME=NUMBER, not {item}")
+        elif item.partition("=")[0] not in STREAM_DEFAULTS:
+            problems.append(f"--default {item}: there is {', '.join(STREAM_DEFAULTS)}")
     if problems:
         raise ConfigError(problems)
 

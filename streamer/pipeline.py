@@ -32,6 +32,9 @@ from streamer.synth import fit_notes
 
 logger = logging.getLogger(__name__)
 
+STREAM_DEFAULTS = ("past_notes", "anew_notes", "homing", "mood_notes")
+"""Defaults of a bundle that only the bundle sets, beside those that settings can override."""
+
 SEED_BITS = 32
 """Seeds that are drawn stay short enough to be typed again."""
 
@@ -126,7 +129,7 @@ def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:
         value = defaults.get(name) if value is None else value
         if value is not None:
             chosen[name] = value
-    for name in ("past_notes", "anew_notes", "homing", "mood_notes"):
+    for name in STREAM_DEFAULTS:
         if name in defaults:
             chosen[name] = defaults[name]
     try:

@@ -133,6 +133,16 @@ def test_options_out_of_range_are_all_named(
         assert name in line
 
 
+def test_default_that_nothing_reads_is_refused(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that would do nothing is a mistake, and the line names those that do something."""
+    assert main(["export", str(checkpoint), "--default", "mod_notes=5"]) == 1
+    line = capsys.readouterr().err
+    assert "mod_notes=5" in line
+    assert "mood_notes" in line
+
+
 def test_verb_exports_and_says_what_came_of_it(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -149,13 +149,13 @@ def uncommented():
 
 
 def test_the_settings_file_is_valid_as_it_is_shipped():
-    load_settings(SYSTEMD / "perpetuo.toml")
+    assert isinstance(load_settings(SYSTEMD / "perpetuo.toml"), Settings)
 
 
 def test_every_setting_that_the_file_shows_is_valid(tmp_path):
     path = tmp_path / "perpetuo.toml"
     path.write_text(uncommented())
-    load_settings(path)
+    assert isinstance(load_settings(path), Settings)
 
 
 def test_the_file_shows_every_setting_that_there_is():
