@@ -118,6 +118,15 @@ def read_midi(path: Path | str, limits: MidiLimits = DEFAULT_LIMITS) -> NoteArra
 
 def read_piece(path: Path | str, limits: MidiLimits = DEFAULT_LIMITS) -> MidiPiece:
     """Read a file with its tracks and programs; see :func:`read_midi` for arguments and errors."""
+    return parse_midi(read_file(path, limits), str(path), limits)
+
+
+def read_file(path: Path | str, limits: MidiLimits) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        MidiFileError: It cannot be read, or is too large.
+    """
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -125,14 +134,31 @@ def read_piece(path: Path | str, limits: MidiLimits = DEFAULT_LIMITS) -> MidiPie
             raise MidiFileError(
                 f"{path}: {size} bytes; at most {limits.file_bytes} are read", "too-large"
             )
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise MidiFileError(f"{path}: {error.strerror or error}", "unreadable") from error
-    return parse_midi(data, str(path), limits)
 
 
 def parse_midi(data: bytes, name: str, limits: MidiLimits = DEFAULT_LIMITS) -> MidiPiece:
     """Read a file's bytes; ``name`` is for messages. Errors are those of :func:`read_midi`."""
+    events, division = check_header(data, name, limits)
+    piece = _assemble(events, division)
+    if not len(piece.notes):
+        _refuse_empty(piece, name)
+    hours = float((piece.notes["onset_ms"] + piece.notes["duration_ms"]).max()) / 3.6e6
+    if hours > limits.hours:
+        raise MidiFileError(
+            f"{name}: {hours:.1f} hours long; at most {limits.hours:g} are read", "too-large"
+        )
+    return piece
+
+
+def check_header(data: bytes, name: str, limits: MidiLimits) -> tuple[Events, int]:
+    """Return the events of a file's bytes, and its division: ticks a quarter, or SMPTE below 0.
+
+    Raises:
+        MidiFileError: ``too-large``, ``empty``, ``not-midi`` or ``broken``.
+    """
     if len(data) > limits.file_bytes:
         raise MidiFileError(
             f"{name}: {len(data)} bytes; at most {limits.file_bytes} are read", "too-large"
@@ -151,15 +177,7 @@ def parse_midi(data: bytes, name: str, limits: MidiLimits = DEFAULT_LIMITS) -> M
         raise MidiFileError(
             f"{name}: {len(events.starts)} notes; at most {limits.notes} are read", "too-large"
         )
-    piece = _assemble(events, division)
-    if not len(piece.notes):
-        _refuse_empty(piece, name)
-    hours = float((piece.notes["onset_ms"] + piece.notes["duration_ms"]).max()) / 3.6e6
-    if hours > limits.hours:
-        raise MidiFileError(
-            f"{name}: {hours:.1f} hours long; at most {limits.hours:g} are read", "too-large"
-        )
-    return piece
+    return events, division
 
 
 def _refuse_empty(piece: MidiPiece, name: str) -> None:
@@ -196,42 +214,52 @@ class TempoMap:
         return self._start_ms[i] + (ticks - self._ticks[i]) * self._tempo[i] / self._divisor
 
 
-def _assemble(events: Events, division: int) -> MidiPiece:
-    """Turn ticks into notes; see the module's text for the rules."""
+def notes_of(
+    events: Events,
+) -> tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
+]:
+    """Return start and end in ticks, velocity, ``channel << 7 | pitch`` and track of each note.
+
+    Drums are among them; the rules are those of the module's text.
+    """
     start = np.array(events.starts, dtype=np.int64)
     end = np.array(events.ends, dtype=np.int64)
     end[end < 0] = events.last_tick
     track = np.array(events.tracks, dtype=np.int64)
     key = np.array(events.keys, dtype=np.int64)
-    drums = key >> 7 == DRUM_CHANNEL
-    kept, end, velocity = strikes(
-        start[~drums],
-        end[~drums],
-        np.array(events.velocities, dtype=np.int64)[~drums],
-        (track << 11 | key)[~drums],
-    )
-    start, track, key = start[~drums][kept], track[~drums][kept], key[~drums][kept]
+    loud = np.array(events.velocities, dtype=np.int64)
+    kept, end, loud = strikes(start, end, loud, track << 11 | key)
+    return start[kept], end, loud, key[kept], track[kept]
+
+
+def _assemble(events: Events, division: int) -> MidiPiece:
+    """Turn ticks into notes; see the module's text for the rules."""
+    start, end, velocity, key, track = notes_of(events)
+    melodic = key >> 7 != DRUM_CHANNEL
+    start, end, velocity = start[melodic], end[melodic], velocity[melodic]
+    key, track = key[melodic], track[melodic]
     channel = key >> 7
     tempo = TempoMap(events.tempos, division)
-    notes = np.zeros(len(kept), dtype=NOTE_DTYPE)
+    notes = np.zeros(len(start), dtype=NOTE_DTYPE)
     notes["onset_ms"] = tempo.to_ms(start)
     notes["duration_ms"] = tempo.to_ms(end) - notes["onset_ms"]
     notes["pitch"] = key & 127
     notes["velocity"] = velocity
-    notes["pedal"] = _values_at(events.pedals, start, channel) > PEDAL_THRESHOLD
+    notes["pedal"] = values_at(events.pedals, start, channel) > PEDAL_THRESHOLD
     notes["channel"] = channel
     order = np.lexsort((notes["channel"], notes["pitch"], notes["onset_ms"]))
     return MidiPiece(
         notes[order],
-        _values_at(events.programs, start, channel)[order].astype(np.uint8),
+        values_at(events.programs, start, channel)[order].astype(np.uint8),
         track[order].astype(np.uint16),
         tuple(events.names),
-        int(drums.sum()),
+        sum(key >> 7 == DRUM_CHANNEL for key in events.keys),
         events.damage,
     )
 
 
-def _values_at(
+def values_at(
     changes: list[tuple[int, int, int]], ticks: NDArray[np.int64], channels: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the value that (tick, channel, value) changes leave at each tick; 0 before the first.

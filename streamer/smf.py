@@ -1,6 +1,7 @@
-"""The events of a Standard MIDI file, in ticks: bytes in, lists out; called by midifile.py alone.
+"""The events of a Standard MIDI file, in ticks: bytes in, lists out; called by midifile and beatfile.
 
-Only what notes need is kept: note pairs, CC64 and CC121, programs, tempos and track names. A file
+Only what notes need is kept: note pairs, CC64 and CC121, programs, tempos, metres and track
+names. A file
 that breaks off, or stops making sense, gives all that came before, and says what is wrong.
 """
 
@@ -24,6 +25,7 @@ class Events:
         pedals: (tick, channel, value of CC64), track after track.
         programs: (tick, channel, program), track after track.
         tempos: (tick, microseconds a quarter), track after track.
+        metres: (tick, beats of a bar, their unit: 4 for a quarter), track after track.
         names: Name of each track, "" where it has none.
         last_tick: Tick of the last event of any track.
         damage: What broke the reading off, or None.
@@ -37,6 +39,7 @@ class Events:
     pedals: list[tuple[int, int, int]] = field(default_factory=list)
     programs: list[tuple[int, int, int]] = field(default_factory=list)
     tempos: list[tuple[int, int]] = field(default_factory=list)
+    metres: list[tuple[int, int, int]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     last_tick: int = 0
     damage: str | None = None
@@ -150,6 +153,8 @@ def _system(data: bytes, i: int, status: int, tick: int, track: int, events: Eve
         microseconds = int.from_bytes(data[i : i + 3], "big")
         if microseconds:
             events.tempos.append((tick, microseconds))
+    elif kind == 0x58 and length >= 2 and data[i] and data[i + 1] <= 6:
+        events.metres.append((tick, data[i], 1 << data[i + 1]))
     elif kind == 0x03 and not events.names[track]:
         events.names[track] = data[i : i + length].decode("latin-1").strip("\0 \t\r\n")
     return i + length
