@@ -1,0 +1,128 @@
+"""A JACK server of the tests' own: dummy driver, own name; and a listener beside it."""
+
+import os
+import re
+import subprocess
+import threading
+from pathlib import Path
+
+READY_SECONDS = 20
+"""How long a program may take to start on a machine that is busy with something else."""
+
+
+class Monitor:
+    """``jack_midi_dump``, read by a thread of its own, so that a test can wait for a count."""
+
+    LINE = re.compile(r"^\s*\d+:((?: [0-9a-f]{2})+)")
+
+    def __init__(self, env):
+        self._process = subprocess.Popen(
+            ["stdbuf", "-oL", "jack_midi_dump", "-a", "mon"],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._heard = threading.Condition()
+        self._messages = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            found = self.LINE.match(line)
+            if found:
+                with self._heard:
+                    self._messages.append(bytes.fromhex(found[1]))
+                    self._heard.notify_all()
+
+    def wait_for(self, enough, seconds=READY_SECONDS):
+        """Return the messages once ``enough(messages)`` holds."""
+        with self._heard:
+            self._heard.wait_for(lambda: enough(self._messages), seconds)
+            return list(self._messages)
+
+    def close(self):
+        """End the program."""
+        self._process.kill()
+        self._process.wait(READY_SECONDS)
+        self._thread.join(READY_SECONDS)
+
+
+class JackServer:
+    """``jackd`` with the dummy driver, and the programs around it."""
+
+    def __init__(self, folder):
+        self.name = f"perpetuo-test-{os.getpid()}"
+        self.folder = folder
+        self.env = {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
+        self._process = None
+        self._monitors = []
+
+    def start(self):
+        """Start the server and wait until it answers."""
+        with (self.folder / "jackd.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *("jackd", "--no-realtime", "-S", "--port-max", "64", "-n", self.name),
+                    *("-d", "dummy", "-r", "48000", "-p", "256"),
+                ],
+                env=self.env,
+                stdout=log,
+                stderr=log,
+            )
+        self._run("jack_wait", "-w", "-t", str(READY_SECONDS))
+        if self._process.poll() is not None:
+            # jackd keeps eight names for servers, and those of killed ones until they are taken
+            # up again: then `rm /dev/shm/jack*` helps, when no server runs.
+            raise RuntimeError((self.folder / "jackd.log").read_text(encoding="utf-8"))
+
+    def monitor(self):
+        """Start a listener, ``mon:input``."""
+        monitor = Monitor(self.env)
+        self._monitors.append(monitor)
+        self.wait_for_port("mon:input")
+        return monitor
+
+    def connect(self, source, target):
+        """Connect two ports, once they are there."""
+        self.wait_for_port(source)
+        self.wait_for_port(target)
+        self._run("jack_connect", source, target)
+
+    def wait_for_port(self, name):
+        """Return when the port is in the graph."""
+        tries = READY_SECONDS * 20
+        pause = threading.Event()
+        for _ in range(tries):
+            if name in self._run("jack_lsp").splitlines():
+                return
+            pause.wait(0.05)
+        raise TimeoutError(f"JACK has no port {name}: {self._run('jack_lsp')}")
+
+    def kill(self):
+        """Let the server die without a word."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        """End everything."""
+        # The server first: it waits six seconds for clients that have left without a word.
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(READY_SECONDS)
+        for monitor in self._monitors:
+            monitor.close()
+        for left in Path("/dev/shm").glob(f"jack*{self.name}*"):
+            left.unlink(missing_ok=True)
+
+    def _run(self, *command):
+        done = subprocess.run(
+            command,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=READY_SECONDS * 2,
+            check=False,
+        )
+        return done.stdout
