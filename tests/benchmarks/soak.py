@@ -24,6 +24,7 @@ import numpy as np
 
 from tests.jackserver import JackServer, Monitor
 from tests.service_manager import CHECKOUT, Service
+from tests.streams import unpaired
 
 SAMPLE_SECONDS, WRITE_SAMPLES = 10.0, 6
 
@@ -97,19 +98,6 @@ def summary(samples: list[dict[str, float]]) -> dict[str, Any]:
         found[name] = {"least": min(values), "mean": float(np.mean(values)), "most": max(values)}
     found["lateness_below_ms"] = {f"{q:g}": lateness_ms(last, q) for q in (0.5, 0.99, 0.999)}
     return found
-
-
-def unpaired(messages: list[bytes]) -> tuple[int, int, int]:
-    """Return note-ons, strikes of a key that was down, and keys that are left down."""
-    ons, again, down = 0, 0, set()
-    for message in messages:
-        key = (message[0] & 0x0F, message[1]) if len(message) > 1 else (0, 0)
-        if message[0] & 0xF0 == 0x90 and message[2]:
-            ons, again = ons + 1, again + (key in down)
-            down.add(key)
-        elif message[0] & 0xF0 in (0x80, 0x90):
-            down.discard(key)
-    return ons, again, len(down)
 
 
 def write(path: Path, report: dict[str, Any]) -> None:
