@@ -21,7 +21,10 @@ from typing import Any
 import numpy as np
 
 from streamer.bundle import Bundle
-from streamer.engine import STEP_GRAPH, open_session
+from streamer.codec import ChainCodec
+from streamer.codecs import codec_as
+from streamer.engine import open_session
+from streamer.manifest import STEP_GRAPH
 from streamer.noise import gumbel_noise
 from streamer.notes import ARGUMENTS
 
@@ -84,7 +87,7 @@ def torch_tables(bundle: Bundle) -> Callable[[], int]:
     hidden, layers = _shape(bundle)
     told = bundle.manifest.config.get("model", {})
     config = ChainConfig(hidden, layers, bool(told.get("absolute_velocity")))
-    model = Chain(config, bundle.codec).eval()
+    model = Chain(config, codec_as(bundle.codec, ChainCodec)).eval()
     noise = torch.from_numpy(_noise(bundle))
 
     def play() -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from streamer.bundle import CARD_FILE, MANIFEST_FILE, Bundle, load_bundle
-from streamer.codec import ChainCodec
+from streamer.codecs import Codec
 from streamer.errors import BundleError
 from streamer.manifest import SCHEMA_VERSION, GraphSpec, Manifest, Statistics, TensorSpec
 from streamer.onnxfile import TensorFacts, read_graph_facts
@@ -50,7 +50,7 @@ def describe_graph(name: str, file: str, model: bytes) -> GraphSpec:
 
 
 def make_manifest(
-    name: str, codec: ChainCodec, graphs: list[GraphSpec], statistics: Statistics, **more: Any
+    name: str, codec: Codec, graphs: list[GraphSpec], statistics: Statistics, **more: Any
 ) -> Manifest:
     """Return a manifest of family ``chain`` and kind ``step`` unless ``more`` says otherwise."""
     fields = {"family": "chain", "kind": "step", **more}

@@ -29,9 +29,9 @@ from export.parity import Parity, prove_parity
 from export.statistics import PHRASE_NOTES, measure_judges, measure_statistics
 from export.wrap import load_for_export
 from streamer.bundle import Bundle
-from streamer.engine import STEP_GRAPH, Engine
+from streamer.engine import Engine
 from streamer.errors import ConfigError
-from streamer.manifest import Manifest, Statistics
+from streamer.manifest import STEP_GRAPH, Manifest, Statistics
 from streamer.pipeline import step_settings
 from streamer.settings import Settings
 from training.checkpoint import Checkpoint

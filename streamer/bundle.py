@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from streamer.codec import ChainCodec
+from streamer.codecs import Codec
 from streamer.errors import BundleError
 from streamer.manifest import GraphSpec, Manifest, decode_manifest
 from streamer.onnxfile import TensorFacts, read_graph_facts
@@ -56,7 +56,7 @@ class Bundle:
 
     manifest: Manifest
     path: Path
-    codec: ChainCodec
+    codec: Codec
     card: str
     size_bytes: int
 

@@ -5,6 +5,7 @@ entropies and the state after it. Called by the step generator, in the generator
 Runtime lets go of the interpreter meanwhile, so that the timing thread is never held up.
 
 The engine holds no state of its own and no randomness: the same state and noise, the same block.
+Graphs that play nothing (encoders, classifiers) run as a :class:`Function`: arrays in, arrays out.
 """
 
 from __future__ import annotations
@@ -23,12 +24,9 @@ from numpy.typing import NDArray
 
 from streamer.bundle import Bundle
 from streamer.errors import EngineError
-from streamer.manifest import GraphSpec, TensorSpec
+from streamer.manifest import STEP_GRAPH, GraphSpec, TensorSpec
 
 Array = NDArray[Any]
-
-STEP_GRAPH = "step"
-"""Name of the graph that a ``step`` bundle plays from."""
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -95,17 +93,18 @@ class StepBlock:
     """M notes of B candidates.
 
     Attributes:
-        classes: ``(M, B, 5)`` int64.
-        entropies: ``(M, B, 5)`` float32, nats, untempered: how unsure the model was.
-        log_probs: ``(M, B, 5)`` float32, untempered log-probability of the class chosen.
-        velocities: ``(M, B)`` float32, the absolute velocity that the changes have led to.
+        classes: ``(M, B, A)`` int64, A arguments as the codec has them.
+        entropies: ``(M, B, A)`` float32, nats, untempered: how unsure the model was.
+        log_probs: ``(M, B, A)`` float32, untempered log-probability of the class chosen.
+        velocities: ``(M, B)`` float32, the absolute velocity that the changes have led to; None
+            where the model has none.
         state: After the last note, one for each candidate.
     """
 
     classes: NDArray[np.int64]
     entropies: NDArray[np.float32]
     log_probs: NDArray[np.float32]
-    velocities: NDArray[np.float32]
+    velocities: NDArray[np.float32] | None
     state: State
 
 
@@ -136,7 +135,7 @@ class Engine:
         self._spec = self.bundle.manifest.graph(self.graph)
         data = self.bundle.graph_bytes(self.graph)
         self._session, self._failures = open_session(data, self.provider, str(self.bundle.path))
-        self._check_session()
+        _check_session(self._session, self._spec, self.bundle)
         tensors = {name: self._spec.input(name) for name in self._spec.state}
         self._axes = MappingProxyType({n: t.shape.index("batch") for n, t in tensors.items()})
         self._outputs = [t.name for t in self._spec.outputs]
@@ -177,37 +176,122 @@ class Engine:
                 f"not {noise.shape}"
             )
         feeds = {**state.arrays, "noise": np.ascontiguousarray(noise, dtype=np.float32)}
-        try:
-            values = self._session.run(self._outputs, feeds)
-        except self._failures as error:
-            raise EngineError(
-                f"{self.bundle.path}: ONNX Runtime failed ({_first_line(error)}); "
-                "start again, or export the bundle again"
-            ) from error
-        out: dict[str, Array] = dict(zip(self._outputs, values, strict=True))
+        out = _run(self._session, self._outputs, feeds, self._failures, self.bundle)
         if not np.isfinite(out["entropies"][-1]).all():
-            raise EngineError(
-                f"{self.bundle.path}: the model answered with numbers that are none; "
-                "its weights are damaged: export the bundle again"
-            )
+            raise _no_numbers(self.bundle)
         after = {name: out[target] for name, target in self._spec.state.items()}
         return StepBlock(
             out["classes"],
             out["entropies"],
             out["log_probs"],
-            out["velocities"],
+            out.get("velocities"),
             State(MappingProxyType(after), self._axes),
         )
 
-    def _check_session(self) -> None:
-        """Refuse a session whose inputs and outputs are not the manifest's (belt and braces)."""
-        real = {t.name for t in self._session.get_inputs()}
-        stated = {t.name for t in self._spec.inputs}
-        if real != stated:
-            raise EngineError(
-                f"{self.bundle.path}: {self._spec.file} takes {sorted(real)}, but its manifest "
-                f"says {sorted(stated)}; export the bundle again"
+
+@dataclass(slots=True)
+class Function:
+    """Runs any graph of a bundle: named arrays in, named arrays out, nothing remembered.
+
+    Args:
+        bundle: A verified bundle.
+        graph: Which of its graphs.
+        provider: ``cpu`` or ``cuda``.
+
+    Raises:
+        BundleError: There is no such graph, or it changed since the bundle was verified.
+        EngineError: The provider is not there, or ONNX Runtime refuses the graph.
+    """
+
+    bundle: Bundle
+    graph: str
+    provider: str = "cpu"
+    _spec: GraphSpec = field(init=False, repr=False)
+    _session: Any = field(init=False, repr=False)
+    _failures: tuple[type[Exception], ...] = field(init=False, repr=False)
+    _outputs: list[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._spec = self.bundle.manifest.graph(self.graph)
+        data = self.bundle.graph_bytes(self.graph)
+        self._session, self._failures = open_session(data, self.provider, str(self.bundle.path))
+        _check_session(self._session, self._spec, self.bundle)
+        self._outputs = [t.name for t in self._spec.outputs]
+
+    def __call__(self, **inputs: Array) -> dict[str, Array]:
+        """Run the graph. May be called from any one thread at a time.
+
+        Args:
+            inputs: Each of the graph's inputs, by name; converted to its type.
+
+        Returns:
+            Each of its outputs, by name.
+
+        Raises:
+            ValueError: Inputs are missing or unknown, or of another shape than the graph takes;
+                sizes of one name (``batch``) must be equal.
+            EngineError: ONNX Runtime failed, or the graph answered with numbers that are none.
+        """
+        feeds = self._fitted(inputs)
+        out = _run(self._session, self._outputs, feeds, self._failures, self.bundle)
+        for values in out.values():
+            if values.dtype == np.float32 and not np.isfinite(values).all():
+                raise _no_numbers(self.bundle)
+        return out
+
+    def _fitted(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the inputs in their types, or refuse them (ValueError)."""
+        stated = [tensor.name for tensor in self._spec.inputs]
+        if sorted(inputs) != sorted(stated):
+            raise ValueError(f"graph {self.graph} takes {stated}, not {sorted(inputs)}")
+        free: dict[str, int] = {}
+        feeds = {}
+        for tensor in self._spec.inputs:
+            array = np.ascontiguousarray(inputs[tensor.name], dtype=tensor.dtype)
+            fits = array.ndim == len(tensor.shape) and all(
+                real == (free.setdefault(size, real) if isinstance(size, str) else size)
+                for size, real in zip(tensor.shape, array.shape, strict=True)
             )
+            if not fits:
+                raise ValueError(f"{tensor.name} must be {tensor.shape}, not {array.shape}")
+            feeds[tensor.name] = array
+        return feeds
+
+
+def _run(
+    session: Any,
+    outputs: list[str],
+    feeds: Mapping[str, Array],
+    failures: tuple[type[Exception], ...],
+    bundle: Bundle,
+) -> dict[str, Array]:
+    """Run a session; what ONNX Runtime raises becomes one line (EngineError)."""
+    try:
+        values = session.run(outputs, feeds)
+    except failures as error:
+        raise EngineError(
+            f"{bundle.path}: ONNX Runtime failed ({_first_line(error)}); "
+            "start again, or export the bundle again"
+        ) from error
+    return dict(zip(outputs, values, strict=True))
+
+
+def _no_numbers(bundle: Bundle) -> EngineError:
+    return EngineError(
+        f"{bundle.path}: the model answered with numbers that are none; "
+        "its weights are damaged: export the bundle again"
+    )
+
+
+def _check_session(session: Any, spec: GraphSpec, bundle: Bundle) -> None:
+    """Refuse a session whose inputs are not the manifest's (belt and braces)."""
+    real = {t.name for t in session.get_inputs()}
+    stated = {t.name for t in spec.inputs}
+    if real != stated:
+        raise EngineError(
+            f"{bundle.path}: {spec.file} takes {sorted(real)}, but its manifest "
+            f"says {sorted(stated)}; export the bundle again"
+        )
 
 
 def open_session(

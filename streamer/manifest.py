@@ -13,12 +13,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from streamer.codec import ChainCodec
+from streamer.codecs import Codec, codec_from_dict
 from streamer.errors import BundleError
-from streamer.notes import ARGUMENTS
 from streamer.selection.entropy import CorpusEntropy
+from streamer.tunespec import ALL_STYLES, ClassifierSpec, TunesSpec, tunes_problems
 
 SCHEMA_VERSION = 1
+
+STEP_GRAPH = "step"
+"""Name of the graph that a ``step`` bundle plays from."""
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 _File = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -102,7 +105,7 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         phrase_notes: Notes of a phrase over which entropy statistics were taken.
         phrases: How many phrases were measured.
-        arguments: One for each of :data:`streamer.notes.ARGUMENTS`; empty when not measured.
+        arguments: One for each of the codec's arguments; empty when not measured.
         levels: Quantile levels of ``note``, 0..1, ascending.
         note: Quantiles over phrases at ``levels``: ``density`` (notes/s), ``pitch``,
             ``velocity``, ``velocity_sd``, ``duration_ms``, ``polyphony`` (keys held at an onset),
@@ -169,9 +172,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     Attributes:
         schema_version: :data:`SCHEMA_VERSION`.
         name: What ``--model`` takes.
-        family: ``chain``, ...
+        family: ``chain``, ``vrash``, ...
         kind: ``step``: the graph plays notes one after another; ``window``: a section at a time.
-        codec: Class tables in plain form (:meth:`streamer.codec.ChainCodec.to_dict`).
+        codec: Class tables in plain form (:func:`streamer.codecs.codec_from_dict`).
         codec_fingerprint: Of the tables that the graphs were trained with.
         graphs: At least one.
         statistics: Ground truth for regulated ranking and for the drift bound.
@@ -182,6 +185,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         defaults: What plays when a setting says nothing: ``temperature``, ``phrase_notes``,
             ``candidates``.
         styles: Labels that ``--style`` takes; empty when the model has none.
+        tunes: Of families that play tunes: what their styles are like.
+        expression: Tables of the performance layer; empty where a model has its own dynamics.
+        classifiers: Graphs that tell good phrases from others.
         corpus: One line on what it was trained on.
         sources: The collections, with their licences.
         licence: Of the weights, SPDX identifier.
@@ -205,6 +211,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     judges: dict[str, JudgeSpec] = {}
     defaults: dict[str, Any] = {}
     styles: list[str] = []
+    tunes: TunesSpec | None = None
+    expression: dict[str, Any] = {}
+    classifiers: list[ClassifierSpec] = []
     corpus: str = ""
     sources: list[Source] = []
     licence: str = ""
@@ -232,7 +241,7 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
-def decode_manifest(data: bytes, where: str) -> tuple[Manifest, ChainCodec]:
+def decode_manifest(data: bytes, where: str) -> tuple[Manifest, Codec]:
     """Read and check a manifest.
 
     Args:
@@ -261,9 +270,9 @@ def decode_manifest(data: bytes, where: str) -> tuple[Manifest, ChainCodec]:
     return manifest, codec
 
 
-def _codec(manifest: Manifest, where: str) -> ChainCodec:
+def _codec(manifest: Manifest, where: str) -> Codec:
     try:
-        codec = ChainCodec.from_dict(manifest.codec)
+        codec = codec_from_dict(manifest.codec)
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(
             f"{where}: the codec's tables cannot be used ({error}); export the bundle again"
@@ -276,7 +285,7 @@ def _codec(manifest: Manifest, where: str) -> ChainCodec:
     return codec
 
 
-def _problems(manifest: Manifest, codec: ChainCodec) -> list[str]:
+def _problems(manifest: Manifest, codec: Codec) -> list[str]:
     """Return what contradicts itself in a manifest, each as a line without path or remedy."""
     found = []
     names = [g.name for g in manifest.graphs]
@@ -285,14 +294,14 @@ def _problems(manifest: Manifest, codec: ChainCodec) -> list[str]:
         found.append(f"graphs need names and files of their own, not {names} in {files}")
     for graph in manifest.graphs:
         found.extend(_graph_problems(graph))
-        noise = [t for t in graph.inputs if t.name == "noise"]
-        if manifest.kind == "step" and (not noise or noise[0].shape[-1:] != [codec.offsets[-1]]):
-            found.append(
-                f"graph {graph.name} must take noise of {codec.offsets[-1]} classes, as its codec"
-            )
+    if manifest.kind == "step":
+        found.extend(_step_problems(manifest, codec))
+    found.extend(_classifier_problems(manifest))
     statistics = manifest.statistics
-    if statistics.arguments and len(statistics.arguments) != len(ARGUMENTS):
-        found.append(f"statistics hold {len(statistics.arguments)} arguments, not {len(ARGUMENTS)}")
+    if statistics.arguments and len(statistics.arguments) != len(codec.sizes):
+        found.append(
+            f"statistics hold {len(statistics.arguments)} arguments, not {len(codec.sizes)}"
+        )
     try:
         statistics.corpus_entropy()
     except ValueError as error:
@@ -305,6 +314,31 @@ def _problems(manifest: Manifest, codec: ChainCodec) -> list[str]:
         if len({len(row) for row in getattr(statistics, name)}) > 1:
             found.append(f"statistics.{name} must be rows of equal length")
     return found
+
+
+def _step_problems(manifest: Manifest, codec: Codec) -> list[str]:
+    """What must hold of the graph that plays notes one after another."""
+    step = next((g for g in manifest.graphs if g.name == STEP_GRAPH), None)
+    if step is None:
+        return [f"a bundle of kind step needs a graph called {STEP_GRAPH}"]
+    sizes = {t.name: t.shape[-1] for t in step.inputs if t.shape}
+    found = []
+    if sizes.get("noise") != codec.offsets[-1]:
+        found.append(
+            f"graph {step.name} must take noise of {codec.offsets[-1]} classes, as its codec"
+        )
+    latent, width = (n if isinstance(n := sizes.get(x), int) else None for x in ("z", "style"))
+    return found + tunes_problems(manifest.tunes, manifest.styles, latent, width)
+
+
+def _classifier_problems(manifest: Manifest) -> list[str]:
+    """Each classifier needs its graph and a style that there is."""
+    names, styles = {g.name for g in manifest.graphs}, {ALL_STYLES, *manifest.styles}
+    return [
+        f"classifier of {c.style} wants the graph {c.graph}, one of the styles {sorted(styles)}"
+        for c in manifest.classifiers
+        if c.graph not in names or c.style not in styles
+    ]
 
 
 def _graph_problems(graph: GraphSpec) -> list[str]:

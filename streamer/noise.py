@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.codec import ChainCodec
+from streamer.codecs import Codec
 
 Noise = NDArray[np.float32]
 
@@ -28,15 +28,15 @@ def gumbel_noise(
     rng: np.random.Generator,
     shape: tuple[int, int, int],
     temperature: float | Sequence[float],
-    codec: ChainCodec,
+    codec: Codec,
     bias: NDArray[Any] | None = None,
 ) -> Noise:
     """Draw noise for a block.
 
     Args:
         rng: SFC64 for speed; the same generator state gives the same noise.
-        shape: ``(notes, batch, classes)``, classes as the codec has them (362).
-        temperature: One for all, or one for each of the five arguments; 0 takes the likeliest
+        shape: ``(notes, batch, classes)``, classes as the codec has them.
+        temperature: One for all, or one for each of the codec's arguments; 0 takes the likeliest
             class. Range 0..100.
         codec: Tells which classes belong to which argument.
         bias: Added after the temperature: ``(classes,)``, ``(notes, classes)`` or
@@ -60,12 +60,13 @@ def gumbel_noise(
     return noise
 
 
-def force_classes(noise: Noise, classes: NDArray[Any], codec: ChainCodec) -> Noise:
+def force_classes(noise: Noise, classes: NDArray[Any], codec: Codec) -> Noise:
     """Make a step graph choose given classes: how a stream is primed.
 
     Args:
         noise: ``(notes, batch, classes)``, changed in place.
-        classes: ``(notes, 5)`` or ``(notes, batch, 5)``; -1 leaves an argument free.
+        classes: ``(notes, arguments)`` or ``(notes, batch, arguments)``; -1 leaves an argument
+            free.
         codec: Tells which classes belong to which argument.
 
     Returns:
@@ -86,7 +87,7 @@ def force_classes(noise: Noise, classes: NDArray[Any], codec: ChainCodec) -> Noi
     return noise
 
 
-def _row(temperature: float | Sequence[float], codec: ChainCodec) -> Noise:
+def _row(temperature: float | Sequence[float], codec: Codec) -> Noise:
     """Return the temperature of each class."""
     values = np.broadcast_to(np.asarray(temperature, dtype=np.float32), len(codec.sizes))
     if not ((values >= 0) & (values <= TEMPERATURE_HIGH)).all():

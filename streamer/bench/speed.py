@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 
 from streamer.bundle import Bundle, load_bundle
-from streamer.engine import STEP_GRAPH, Engine, State
+from streamer.engine import Engine, State
 from streamer.errors import EngineError
+from streamer.manifest import STEP_GRAPH
 from streamer.noise import gumbel_noise
 
 BASELINES = "perpetuo.baselines"

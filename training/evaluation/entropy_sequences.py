@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.codec import ChainCodec
+from streamer.codecs import codec_as
 from streamer.engine import Engine
 from streamer.generators.continuity import with_velocity
 from streamer.noise import force_classes
@@ -90,7 +91,7 @@ def entropy_section(
     """
     manifest = engine.bundle.manifest
     each = max(most_notes // max(len(pieces), 1), 256)
-    seen = [observe(engine, engine.bundle.codec, p[:each]) for p in pieces]
+    seen = [observe(engine, codec_as(engine.bundle.codec, ChainCodec), p[:each]) for p in pieces]
     seen = [s for s in seen if len(s.log_probs)]
     nats = np.asarray([-s.log_probs.mean(axis=0) for s in seen]).reshape(-1, 5)
     length = manifest.statistics.phrase_notes

@@ -1,0 +1,143 @@
+"""What a bundle of tunes says beyond its graphs: styles, their measures, and classifiers.
+
+Parts of the manifest (:mod:`streamer.manifest`), plain data. Written by the exporter from the
+training tracks, read by the tune generator and the filters.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from streamer.errors import StreamerError
+
+ALL_STYLES = "all"
+"""Style of a classifier that judges tunes of every style."""
+
+ENCODE_GRAPH, START_GRAPH = "encode", "start"
+"""Graphs beside the step graph: notes to latent, latent to first state."""
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the training tracks of one style are like.
+
+    Attributes:
+        name: What ``--style`` takes.
+        share: Of the training tracks, 0..1.
+        tracks: How many there are.
+        mean: Mean latent of its tracks, ``(Z,)``.
+        sd: Standard deviation over its tracks, ``(Z,)``, >= 0.
+        bpm: Quantiles of the tempo at the levels of :class:`TunesSpec`.
+        unit_beats: Most common length of a unit, in quarter notes.
+        metre: Most common number of quarter notes in a bar.
+        notes: Quantiles of how many notes a track has, at the levels.
+        pitch: Lowest and highest pitch that all but one note in a hundred lie in, MIDI.
+    """
+
+    name: _Name
+    share: _Share
+    tracks: int
+    mean: list[float]
+    sd: list[float]
+    bpm: list[float]
+    unit_beats: float
+    metre: float
+    notes: list[float]
+    pitch: tuple[int, int]
+
+
+class TunesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a generator of tunes needs to know of the corpus.
+
+    Attributes:
+        styles: In the order of the graphs' ``style`` axis.
+        levels: Quantile levels, 0..1, ascending; 0.5 is among them.
+        crop_notes: The longest crop of a track that the encoder was trained on.
+    """
+
+    styles: list[StyleSpec]
+    levels: list[float]
+    crop_notes: int = 128
+
+    def style(self, name: str) -> StyleSpec:
+        """Return a style by its name.
+
+        Raises:
+            StreamerError: There is none of that name; the line lists those there are.
+        """
+        for style in self.styles:
+            if style.name == name:
+                return style
+        known = ", ".join(style.name for style in self.styles)
+        raise StreamerError(f"the bundle has no style {name!r}; it has {known}")
+
+
+class ClassifierSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A graph that tells good phrases from others.
+
+    Attributes:
+        style: Which style it judges, or :data:`ALL_STYLES`.
+        graph: Name of its graph in the bundle.
+        threshold: Scores below it are dropped.
+        method: How it was trained.
+        labels: What it was trained on: labels made by us from real and spoilt music, or ratings by
+            people.
+        features: Names of its inputs' columns, in their order.
+        metrics: Held-out figures: ``auc``, ``precision``, ...
+    """
+
+    style: _Name
+    graph: _Name
+    threshold: float
+    method: Literal["lr", "svc-linear", "svc-rbf"]
+    labels: Literal["surrogate", "ratings"]
+    features: list[str] = []
+    metrics: dict[str, float] = {}
+
+
+def tunes_problems(
+    tunes: TunesSpec | None, styles: list[str], latent: int | None, width: int | None
+) -> list[str]:
+    """Return what contradicts itself, each as a line without path or remedy.
+
+    Args:
+        tunes: Of the manifest.
+        styles: The manifest's.
+        latent: Size of the step graph's input ``z``, None without one.
+        width: Size of its input ``style``, None without one.
+    """
+    if tunes is None:
+        return []
+    found = []
+    names = [style.name for style in tunes.styles]
+    if not names or names != styles or len({*names}) != len(names):
+        found.append(f"tunes describes the styles {names}, but the bundle has {styles}")
+    if width is not None and width != len(names):
+        found.append(f"the graph takes {width} styles, but tunes describes {len(names)}")
+    if 0.5 not in tunes.levels or sorted({*tunes.levels}) != tunes.levels:
+        found.append("tunes.levels must ascend and hold 0.5")
+    for style in tunes.styles:
+        found.extend(f"tunes: style {style.name} {line}" for line in _odd(style, tunes, latent))
+    return found
+
+
+def _odd(style: StyleSpec, tunes: TunesSpec, latent: int | None) -> list[str]:
+    found = []
+    if len(style.mean) != len(style.sd) or (latent is not None and len(style.mean) != latent):
+        found.append(f"needs {latent} latent means and deviations")
+    if any(sd < 0 for sd in style.sd):
+        found.append("has a deviation below 0")
+    for name in ("bpm", "notes"):
+        values = getattr(style, name)
+        if len(values) != len(tunes.levels) or min(values, default=0) <= 0:
+            found.append(f"needs {len(tunes.levels)} quantiles of {name}, all above 0")
+    if not (style.unit_beats > 0 and style.metre > 0):
+        found.append("needs unit_beats and metre above 0")
+    low, high = style.pitch
+    if not 0 <= low <= high <= 127:
+        found.append(f"needs pitches in range 0..127, not {low}..{high}")
+    return found
