@@ -72,6 +72,10 @@ class Context:
 Filter = Callable[[Phrase, Context], str | None]
 """Phrase and context -> None to keep, or the reason to drop."""
 
+Panel = Callable[[Sequence[tuple[Phrase, Context]]], Sequence[str | None]]
+"""A filter that looks at many candidates at once, because a model runs them in one batch: phrases
+with their contexts -> for each None or the reason. There may be none of them."""
+
 LOOP_TAIL_NOTES = 64
 """Committed notes that are looked at together with a phrase to find a loop."""
 
@@ -181,11 +185,14 @@ def all_reasons(phrase: Phrase, context: Context, filters: Sequence[Filter]) -> 
     return frozenset(reason for reason in found if reason is not None)
 
 
-def relax(reasons: Sequence[frozenset[str]]) -> tuple[list[int], tuple[str, ...]]:
-    """Give up reasons in :data:`RELAX_ORDER` until a candidate passes.
+def relax(
+    reasons: Sequence[frozenset[str]], order: tuple[str, ...] = RELAX_ORDER
+) -> tuple[list[int], tuple[str, ...]]:
+    """Give up reasons in an order until a candidate passes.
 
     Args:
         reasons: Why each candidate is dropped; at least one candidate.
+        order: First what is given up first.
 
     Returns:
         The candidates that pass, and the reasons given up for them, in order.
@@ -195,7 +202,7 @@ def relax(reasons: Sequence[frozenset[str]]) -> tuple[list[int], tuple[str, ...]
     """
     if not reasons:
         raise ValueError("there must be 1 candidate or more")
-    ranks = {reason: rank for rank, reason in enumerate(RELAX_ORDER)}
+    ranks = {reason: rank for rank, reason in enumerate(order)}
     worst = [max((ranks.get(reason, 0) for reason in found), default=-1) for found in reasons]
     best = min(worst)
-    return [k for k, rank in enumerate(worst) if rank == best], RELAX_ORDER[: best + 1]
+    return [k for k, rank in enumerate(worst) if rank == best], order[: best + 1]
