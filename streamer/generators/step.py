@@ -11,7 +11,6 @@ random state give the same phrases.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections import deque
@@ -20,8 +19,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from streamer.codec import ChainCodec
+from streamer.codecs import codec_as
 from streamer.controls import Controls, LiveControls
 from streamer.engine import Engine, StepBlock
+from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
 from streamer.generators.continuity import CellBound, feed, on_piano, with_velocity
 from streamer.generators.homing import Homing
 from streamer.generators.recall import LEAST_LOG_PROBABILITY, Figure, FigureMemory
@@ -36,23 +38,11 @@ from streamer.notes import (
     from_array,
     to_array,
 )
-from streamer.selection.entropy import CorpusEntropy, sequence_statistics
-from streamer.selection.filters import (
-    FILTERS,
-    LOOP_TAIL_NOTES,
-    Context,
-    Filter,
-    Limits,
-    all_reasons,
-    first_reason,
-    relax,
-)
-from streamer.selection.ranking import RANKINGS, rank_mean
+from streamer.selection.filters import FILTERS, LOOP_TAIL_NOTES, Context, Filter, Limits
+from streamer.selection.ranking import RANKINGS
 from streamer.settings import RecallSettings
 from streamer.stats import GenerationStats
 from streamer.steering import allowed_pitches, noise_bias
-
-logger = logging.getLogger(__name__)
 
 ASTRAY = "astray"
 """Why a candidate is dropped that would lead the stream as a whole further from the corpus."""
@@ -120,18 +110,11 @@ class StepSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Draw:
-    """K candidates from one state, and why each is dropped (None: it is kept)."""
+class _Draw(Candidates):
+    """Candidates of one block, and the figure that each was offered."""
 
-    controls: Controls
-    block: StepBlock
-    phrases: list[Phrase]
-    figures: list[Figure | None]
-    reasons: list[str | None]
-
-    @property
-    def kept(self) -> list[int]:
-        return [k for k, reason in enumerate(self.reasons) if reason is None]
+    block: StepBlock = field(kw_only=True)
+    figures: list[Figure | None] = field(kw_only=True)
 
 
 class StepGenerator:
@@ -156,19 +139,13 @@ class StepGenerator:
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._engine = engine
-        self._codec = engine.bundle.codec
+        self._codec = codec_as(engine.bundle.codec, ChainCodec)
         self._settings = settings
         self._rng = rng
         self._controls = controls or LiveControls()
-        self._filters = filters
         self._timer = timer
         self._candidates = settings.candidates
         statistics = engine.bundle.manifest.statistics
-        self._corpus: CorpusEntropy | None = statistics.corpus_entropy()
-        self._ranking = RANKINGS[settings.ranking]
-        if self._corpus is None and self._ranking is not rank_mean:
-            logger.warning("the bundle has no entropy statistics: candidates are ranked by mean")
-            self._ranking = rank_mean
         self._bound = CellBound(statistics)
         self._homing = Homing(statistics, self._codec, settings.homing)
         self._until_mood = 0
@@ -180,6 +157,13 @@ class StepGenerator:
         self._end_ms = 0.0
         self._since_anew = 0
         self._stats = GenerationStats()
+        self._chooser = Chooser(
+            self._stats,
+            filters,
+            redraws=settings.redraws,
+            ranking=settings.ranking,
+            corpus=statistics.corpus_entropy(),
+        )
 
     @property
     def stats(self) -> GenerationStats:
@@ -231,18 +215,13 @@ class StepGenerator:
         if self._settings.anew_notes and self._since_anew >= self._settings.anew_notes:
             self._build_anew()
         recall = self._rng.random() < controls.recall
-        draw = self._draw(controls, length, recall)
-        for redraw in range(self._settings.redraws):
-            if draw.kept:
-                break
-            self._stats.redraws += 1
-            if redraw == self._settings.redraws - 1:
+
+        def draw(before: int) -> _Draw:
+            if before and before == self._settings.redraws:
                 self._build_anew()  # perhaps it is the state itself that has gone astray
-            draw = self._draw(controls, length, False)
-        if draw.kept:
-            return self._commit(draw, self._best(draw, draw.kept), ())
-        kept, given_up = self._relax(draw)
-        return self._commit(draw, self._best(draw, kept), given_up)
+            return self._draw(controls, length, recall and not before)
+
+        return self._commit(self._chooser.choose(draw), controls)
 
     def _take_mood(self, notes: int) -> None:
         """Take on another mood when the last has lasted long enough."""
@@ -272,18 +251,17 @@ class StepGenerator:
         block = self._engine.next_block(self._state.tile(count), noise)
         self._stats.inference_s += self._timer() - began
         phrases = [self._decode(block, k) for k in range(count)]
-        context = self._context(controls)
-        reasons = [
-            _unfit(block, k, figures[k]) or first_reason(phrase, context, self._filters)
-            for k, phrase in enumerate(phrases)
-        ]
-        self._drop_astray(phrases, reasons, controls)
-        self._stats.count_drawn(reasons)
-        return _Draw(controls, block, phrases, figures, reasons)
+        return _Draw(
+            phrases,
+            [self._context(controls)] * count,
+            [_unfit(block, k, figure) for k, figure in enumerate(figures)],
+            block.entropies,
+            lambda reasons: self._drop_astray(phrases, reasons, controls),
+            block=block,
+            figures=figures,
+        )
 
-    def _drop_astray(
-        self, phrases: list[Phrase], reasons: list[str | None], controls: Controls
-    ) -> None:
+    def _drop_astray(self, phrases: list[Phrase], reasons: Reasons, controls: Controls) -> None:
         """Of what the filters kept, drop the part that would lead furthest from home."""
         kept = [k for k, reason in enumerate(reasons) if reason is None]
         register = bool(allowed_pitches(controls).all())
@@ -315,38 +293,21 @@ class StepGenerator:
             limits = replace(limits, mean_pitch=(PIANO_LOW, PIANO_HIGH))
         return Context(limits, recent, controls.density, self._memory.returned_share)
 
-    def _relax(self, draw: _Draw) -> tuple[list[int], tuple[str, ...]]:
-        """Give up filters in their stated order until a candidate of the last draw passes."""
-        context = self._context(draw.controls)
-        reasons = [all_reasons(phrase, context, self._filters) for phrase in draw.phrases]
-        return relax(reasons)
-
-    def _best(self, draw: _Draw, kept: list[int]) -> int:
-        """Return the candidate that the ranking puts first among those kept."""
-        statistics = sequence_statistics(draw.block.entropies[:, kept])
-        if self._corpus is None:
-            return kept[int(rank_mean(statistics)[0])]
-        return kept[int(self._ranking(statistics, self._corpus)[0])]
-
-    def _commit(self, draw: _Draw, best: int, given_up: tuple[str, ...]) -> Phrase:
-        phrase, figure = draw.phrases[best], draw.figures[best]
+    def _commit(self, choice: Choice[_Draw], controls: Controls) -> Phrase:
+        draw, best, phrase = choice.candidates, choice.best, choice.phrase
+        figure = draw.figures[best]
         self._end_ms = phrase.end_ms
         self._velocity = phrase.notes[-1].velocity
         state, outside = self._bound.apply(draw.block.state.select(best))
         self._state = with_velocity(state, float(self._velocity))
         self._memory.add(phrase.notes)
-        self._homing.watch(phrase, draw.controls)
+        self._homing.watch(phrase, controls)
         self._since_anew += len(phrase.notes)
-        stats = self._stats
-        if given_up:
-            stats.relaxed = stats.relaxed + type(stats.relaxed)([given_up[-1]])
-            logger.info("no phrase passed the filters; gave up: %s", ", ".join(given_up))
-        else:
+        if not choice.given_up:
             self._remember(phrase.notes, phrase.start_ms)  # only sound music is gone back to
-        stats.clamped += outside
+        self._stats.clamped += outside
         if figure is not None and figure.returned(draw.block.classes[:, best, 0]):
-            stats.recalls += 1
-        stats.count_committed(phrase)
+            self._stats.recalls += 1
         return phrase
 
     def _remember(self, notes: Sequence[Note], start_ms: float) -> None:
