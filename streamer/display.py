@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamer.clock import Clock
-from streamer.notes import ARGUMENTS, PIANO_HIGH, PIANO_LOW
+from streamer.notes import PIANO_HIGH, PIANO_LOW
 from streamer.stats import StreamFigures
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
         ("dropped", drops or "none"),
         ("relaxed", f"{sum(generation['relaxed'].values())}, {generation['redraws']} redraws"),
         ("recalled", f"{generation['recalls']} figures came back"),
-        ("entropy", "  ".join(f"{name} {entropy[name]:.2f}" for name in ARGUMENTS)),
+        ("entropy", "  ".join(f"{name} {nats:.2f}" for name, nats in entropy.items())),
         (
             "lateness",
             f"p50 {late['p50']:.2f}  p99 {late['p99']:.2f}  max {late['max']:.2f} ms "

@@ -23,6 +23,7 @@ class GenerationStats:
     """Running figures of one generator.
 
     Attributes:
+        arguments: What the entropies of a note are of, in order.
         candidates: Phrases drawn.
         kept: Candidates that passed every filter.
         dropped: Candidates dropped, by reason.
@@ -37,8 +38,12 @@ class GenerationStats:
         reprimes: Times that the state was built anew from the recent past.
         clamped: Cell values that the drift bound held back.
         inference_s: Time inside the engine, seconds.
+        tunes: Tunes begun, in music that has such.
+        playing: What a person may know of the tune that is being written: ``style``, ``key``,
+            ``tempo_bpm``, ``bars``; empty in music without tunes.
     """
 
+    arguments: tuple[str, ...] = ARGUMENTS
     candidates: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -46,13 +51,18 @@ class GenerationStats:
     relaxed: Counter[str] = field(default_factory=Counter)
     phrases: int = 0
     notes: int = 0
-    entropy_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(ARGUMENTS)))
+    entropy_sum: NDArray[np.float64] = field(init=False)
     recalls_tried: int = 0
     recalls: int = 0
     moods: int = 0
     reprimes: int = 0
     clamped: int = 0
     inference_s: float = 0.0
+    tunes: int = 0
+    playing: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.entropy_sum = np.zeros(len(self.arguments))
 
     def count_drawn(self, reasons: list[str | None]) -> None:
         """Count one draw: a reason or None for each candidate."""
@@ -70,11 +80,11 @@ class GenerationStats:
     def entropy_means(self) -> dict[str, float]:
         """Return the mean entropy of each argument over what was committed, nats."""
         means = self.entropy_sum / max(self.notes, 1)
-        return dict(zip(ARGUMENTS, map(float, means), strict=False))
+        return dict(zip(self.arguments, map(float, means), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON."""
-        return {
+        figures = {
             "candidates": self.candidates,
             "kept": self.kept,
             "dropped": dict(sorted(self.dropped.items())),
@@ -90,6 +100,9 @@ class GenerationStats:
             "clamped": self.clamped,
             "inference_s": round(self.inference_s, 3),
         }
+        if self.tunes:
+            figures |= {"tunes": self.tunes, "tune": dict(self.playing)}
+        return figures
 
 
 @dataclass(frozen=True, slots=True)
