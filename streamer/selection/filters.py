@@ -19,7 +19,6 @@ import numpy as np
 
 from streamer.notes import PIANO_HIGH, PIANO_LOW, Note, Phrase
 from streamer.selection.repetition import loop_period
-from streamer.selection.tuneview import TuneView
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,12 @@ class Context:
         recent: The last committed notes, oldest first, at most some dozens.
         density_scale: The live density control: bounds on density move with it.
         returned: Counts how many of a phrase's figures came lately; None knows of nothing.
-        tune: The phrase as part of its tune, in music that has such.
     """
 
     limits: Limits = field(default_factory=Limits)
     recent: tuple[Note, ...] = ()
     density_scale: float = 1.0
     returned: Callable[[Phrase], float] | None = None
-    tune: TuneView | None = None
 
 
 Filter = Callable[[Phrase, Context], str | None]
