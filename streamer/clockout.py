@@ -6,7 +6,8 @@ transport, each with its deadline. Used by the scheduler's thread alone.
 The clocks never stop and never stumble. While the music runs they lie at whole places of it, so
 that they follow its tempo and are put off with it when the process stood still; while it stands
 they go on at the last tempo. When it begins or goes on it is the music that waits for the beat, by
-less than a clock, so that the first note falls on the first clock after Start.
+less than a clock, so that the first note falls on the first clock after Start. The clocks of music
+with beats of its own lie on these, at its own tempo.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamer.beatline import BeatLine
 from streamer.clock import Timeline
 from streamer.lateness import LatenessHistogram
 from streamer.midiclock import (
@@ -95,20 +97,23 @@ class ClockSender:
 
     Args:
         timeline: That of the music; it is only read.
-        tempo_bpm: Quarters a minute of music at rate 1.
+        tempo_bpm: Quarters a minute of music at rate 1, until it has beats of its own.
         now: Before this no clock is due, in seconds.
+        beats: Where the beats of the music lie; None counts them from its first place.
 
     Attributes:
         lateness: How late clocks left.
         jitter: How far the time between two clocks was off.
     """
 
-    def __init__(self, timeline: Timeline, tempo_bpm: float, now: float) -> None:
+    def __init__(
+        self, timeline: Timeline, tempo_bpm: float, now: float, beats: BeatLine | None = None
+    ) -> None:
         if not tempo_bpm > 0:
             raise ValueError(f"tempo_bpm must be above 0, not {tempo_bpm}")
         self._timeline = timeline
         self._clock_ms = 60_000.0 / (tempo_bpm * CLOCKS_PER_QUARTER)
-        self._origin_ms: float | None = None
+        self._beats = beats or BeatLine(60_000.0 / tempo_bpm)
         self._next = 0
         self._free_at = now
         self._moving = False
@@ -128,10 +133,10 @@ class ClockSender:
             place_ms: Place in the music, ms.
             earliest: In seconds of the clock; what is returned is later by less than one clock.
         """
-        if self._origin_ms is None:
-            self._origin_ms = place_ms
-        clock = math.ceil((place_ms - self._origin_ms) / self._clock_ms - 1e-9)
-        ahead = (self._origin_ms + clock * self._clock_ms - place_ms) / self._ms_a_second
+        self._beats.begin(place_ms)
+        self._clock_ms = self._beats.beat_ms(place_ms) / CLOCKS_PER_QUARTER
+        clock = math.ceil(self._beats.beat(place_ms) * CLOCKS_PER_QUARTER - 1e-9)
+        ahead = (self._place(clock) - place_ms) / self._ms_a_second
         first = earliest + ahead
         free_at, clock_seconds = self._free_at, self._clock_ms / self._ms_a_second
         waited = max(math.ceil((first - free_at) / clock_seconds - 1e-9), 0)
@@ -142,7 +147,7 @@ class ClockSender:
 
     def again(self) -> None:
         """Tell others anew where the song is and that it runs: they may have just come."""
-        if self._moving and self._origin_ms is not None:
+        if self._moving:
             self._cue_at(max(self._next, 0), in_time=False)
 
     def deadline(self) -> float:
@@ -189,7 +194,10 @@ class ClockSender:
         return 1000.0 * self._timeline.rate
 
     def _clock_at(self, clock: float) -> float:
-        return self._timeline.deadline((self._origin_ms or 0.0) + clock * self._clock_ms)
+        return self._timeline.deadline(self._place(clock))
+
+    def _place(self, clock: float) -> float:
+        return self._beats.place(clock / CLOCKS_PER_QUARTER)
 
     def _has_stopped(self) -> bool:
         return self._moving and not self._timeline.running
@@ -197,6 +205,7 @@ class ClockSender:
     def _hold(self) -> None:
         """The music stands: say so, and let the clocks go on after the last one."""
         self._moving, self._cue = False, None
+        self._clock_ms = self._beats.beat_ms(self._place(self._next)) / CLOCKS_PER_QUARTER
         if self._sent_at is not None:
             self._free_at = self._was_due + self._clock_ms / self._ms_a_second
         self._urgent.append(bytes((STOP,)))

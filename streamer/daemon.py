@@ -27,6 +27,7 @@ from streamer.controller import controller, input_owner
 from streamer.controls import Controls
 from streamer.echo import EchoFilter, EchoPort
 from streamer.errors import StreamerError
+from streamer.generators.base import beat_of
 from streamer.governor import CandidateGovernor
 from streamer.pipeline import Source, open_source
 from streamer.ports import ChannelPort, FanOutPort, Port, open_port
@@ -98,7 +99,7 @@ class Stream:
             message_spacing_ms=settings.port.message_spacing_ms,
             table=table,
             synth=settings.synth,
-            send_bpm=settings.clock.tempo_bpm if settings.clock.mode == "send" else None,
+            send_bpm=_tempo_sent(settings, beat_of(source.generator)),
         )
         self._governor = CandidateGovernor(source.candidates)
         self._threads = [
@@ -315,6 +316,13 @@ def _open_ports(settings: Settings, opened: ExitStack, wait: bool, owner: MidiOw
     if not sinks:
         return port
     return FanOutPort([port], [ChannelPort(sink, settings.port.channel - 1) for sink in sinks])
+
+
+def _tempo_sent(settings: Settings, beat_ms: float | None) -> float | None:
+    """Return the tempo of the clock that is sent, in BPM: that of the music, where it has one."""
+    if settings.clock.mode != "send":
+        return None
+    return settings.clock.tempo_bpm if beat_ms is None else 60_000.0 / beat_ms
 
 
 def _make_view(settings: Settings, plain: bool, clock: Clock) -> View:

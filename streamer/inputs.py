@@ -29,7 +29,15 @@ from streamer.clock import Clock, Wake
 from streamer.controls import Controls, LiveControls
 from streamer.echo import EchoFilter
 from streamer.events import ALL_NOTES_OFF, ALL_SOUND_OFF
-from streamer.midiclock import CLOCK, CONTINUE, SONG_POSITION, START, STOP, ClockFollower
+from streamer.midiclock import (
+    CLOCK,
+    CONTINUE,
+    SONG_POSITION,
+    START,
+    STOP,
+    ClockFollower,
+    Followed,
+)
 from streamer.midisettings import ClockSettings, InputSettings
 from streamer.presets import BUILT_IN, Preset
 
@@ -57,6 +65,10 @@ class Stage(Protocol):
 
     def panic(self) -> None:
         """Silence everything at once; the music goes on after it."""
+        ...
+
+    def beat(self, followed: Followed) -> None:
+        """Take note of another machine's beat; called several times a second."""
         ...
 
     def follow(self, rate: float, *, halted: bool) -> None:
@@ -247,6 +259,7 @@ class MidiControl:
         if self._follower is None:
             return
         followed = self._follower.look(now)
+        self._stage.beat(followed)
         rate = followed.rate(self._clock_settings.tempo_bpm)
         old_rate, old_halted = self._told
         if followed.halted is old_halted and abs(rate / old_rate - 1.0) < RATE_STEP:

@@ -77,6 +77,19 @@ class Note:
         return self.onset_ms + self.duration_ms
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the beats of a phrase lie, in music that has a beat; a beat is a quarter.
+
+    Attributes:
+        beat: Place of the phrase's start in beats, counted from the stream's own beginning.
+        beat_ms: Length of a beat, ms.
+    """
+
+    beat: float
+    beat_ms: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Phrase:
     """One candidate: some notes in order, and how sure the model was of them.
@@ -87,12 +100,14 @@ class Phrase:
             float32, nats, untempered.
         start_ms: Onset of the note before the first, from which time runs on.
         end_ms: Onset of the last note: the next phrase starts from here.
+        grid: Where its beats lie; None in free time.
     """
 
     notes: tuple[Note, ...]
     entropies: NDArray[np.float32]
     start_ms: float
     end_ms: float
+    grid: Grid | None = None
 
     @property
     def seconds(self) -> float:

@@ -79,7 +79,7 @@ class DrawnBuffer(RollingBuffer):
             for note in phrase.notes
             if note.onset_ms < limit_ms
         )
-        return Phrase(notes, phrase.entropies[: len(notes)], phrase.start_ms, phrase.end_ms)
+        return replace(phrase, notes=notes, entropies=phrase.entropies[: len(notes)])
 
 
 def play_out(

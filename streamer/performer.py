@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from streamer.controls import OCTAVE, Controls
-from streamer.notes import Note, Phrase
+from streamer.notes import Grid, Note, Phrase
 
 
 def fold(pitch: int, low: int, high: int) -> int:
@@ -25,14 +25,21 @@ def fold(pitch: int, low: int, high: int) -> int:
 class Performer:
     """Applies the controls to one phrase after the other; one thread only.
 
-    Time runs on from phrase to phrase, so that a change of tempo never jumps.
+    Time runs on from phrase to phrase, and so do beats, so that a change of tempo never jumps.
     """
 
     def __init__(self) -> None:
         self._end_ms = 0.0
+        self._beat: float | None = None
 
-    def perform(self, phrase: Phrase, controls: Controls) -> Phrase:
-        """Return the phrase as it is to sound; phrases must come in order."""
+    def perform(self, phrase: Phrase, controls: Controls, beat_ms: float | None = None) -> Phrase:
+        """Return the phrase as it is to sound; phrases must come in order.
+
+        Args:
+            phrase: As the model goes on with it.
+            controls: Live.
+            beat_ms: Length of a quarter in the model's own time, ms; None in free time.
+        """
         stretch = 1.0 / controls.tempo_scale
         start_ms = self._end_ms
         self._end_ms = start_ms + (phrase.end_ms - phrase.start_ms) * stretch
@@ -49,4 +56,10 @@ class Performer:
             )
 
         notes = tuple(sounding(note) for note in phrase.notes)
-        return Phrase(notes, phrase.entropies, start_ms, self._end_ms)
+        grid = None if beat_ms is None else self._grid(phrase, beat_ms, stretch)
+        return Phrase(notes, phrase.entropies, start_ms, self._end_ms, grid)
+
+    def _grid(self, phrase: Phrase, beat_ms: float, stretch: float) -> Grid:
+        beat = phrase.start_ms / beat_ms if self._beat is None else self._beat
+        self._beat = beat + (phrase.end_ms - phrase.start_ms) / beat_ms
+        return Grid(beat, beat_ms * stretch)

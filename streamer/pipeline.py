@@ -18,7 +18,7 @@ from streamer.bundle import Bundle, resolve_bundle
 from streamer.controls import LiveControls
 from streamer.engine import Engine
 from streamer.errors import BundleError, MidiFileError
-from streamer.generators.base import Generator
+from streamer.generators.base import Generator, beat_of
 from streamer.generators.step import StepGenerator, StepSettings
 from streamer.midifile import read_midi
 from streamer.midisettings import SynthSettings
@@ -64,7 +64,9 @@ class Source:
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase as it is to sound; the first starts at 0."""
         phrase = self.generator.next_phrase(notes)
-        return fit_notes(self.performer.perform(phrase, self.controls.snapshot()), self.synth)
+        beat_ms = beat_of(self.generator)
+        sounding = self.performer.perform(phrase, self.controls.snapshot(), beat_ms)
+        return fit_notes(sounding, self.synth)
 
 
 def open_source(settings: Settings, controls: LiveControls) -> Source:

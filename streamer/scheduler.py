@@ -19,18 +19,20 @@ import logging
 import threading
 from collections.abc import Iterable
 
+from streamer.beatline import BeatLine
 from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, Timeline
 from streamer.clockout import ClockOut, ClockSender, NoClock
-from streamer.errors import StreamerError
 from streamer.events import CONTROL_PEDAL, Event, EventMaker, Kind, control, note_off
 from streamer.lateness import LatenessHistogram
+from streamer.midiclock import Followed
 from streamer.midisettings import SynthSettings
+from streamer.notes import Phrase
 from streamer.pacing import Pacer
 from streamer.ports.base import Port, PortLost
 from streamer.realtime import become_realtime
 from streamer.settings import SchedulerSettings
-from streamer.sounding import Key, SoundingTable
+from streamer.sounding import Key, SoundingTable, insist
 from streamer.synth import Voices, greeting
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,6 @@ STALL_SECONDS = 0.5
 FORGOTTEN_SECONDS = 5.0
 """A port may have been away for so long before that was noticed."""
 
-_SEND_TRIES = 3
 _DOUBTED = -1
 """No port has this epoch."""
 
@@ -66,7 +67,8 @@ class Scheduler:
         message_spacing_ms: Least time between two messages, for a slow DIN port.
         table: The book of what sounds; what is in it already is silenced first.
         synth: What the synth is told first, how many keys it plays, what its cable carries.
-        send_bpm: Tempo of the MIDI clock that is sent beside the notes; None sends none.
+        send_bpm: Tempo of the MIDI clock that is sent beside the notes; None sends none. Music with
+            beats of its own overrules it.
     """
 
     def __init__(
@@ -88,9 +90,10 @@ class Scheduler:
         self._pacer = Pacer(synth.wire, message_spacing_ms / 1000.0)
         self._timeline = Timeline()
         self._rate = 1.0
+        self._beats = BeatLine(60_000.0 / (send_bpm or 120.0))
         self.clock_out: ClockOut = NoClock()
         if send_bpm is not None:
-            self.clock_out = ClockSender(self._timeline, send_bpm, clock.now())
+            self.clock_out = ClockSender(self._timeline, send_bpm, clock.now(), self._beats)
         self._maker = EventMaker(Voices(synth.polyphony, synth.repeat_gap_ms))
         self._queue: list[Event] = []
         self._table = SoundingTable() if table is None else table
@@ -144,6 +147,10 @@ class Scheduler:
         self._rate = rate
         (self._halt.set if halted else self._halt.clear)()
         self._wake.set()
+
+    def beat(self, followed: Followed) -> None:
+        """Take note of another machine's beat, on which music with beats of its own is laid."""
+        self._beats.hear(followed)
 
     @property
     def paused(self) -> bool:
@@ -200,15 +207,16 @@ class Scheduler:
         if may_play:
             self._take(now)
         self._send_clocks()
+        rest = min(now + HEARTBEAT_SECONDS, self._beats.turn(self._timeline, now))
         if not may_play or not self._queue:
             if may_play and self._buffer.closed and not len(self._buffer):
                 return False
-            self._wait(now + HEARTBEAT_SECONDS)
+            self._wait(rest)
             return True
         event = self._queue[0]
         deadline = self._timeline.deadline(event.deadline_ms)
-        if deadline > now + HEARTBEAT_SECONDS:
-            self._wait(now + HEARTBEAT_SECONDS)
+        if deadline > rest:
+            self._wait(rest)
         elif deadline <= now or not self._wait(
             deadline, self._spin if event.kind is Kind.NOTE_ON else 0.0
         ):
@@ -216,7 +224,6 @@ class Scheduler:
         return True
 
     def _pop(self) -> Event:
-        """Take the event out of the queue that is to be sent now."""
         return self._pacer.pop(self._queue, self._timeline.now_ms(self._clock.now()), self._owners)
 
     def _wait(self, deadline: float, spin: float = 0.0) -> bool:
@@ -266,15 +273,16 @@ class Scheduler:
         epoch = self._port.epoch
         if epoch != self._epoch:
             self._change_port(epoch, now)
-        if self._rate != self._timeline.rate:
-            self._timeline.set_rate(self._rate, now)
+        rate = self._beats.rate(self._rate, self._timeline, now)
+        if rate != self._timeline.rate:
+            self._timeline.set_rate(rate, now)
         if not epoch or self._pause.is_set() or self._halt.is_set():
             if self._timeline.running:
                 self._timeline.hold(now)
                 self._silence()
             return False
         if not self._timeline.running and self._horizon_ms is not None:
-            self._timeline.run_from(self.clock_out.align(self._timeline.now_ms(now), now))
+            self._timeline.run_from(self._in_time(self._timeline.now_ms(now), now))
         return True
 
     def _change_port(self, epoch: int, now: float) -> None:
@@ -299,8 +307,7 @@ class Scheduler:
             phrase = self._buffer.take()
             if phrase is None:
                 break
-            if phrase.notes:
-                now_ms = self._make_room(phrase.notes[0].onset_ms, now)
+            now_ms = self._make_room(phrase, now)
             for event in self._maker.make(phrase.notes, self._later_ms):
                 # A pedal change half-way to a note that came late would lie in the past.
                 at_ms = max(event.deadline_ms, now_ms)
@@ -308,19 +315,25 @@ class Scheduler:
             self._horizon_ms = phrase.end_ms + self._later_ms
         self._buffer.played(now_ms - self._later_ms)
 
-    def _make_room(self, onset_ms: float, now: float) -> float:
+    def _make_room(self, phrase: Phrase, now: float) -> float:
         """Put the music off where its next onset has passed; return the present in played ms."""
         lead = self._settings.lead_seconds
-        if self._horizon_ms is None:
-            self._timeline.start(onset_ms, self.clock_out.align(onset_ms, now + lead))
-            return self._timeline.now_ms(now)
+        onset_ms = phrase.notes[0].onset_ms if phrase.notes else None
         now_ms = self._timeline.now_ms(now)
-        late_ms = now_ms - (onset_ms + self._later_ms)
-        if late_ms > 0:
-            self._later_ms += late_ms + lead * 1000.0
-            self._buffer.count_underrun()
-            logger.warning("the music came %.2f s late; a rest was lengthened", late_ms / 1000.0)
-        return now_ms
+        if onset_ms is not None and self._horizon_ms is not None:
+            late_ms = now_ms - (onset_ms + self._later_ms)
+            if late_ms > 0:
+                self._later_ms += self._beats.rest(late_ms + lead * 1000.0)
+                self._buffer.count_underrun()
+                logger.warning("the music came %.2f s late; a rest was lengthened", late_ms / 1000)
+        self._beats.add(phrase.start_ms + self._later_ms, phrase.grid)
+        if onset_ms is not None and self._horizon_ms is None:
+            self._timeline.start(onset_ms, self._in_time(onset_ms, now + lead))
+        return self._timeline.now_ms(now)
+
+    def _in_time(self, place_ms: float, earliest: float) -> float:
+        """Return when the music is to be at a place, on the beat of whoever has one."""
+        return self._beats.align(place_ms, self.clock_out.align(place_ms, earliest))
 
     def _play(self, event: Event) -> None:
         """Send what an event asks for, by the late policy."""
@@ -376,21 +389,9 @@ class Scheduler:
         return True
 
     def _silence(self, *, panic: bool = False) -> None:
-        """Silence what sounds."""
         self._insist(self._table.silence(panic=panic))
         self._owners.clear()
 
     def _insist(self, messages: Iterable[bytes]) -> None:
-        """Send message by message, whatever any one of them meets."""
         at_ms = self._timeline.now_ms(self._clock.now())
-        failed: Exception | None = None
-        for message in messages:
-            for _ in range(_SEND_TRIES):
-                try:
-                    if self._send(message, at_ms):
-                        break
-                except Exception as error:  # noqa: BLE001 - silence comes before any report
-                    failed = error
-        if failed is not None:
-            level = logging.WARNING if isinstance(failed, StreamerError) else logging.ERROR
-            logger.log(level, "a message was not sent: %s", failed)
+        insist(messages, lambda message: self._send(message, at_ms))

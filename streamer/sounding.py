@@ -7,6 +7,10 @@ another. One thread at a time.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
+
+from streamer.errors import StreamerError
 from streamer.events import (
     ALL_NOTES_OFF,
     ALL_SOUND_OFF,
@@ -16,8 +20,32 @@ from streamer.events import (
     note_off,
 )
 
+logger = logging.getLogger(__name__)
+
 Key = tuple[int, int]
 """MIDI channel 0..15 and pitch 0..127."""
+
+_SEND_TRIES = 3
+
+
+def insist(messages: Iterable[bytes], send: Callable[[bytes], bool]) -> None:
+    """Send message by message, whatever any one of them meets; no error is raised.
+
+    Args:
+        messages: What is to arrive if anything can.
+        send: Returns whether a message left.
+    """
+    failed: Exception | None = None
+    for message in messages:
+        for _ in range(_SEND_TRIES):
+            try:
+                if send(message):
+                    break
+            except Exception as error:  # noqa: BLE001 - silence comes before any report
+                failed = error
+    if failed is not None:
+        level = logging.WARNING if isinstance(failed, StreamerError) else logging.ERROR
+        logger.log(level, "a message was not sent: %s", failed)
 
 
 class SoundingTable:

@@ -12,7 +12,11 @@ from streamer.stats import GenerationStats
 
 
 class Generator(Protocol):
-    """Draws, filters, ranks and commits phrases. All methods belong to one thread."""
+    """Draws, filters, ranks and commits phrases. All methods belong to one thread.
+
+    A generator whose music has a beat also has an attribute ``beat_ms``: a float, the length of a
+    quarter in its phrases' time, whose beats are counted from 0 ms (:func:`beat_of`).
+    """
 
     @property
     def stats(self) -> GenerationStats:
@@ -43,3 +47,15 @@ class Generator(Protocol):
     def set_candidates(self, candidates: int) -> None:
         """Draw so many candidates a phrase from now on, 1 or more."""
         ...
+
+
+def beat_of(generator: Generator) -> float | None:
+    """Return the length of a quarter in a generator's music, ms; None in free time.
+
+    Raises:
+        ValueError: It is no number above 0.
+    """
+    beat_ms = getattr(generator, "beat_ms", None)
+    if beat_ms is not None and not 0 < beat_ms < float("inf"):
+        raise ValueError(f"beat_ms must be above 0, not {beat_ms}")
+    return None if beat_ms is None else float(beat_ms)

@@ -89,6 +89,9 @@ class FakeStage:
     def panic(self) -> None:
         self.silenced.set()
 
+    def beat(self, followed) -> None:
+        self.followed = followed
+
     def follow(self, rate: float, *, halted: bool) -> None:
         pass
 

@@ -36,6 +36,9 @@ class FakeStage:
     def panic(self) -> None:
         self.panics += 1
 
+    def beat(self, followed) -> None:
+        self.followed = followed
+
     def follow(self, rate: float, *, halted: bool) -> None:
         self.told.append((rate, halted))
 
