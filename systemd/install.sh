@@ -263,11 +263,11 @@ join_groups() {
 }
 
 start_service() {
-    [ $rules_changed = no ] || ! command -v udevadm >/dev/null || act udevadm control --reload
     if [ ! -d /run/systemd/system ] && [ $dry = no ]; then
         say "systemd does not run here; the service is not started"
         return
     fi
+    [ $rules_changed = no ] || ! command -v udevadm >/dev/null || act udevadm control --reload
     [ $changed = no ] || act "${systemctl[@]}" daemon-reload
     [ $start = yes ] || return 0
     if [ $changed = no ] && "${systemctl[@]}" --quiet is-active perpetuo; then

@@ -1,0 +1,170 @@
+"""``make vm-test``: boots a virtual machine for each scenario and says what it found.
+
+    python -m tests.vm.run [--only NAME ...] [--limit SECONDS] [--required]
+
+Exit status 0 when all scenarios passed, or could not be run (the reason is printed, and counts as
+a failure with ``--required``), 1 when one failed. What each saw is in ``build/vm/results.json``,
+the console of each in ``build/vm/NAME.log``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.vm.image import CHECKOUT, Broken, Unavailable, make_image, make_ready
+
+WORK = CHECKOUT / "build" / "vm"
+LIMIT_SECONDS = 480.0
+"""The whole of it. A scenario that would begin later is not run."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One boot of the machine.
+
+    Attributes:
+        name: Its script in ``guest``.
+        limit_seconds: Of the boot and all; about twice what it took on two busy cores.
+        first: The first process.
+    """
+
+    name: str
+    limit_seconds: float
+    first: str = "/opt/vm/init"
+
+
+SCENARIOS = (
+    Scenario("alsa", 150),
+    Scenario("usb", 240),
+    Scenario("permissions", 150),
+    Scenario("service", 300, "/lib/systemd/systemd"),
+)
+
+
+def say(text: str) -> None:
+    """Write a line at once, whoever reads."""
+    sys.stdout.write(f"vm-test: {text}\n")
+    sys.stdout.flush()
+
+
+def boot(scenario: Scenario, work: Path, seconds: float) -> tuple[list[dict[str, Any]], str]:
+    """Run the machine until it is switched off.
+
+    Returns:
+        The lines of the scenario, and why it ended before its time, or nothing.
+    """
+    lines_path, log = work / f"{scenario.name}.jsonl", work / f"{scenario.name}.log"
+    lines_path.write_bytes(b"")
+    words = f"console=ttyS0 quiet panic=-1 first={scenario.first} scenario={scenario.name}"
+    command = [
+        "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none", "-nic", "none",
+        "-accel", os.environ.get("PERPETUO_VM_ACCEL", "tcg"), "-cpu", "max", "-smp", "1",
+        "-m", "1024", "-device", "virtio-rng-pci",
+        "-serial", f"file:{log}", "-serial", f"file:{lines_path}",
+        "-drive", f"file={work / 'root.ext4'},if=virtio,format=raw,snapshot=on",
+        "-kernel", str(work / "vmlinuz"), "-initrd", str(work / "initrd"), "-append", words,
+    ]  # fmt: skip
+    ended = ""
+    try:
+        done = subprocess.run(
+            command, timeout=seconds, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        if done.returncode:
+            ended = f"qemu ended with {done.returncode}: {done.stderr.decode().strip()[-200:]}"
+    except subprocess.TimeoutExpired:
+        ended = f"not over after {seconds:.0f} s"
+    lines = []
+    for line in lines_path.read_text(errors="replace").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            lines.append({"check": "a line that can be read", "ok": False, "seen": line})
+    return lines, ended
+
+
+def judge(scenario: Scenario, work: Path, seconds: float) -> dict[str, Any]:
+    """Run one scenario and return what is to be written about it."""
+    began = time.monotonic()
+    lines, ended = boot(scenario, work, min(scenario.limit_seconds, seconds))
+    took = round(time.monotonic() - began, 1)
+    checks = [line for line in lines if "check" in line]
+    status = next((line["exit"] for line in lines if "exit" in line), None)
+    if ended and seconds < scenario.limit_seconds:
+        verdict, why = "skipped", f"{ended}: the time of all scenarios is over"
+        if any(not line["ok"] for line in checks):
+            verdict = "failed"
+    elif ended or status != 0:
+        verdict = "failed"
+        why = ended or ("no exit status" if status is None else f"exit status {status}")
+    else:
+        verdict, why = "passed", ""
+    return {
+        "scenario": scenario.name,
+        "verdict": verdict,
+        "why": why,
+        "seconds": took,
+        "exit": status,
+        "checks": checks,
+        "figures": {line["figure"]: line["value"] for line in lines if "figure" in line},
+    }
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Print what a scenario found."""
+    why = f": {result['why']}" if result["why"] else ""
+    say(f"{result['scenario']} {result['verdict']} in {result['seconds']} s{why}")
+    for line in result["checks"]:
+        seen = " | ".join(line["seen"].splitlines())
+        say(f"  {'ok  ' if line['ok'] else 'FAIL'} {line['check']}: {seen[:200]}")
+    for what, value in result["figures"].items():
+        say(f"  {what}: {value}")
+
+
+def main() -> int:
+    """Run the scenarios and return the exit status."""
+    parser = argparse.ArgumentParser(description="Boot a virtual machine and play in it.")
+    parser.add_argument("--only", nargs="+", choices=[s.name for s in SCENARIOS], metavar="NAME")
+    parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds for all")
+    parser.add_argument("--required", action="store_true", help="a skipped scenario is a failure")
+    parser.add_argument("--work", type=Path, default=WORK, help="where machine and results lie")
+    options = parser.parse_args()
+    until = time.monotonic() + options.limit
+    results: list[dict[str, Any]] = []
+    options.work.mkdir(parents=True, exist_ok=True)
+    chosen = [s for s in SCENARIOS if not options.only or s.name in options.only]
+    why = ""
+    try:
+        make_ready(say)
+        make_image(options.work, say)
+    except Unavailable as error:
+        why = str(error)
+    except Broken as error:
+        say(f"FAILED: {error}")
+        return 1
+    for scenario in chosen:
+        left = until - time.monotonic()
+        if not why and left < 30:
+            why = f"the {options.limit:.0f} s for all scenarios are over"
+        if why:
+            results.append({"scenario": scenario.name, "verdict": "skipped", "why": why})
+            say(f"{scenario.name} SKIPPED: {why}")
+            continue
+        results.append(judge(scenario, options.work, left))
+        tell(results[-1])
+    (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    verdicts = [result["verdict"] for result in results]
+    say(", ".join(f"{verdicts.count(v)} {v}" for v in ("passed", "failed", "skipped")))
+    bad = "failed" in verdicts or (options.required and "skipped" in verdicts)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
