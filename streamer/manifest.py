@@ -16,7 +16,13 @@ import msgspec
 from streamer.codecs import Codec, codec_from_dict
 from streamer.errors import BundleError
 from streamer.selection.entropy import CorpusEntropy
-from streamer.tunespec import ALL_STYLES, ClassifierSpec, TunesSpec, tunes_problems
+from streamer.tunespec import (
+    ALL_STYLES,
+    ClassifierSpec,
+    FingerprintSpec,
+    TunesSpec,
+    tunes_problems,
+)
 
 SCHEMA_VERSION = 1
 
@@ -188,6 +194,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tunes: Of families that play tunes: what their styles are like.
         expression: Tables of the performance layer; empty where a model has its own dynamics.
         classifiers: Graphs that tell good phrases from others.
+        fingerprint: Graph that tells what is copied from the corpus.
         corpus: One line on what it was trained on.
         sources: The collections, with their licences.
         licence: Of the weights, SPDX identifier.
@@ -214,6 +221,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tunes: TunesSpec | None = None
     expression: dict[str, Any] = {}
     classifiers: list[ClassifierSpec] = []
+    fingerprint: FingerprintSpec | None = None
     corpus: str = ""
     sources: list[Source] = []
     licence: str = ""
@@ -332,13 +340,16 @@ def _step_problems(manifest: Manifest, codec: Codec) -> list[str]:
 
 
 def _classifier_problems(manifest: Manifest) -> list[str]:
-    """Each classifier needs its graph and a style that there is."""
+    """Each classifier needs its graph and a style that there is; the fingerprint its graph."""
     names, styles = {g.name for g in manifest.graphs}, {ALL_STYLES, *manifest.styles}
-    return [
+    found = [
         f"classifier of {c.style} wants the graph {c.graph}, one of the styles {sorted(styles)}"
         for c in manifest.classifiers
         if c.graph not in names or c.style not in styles
     ]
+    if manifest.fingerprint is not None and manifest.fingerprint.graph not in names:
+        found.append(f"the fingerprint wants the graph {manifest.fingerprint.graph}")
+    return found
 
 
 def _graph_problems(graph: GraphSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a bundle of tunes says beyond its graphs: styles, their measures, and classifiers.
+"""What a bundle of tunes says beyond its graphs: styles, their measures, classifiers, fingerprint.
 
 Parts of the manifest (:mod:`streamer.manifest`), plain data. Written by the exporter from the
 training tracks, read by the tune generator and the filters.
@@ -86,7 +86,10 @@ class ClassifierSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         method: How it was trained.
         labels: What it was trained on: labels made by us from real and spoilt music, or ratings by
             people.
-        features: Names of its inputs' columns, in their order.
+        features: Names of its inputs' columns, in their order
+            (:func:`streamer.selection.tune_features.feature_names`).
+        notes: Most notes of a tune that it looks at, the last ones.
+        least_notes: Tunes of fewer are kept unjudged.
         metrics: Held-out figures: ``auc``, ``precision``, ...
     """
 
@@ -96,6 +99,30 @@ class ClassifierSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     method: Literal["lr", "svc-linear", "svc-rbf"]
     labels: Literal["surrogate", "ratings"]
     features: list[str] = []
+    notes: Annotated[int, msgspec.Meta(ge=2, le=128)] = 64
+    least_notes: Annotated[int, msgspec.Meta(ge=2, le=128)] = 32
+    metrics: dict[str, float] = {}
+
+
+class FingerprintSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A graph that knows the runs of notes of the training tracks.
+
+    It is read by :class:`streamer.selection.fingerprint.Fingerprint`.
+
+    Attributes:
+        graph: Name of its graph in the bundle.
+        bits: Of its table.
+        notes: Notes of a run.
+        each: Hashes of a run.
+        limit: Most notes in a row that a tune may have in common with the training tracks.
+        metrics: Held-out figures: what real tunes have in common with them.
+    """
+
+    graph: _Name
+    bits: Annotated[int, msgspec.Meta(ge=8)]
+    notes: Annotated[int, msgspec.Meta(ge=2, le=64)]
+    each: Annotated[int, msgspec.Meta(ge=1, le=16)]
+    limit: Annotated[int, msgspec.Meta(ge=2)]
     metrics: dict[str, float] = {}
 
 

@@ -1,0 +1,166 @@
+"""Phrases with labels nobody had to give: real ones are good, spoilt ones bad (specs 003-vrash).
+
+In: a set of tunes, or tunes from elsewhere. Out: phrases with what they are and the work they come
+from. Three kinds of bad: a real phrase's notes in another order (*shuffled*), a few of its notes
+again and again (*looped*), notes by chance (*random*). A filter that is trained on them hears
+disorder, monotony and chance, not taste; what ships says so. Called by ``perpetuo train filter``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import DataError
+from streamer.tunes import END, TuneArray, to_tune
+from training.data.tunes import TuneSet
+
+REAL, GENERATED = "real", "generated"
+SPOILT = ("shuffled", "looped", "random")
+"""The kinds of bad phrases, in the order in which they are made of each real one."""
+
+LEAST_NOTES, MOST_NOTES = 32, 64
+"""Notes of a phrase: between these, so that a tune's beginning can be judged too."""
+
+PHRASES_A_TRACK = 8
+"""More would be much alike, and long tracks would speak for all."""
+
+LOOP_NOTES = (2, 12)
+"""Notes of the figure of a looped phrase; it is heard three times at least."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Phrases and what is known of them; all columns are equally long.
+
+    Attributes:
+        tunes: The phrases.
+        kinds: ``real``, one of :data:`SPOILT`, ``generated`` or ``rated``.
+        good: Whether a filter should keep each.
+        works: What must not be split between training and test.
+        styles: The style of each.
+    """
+
+    tunes: tuple[TuneArray, ...]
+    kinds: NDArray[np.str_]
+    good: NDArray[np.bool_]
+    works: NDArray[np.str_]
+    styles: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.tunes)
+
+    def select(self, keep: NDArray[np.bool_]) -> Labelled:
+        """Return some of the phrases."""
+        tunes = tuple(self.tunes[i] for i in np.flatnonzero(keep).tolist())
+        return Labelled(
+            tunes, self.kinds[keep], self.good[keep], self.works[keep], self.styles[keep]
+        )
+
+
+def labelled(
+    rows: Sequence[tuple[TuneArray, str, bool, str, str]],
+) -> Labelled:
+    """Return rows of (tune, kind, good, work, style) as columns."""
+    return Labelled(
+        tuple(row[0] for row in rows),
+        np.array([row[1] for row in rows], dtype=np.str_),
+        np.array([row[2] for row in rows], dtype=np.bool_),
+        np.array([row[3] for row in rows], dtype=np.str_),
+        np.array([row[4] for row in rows], dtype=np.str_),
+    )
+
+
+def surrogate_phrases(
+    tunes: TuneSet,
+    splits: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    style: str | None = None,
+    each: int = PHRASES_A_TRACK,
+) -> Labelled:
+    """Cut real phrases, and spoil each in three ways.
+
+    Args:
+        tunes: The corpus.
+        splits: Which of its splits.
+        rng: Where phrases begin, how long they are, and how they are spoilt.
+        style: Only tracks of this one; None takes all.
+        each: Most phrases of a track.
+
+    Raises:
+        DataError: No track has :data:`LEAST_NOTES` notes.
+    """
+    indices = [i for split in splits for i in tunes.indices(split, style)]
+    pools = _pools(tunes, indices)
+    rows = []
+    for i in indices:
+        info = tunes.tracks[i]
+        for phrase in cut(tunes.tune(i), rng, each):
+            rows.append((phrase, REAL, True, info.work_key, info.style))
+            for kind in SPOILT:
+                bad = SPOIL[kind](phrase, pools[info.style], rng)
+                rows.append((bad, kind, False, info.work_key, info.style))
+    if not rows:
+        wanted = f"style {style}" if style else "any style"
+        raise DataError(
+            f"no track of {wanted} in {' and '.join(splits)} has {LEAST_NOTES} notes; "
+            "prepare more files"
+        )
+    return labelled(rows)
+
+
+def cut(tune: TuneArray, rng: np.random.Generator, each: int) -> list[TuneArray]:
+    """Cut a track into phrases that do not overlap, at most ``each`` of them, evenly spread."""
+    phrases = []
+    at = 0
+    while len(tune) - at >= LEAST_NOTES:
+        notes = min(int(rng.integers(LEAST_NOTES, MOST_NOTES + 1)), len(tune) - at)
+        phrases.append(tune[at : at + notes])
+        at += notes
+    if len(phrases) > each:
+        phrases = [phrases[i] for i in np.linspace(0, len(phrases) - 1, each).round().astype(int)]
+    return phrases
+
+
+def shuffled(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> TuneArray:
+    """Return the notes in another order, each with its own length; END stays last."""
+    del pool
+    body = phrase[: len(phrase) - int(phrase["length"][-1] == END)]
+    return np.concatenate([rng.permutation(body), phrase[len(body) :]])
+
+
+def looped(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> TuneArray:
+    """Return as many notes that say a few of them again and again."""
+    del pool
+    low, high = LOOP_NOTES
+    body = phrase[: len(phrase) - int(phrase["length"][-1] == END)]
+    size = int(rng.integers(low, min(high, len(body) // 3) + 1))
+    start = int(rng.integers(len(body) - size + 1))
+    return np.resize(body[start : start + size], len(phrase))
+
+
+def random(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> TuneArray:
+    """Return as many notes by chance: any pitch of the style's range, lengths as often as there."""
+    low, high = np.quantile(pool["pitch"], (0.01, 0.99)).astype(int)
+    pitch = rng.integers(low, high + 1, len(phrase))
+    return to_tune(pitch, rng.choice(pool["length"], len(phrase)))
+
+
+SPOIL: dict[str, Callable[[TuneArray, TuneArray, np.random.Generator], TuneArray]] = {
+    "shuffled": shuffled,
+    "looped": looped,
+    "random": random,
+}
+"""Kind to the function that makes it of a real phrase and of all notes of its style."""
+
+
+def _pools(tunes: TuneSet, indices: Sequence[int]) -> dict[str, TuneArray]:
+    """Return all notes of each style, without the last of each track."""
+    found: dict[str, list[TuneArray]] = {}
+    for i in indices:
+        found.setdefault(tunes.tracks[i].style, []).append(tunes.tune(i)[:-1])
+    return {style: np.concatenate(parts) for style, parts in found.items()}
