@@ -89,7 +89,10 @@ def force_classes(noise: Noise, classes: NDArray[Any], codec: Codec) -> Noise:
 
 def _row(temperature: float | Sequence[float], codec: Codec) -> Noise:
     """Return the temperature of each class."""
-    values = np.broadcast_to(np.asarray(temperature, dtype=np.float32), len(codec.sizes))
+    given = np.asarray(temperature, dtype=np.float32)
+    if given.size not in (1, len(codec.sizes)):
+        raise ValueError(f"temperature must be one number or {len(codec.sizes)}, not {given.size}")
+    values = np.broadcast_to(given, len(codec.sizes))
     if not ((values >= 0) & (values <= TEMPERATURE_HIGH)).all():
         raise ValueError(f"temperature must be in range 0..{TEMPERATURE_HIGH:g}, not {temperature}")
     return np.repeat(values, codec.sizes)

@@ -1,4 +1,4 @@
-"""A tiny untrained bundle, made in a fraction of a second from random numbers: no torch.
+"""Tiny untrained bundles, made in a fraction of a second from random numbers: no torch.
 
 Tests of the edge play it through the real engine. The same seed gives the same bytes.
 """
@@ -13,11 +13,22 @@ from numpy.typing import NDArray
 
 from export.bundle import describe_graph, make_manifest, write_bundle
 from export.graph import build_chain_graph
+from export.tune_graph import (
+    ENCODE_FILE,
+    START_FILE,
+    STEP_FILE,
+    build_encoder_graph,
+    build_start_graph,
+    build_tune_graph,
+)
 from streamer.bundle import Bundle
 from streamer.codec import ChainCodec, published_codec
 from streamer.manifest import ArgumentStatistics, HistogramSpec, Statistics
+from streamer.tunes import TuneCodec
+from streamer.tunespec import ENCODE_GRAPH, START_GRAPH, StyleSpec, TunesSpec
 
 TINY_HIDDEN = 8
+TINY_LATENT, TINY_STYLES = 4, ("bach", "folk", "jazz", "pop")
 GRAPH_FILE = "chain.onnx"
 
 
@@ -100,3 +111,120 @@ def write_tiny_bundle(folder: Path, name: str = "tiny", seed: int = 0, **more: A
     spec = describe_graph("step", GRAPH_FILE, model)
     manifest = make_manifest(name, codec, [spec], tiny_statistics(), **fields)
     return write_bundle(folder / name, manifest, {GRAPH_FILE: model}, f"# {name}\n\nUntrained.\n")
+
+
+def tiny_tune_codec() -> TuneCodec:
+    """Four octaves, 48..95, and lengths from a third of a unit to four units."""
+    return TuneCodec(4, 4, (4, 6, 8, 12, 18, 24, 36, 48))
+
+
+def tiny_tune_arrays(
+    seed: int = 0,
+    hidden: int = TINY_HIDDEN,
+    depth: int = 2,
+    codec: TuneCodec | None = None,
+    *,
+    styles: int = len(TINY_STYLES),
+    latent: int = TINY_LATENT,
+    head: int = 6,
+    encoder: int = 5,
+    scale: float = 0.4,
+) -> dict[str, NDArray[np.float32]]:
+    """Return random weights in the form of ``Vrash.export_arrays``, exact in float16."""
+    sizes = (codec or tiny_tune_codec()).sizes
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int) -> NDArray[np.float32]:
+        return (rng.standard_normal(shape) * scale).astype(np.float16).astype(np.float32)
+
+    arrays = {
+        "prev_table": draw(sum(sizes) + 1, 2 * hidden),
+        "cond_z": draw(latent, 2 * hidden),
+        "cond_style": draw(styles, 2 * hidden),
+        "bias_in": draw(2 * hidden),
+        "start_z": draw(latent, hidden),
+        "start_b": draw(hidden),
+    }
+    for layer in range(depth):
+        arrays[f"r_{layer}"] = draw(hidden, 2 * hidden)
+        if layer:
+            arrays[f"rb_{layer}"] = draw(2 * hidden)
+    for m, size in enumerate(sizes):
+        arrays[f"head_a_{m}"], arrays[f"head_ab_{m}"] = draw(hidden, head), draw(head)
+        arrays[f"head_b_{m}"], arrays[f"head_bb_{m}"] = draw(head, size), draw(size)
+        if m:
+            arrays[f"head_rows_{m}"] = draw(sum(sizes[:m]), head)
+    # A tune of random notes would end after nine of them.
+    arrays["head_bb_2"][-1] -= 2
+    widths = (3, 2, 4)
+    for m, (size, width) in enumerate(zip(sizes, widths, strict=True)):
+        arrays[f"enc_table_{m}"] = draw(size, width)
+    arrays |= {
+        "enc_w": draw(2, 3 * encoder, sum(widths)),
+        "enc_r": draw(2, 3 * encoder, encoder),
+        "enc_b": draw(2, 6 * encoder),
+        "enc_out": draw(4 * encoder, 2 * latent),
+        "enc_out_b": draw(2 * latent),
+        "enc_style": draw(styles, 2 * latent),
+    }
+    return arrays
+
+
+def tiny_tunes_spec(styles: tuple[str, ...] = TINY_STYLES, latent: int = TINY_LATENT) -> TunesSpec:
+    """Return styles that differ in latent mean, tempo and metre."""
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    specs = []
+    for i, name in enumerate(styles):
+        mean = [0.0] * latent
+        mean[i % latent] = 1.5
+        bpm = [(90.0 + 20 * i) * factor for factor in (0.7, 0.9, 1.0, 1.1, 1.3)]
+        notes = [33.0, 40.0, 48.0, 64.0, 96.0]
+        specs.append(
+            StyleSpec(name=name, share=1 / len(styles), tracks=10, mean=mean, sd=[0.5] * latent,
+                      bpm=bpm, unit_beats=0.5, metre=3.0 if i == 1 else 4.0, notes=notes,
+                      pitch=(55, 84))
+        )  # fmt: skip
+    return TunesSpec(styles=specs, levels=levels)
+
+
+def tiny_tune_statistics(phrase_notes: int = 16) -> Statistics:
+    """Return plausible ground truth for the tiny tune model: three arguments, wide and flat."""
+    plain = tiny_statistics(phrase_notes)
+    note = {k: v for k, v in plain.note.items() if k in ("density", "pitch", "longest_rest_ms")}
+    return Statistics(phrase_notes, 1000, plain.arguments[:3], plain.levels, note)
+
+
+def write_tiny_tunes_bundle(
+    folder: Path, name: str = "tiny-tunes", seed: int = 0, **more: Any
+) -> Bundle:
+    """Write a tiny bundle of family ``vrash`` to ``folder/name`` and return it, loaded.
+
+    It has the graphs step, encode and start, four styles and no classifier.
+
+    Args:
+        folder: An existing folder.
+        name: The bundle's name.
+        seed: Of the weights.
+        more: Fields of the manifest that differ.
+    """
+    arrays = tiny_tune_arrays(seed)
+    built = (
+        ("step", STEP_FILE, build_tune_graph(arrays)),
+        (ENCODE_GRAPH, ENCODE_FILE, build_encoder_graph(arrays)),
+        (START_GRAPH, START_FILE, build_start_graph(arrays)),
+    )
+    models = {file: model.SerializeToString(deterministic=True) for _, file, model in built}
+    specs = [describe_graph(graph, file, models[file]) for graph, file, _ in built]
+    fields: dict[str, Any] = {
+        "family": "vrash",
+        "styles": list(TINY_STYLES),
+        "tunes": tiny_tunes_spec(),
+        "corpus": "random numbers",
+        "licence": "CC0-1.0",
+        "defaults": {"temperature": 1.0, "phrase_notes": 16, "candidates": 4},
+        "config": {"model": {"family": "vrash", "hidden": TINY_HIDDEN, "depth": 2}},
+        "created": "2026-01-01",
+        **more,
+    }
+    manifest = make_manifest(name, tiny_tune_codec(), specs, tiny_tune_statistics(), **fields)
+    return write_bundle(folder / name, manifest, models, f"# {name}\n\nUntrained.\n")
