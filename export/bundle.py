@@ -1,4 +1,4 @@
-"""Writes a bundle: graphs, manifest and card, whole or not at all.
+"""Writes a bundle: graphs, manifest with its digest, and card; whole or not at all.
 
 In: a manifest without its graphs, the graphs' bytes, the card. Out: a folder that
 :func:`streamer.bundle.load_bundle` accepts; it is loaded before it gets its name. Called by the
@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from streamer.bundle import CARD_FILE, MANIFEST_FILE, Bundle, load_bundle
+from streamer.bundle import CARD_FILE, DIGEST_FILE, MANIFEST_FILE, Bundle, digest_line, load_bundle
 from streamer.codecs import Codec
 from streamer.errors import BundleError
 from streamer.manifest import SCHEMA_VERSION, GraphSpec, Manifest, Statistics, TensorSpec
@@ -97,7 +97,9 @@ def write_bundle(
         for file, model in models.items():
             _write(draft / file, model)
         _write(draft / CARD_FILE, card.encode())
-        _write(draft / MANIFEST_FILE, encode_manifest(manifest))
+        encoded = encode_manifest(manifest)
+        _write(draft / MANIFEST_FILE, encoded)
+        _write(draft / DIGEST_FILE, digest_line(encoded))
         load_bundle(draft)
         draft.chmod(0o755)
         _put_in_place(draft, target)

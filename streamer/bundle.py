@@ -1,8 +1,9 @@
 """Bundles: find them, verify them, read them.
 
-A bundle is a folder, or a ``.zip`` of it, with ``manifest.json``, one or more ``.onnx`` and
-``CARD.md``. In: a path or a name. Out: a verified :class:`Bundle`. Called by the daemon, by
-``perpetuo models`` and ``check``, and by the exporter, which proves what it wrote by loading it.
+A bundle is a folder, or a ``.zip`` of it, with ``manifest.json``, its digest in
+``manifest.sha256``, one or more ``.onnx`` and ``CARD.md``. In: a path or a name. Out: a verified
+:class:`Bundle`. Called by the daemon, by ``perpetuo models`` and ``check``, and by the exporter,
+which proves what it wrote by loading it.
 
 A bundle may come from anywhere. Before ONNX Runtime sees a byte: the schema is ours, file names
 have no folders and are no links, sizes are bounded, hashes match, the codec matches its
@@ -33,6 +34,11 @@ from streamer.onnxfile import TensorFacts, read_graph_facts
 logger = logging.getLogger(__name__)
 
 MANIFEST_FILE, CARD_FILE = "manifest.json", "CARD.md"
+DIGEST_FILE = "manifest.sha256"
+"""A line as ``sha256sum -c`` reads it. A bundle without it is not checked for damage of its
+manifest; whoever can write the manifest can write this too, so that it is no seal."""
+
+MAX_DIGEST_BYTES = 256
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_CARD_BYTES = 1024 * 1024
 MAX_GRAPH_BYTES = 512 * 1024 * 1024
@@ -80,14 +86,20 @@ def load_bundle(path: Path) -> Bundle:
     path = Path(path)
     with _open(path) as files:
         manifest_bytes = files.read(MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        digest = _check_manifest(files, manifest_bytes, path)
         manifest, codec = decode_manifest(manifest_bytes, str(path))
         card = files.read(CARD_FILE, MAX_CARD_BYTES)
-        size = len(manifest_bytes) + len(card)
+        size = len(manifest_bytes) + len(card) + len(digest)
         for spec in manifest.graphs:
             data = _read_graph(files, spec, path)
             _check_graph(data, spec, path)
             size += len(data)
     return Bundle(manifest, path, codec, card.decode("utf-8", errors="replace"), size)
+
+
+def digest_line(manifest: bytes) -> bytes:
+    """Return what :data:`DIGEST_FILE` holds for the bytes of a manifest."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST_FILE}\n".encode()
 
 
 def find_bundles(extra: Iterable[Path] = ()) -> list[Bundle]:
@@ -161,6 +173,23 @@ def _places(extra: Iterable[Path]) -> Iterator[Path]:
                 yield path
 
 
+def _check_manifest(files: _Files, manifest: bytes, path: Path) -> bytes:
+    """Refuse a manifest that is not what was exported: a changed statistic is still good JSON.
+
+    Returns:
+        The bytes of its digest's file, empty where there is none.
+    """
+    if not files.has(DIGEST_FILE):
+        return b""
+    stated = files.read(DIGEST_FILE, MAX_DIGEST_BYTES)
+    if stated.split() != digest_line(manifest).split():
+        raise BundleError(
+            f"{path}: {MANIFEST_FILE} is not what {DIGEST_FILE} says: it was changed or damaged; "
+            f"copy or export the bundle again, or remove {DIGEST_FILE} if you changed it yourself"
+        )
+    return stated
+
+
 def _read_graph(files: _Files, spec: GraphSpec, path: Path) -> bytes:
     data = files.read(spec.file, MAX_GRAPH_BYTES)
     digest = hashlib.sha256(data).hexdigest()
@@ -208,6 +237,9 @@ class _Files(Protocol):
     def read(self, name: str, limit: int) -> bytes:
         """Return a file's bytes (BundleError: it is missing, not readable, or over ``limit``)."""
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+
 
 @contextmanager
 def _open(path: Path) -> Iterator[_Files]:
@@ -243,6 +275,9 @@ class _Folder:
         with file.open("rb") as stream:
             return _bounded(stream.read(limit + 1), limit, self._path, name)
 
+    def has(self, name: str) -> bool:
+        return (self._path / name).exists()
+
 
 class _Archive:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
@@ -261,6 +296,9 @@ class _Archive:
             raise _missing(self._path, name) from error
         with self._archive.open(info) as stream:
             return _bounded(stream.read(limit + 1), limit, self._path, name)
+
+    def has(self, name: str) -> bool:
+        return self._prefix + name in self._archive.namelist()
 
 
 def _missing(path: Path, name: str) -> BundleError:

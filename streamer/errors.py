@@ -9,7 +9,14 @@ from __future__ import annotations
 
 
 class StreamerError(Exception):
-    """Something a user can mend; ``str()`` gives one line with value, limit and remedy."""
+    """Something a user can mend; ``str()`` gives one line with value, limit and remedy.
+
+    The values come from files that anybody may have written: whatever in them would end the line,
+    or move a terminal's cursor, is shown as Python would write it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class BundleError(StreamerError):
@@ -25,7 +32,7 @@ class ConfigError(StreamerError):
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
-        self.problems = problems
+        self.problems = [one_line(problem) for problem in problems]
 
 
 class MidiFileError(StreamerError):
@@ -46,3 +53,13 @@ class EngineError(StreamerError):
 
 class DataError(StreamerError):
     """A corpus, tensor file or checkpoint cannot be used."""
+
+
+def one_line(text: str) -> str:
+    """Return the text as one line, with what cannot be printed as Python writes it."""
+    if text.isprintable():
+        return text
+    line = " ".join(part.strip() for part in text.splitlines())
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line
+    )

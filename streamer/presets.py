@@ -71,7 +71,7 @@ def load_presets(path: Path | None, configured: Controls) -> Sequence[Preset]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read ({error.strerror})"]) from error
-    except ValueError as error:  # not TOML, or not text
+    except (ValueError, RecursionError) as error:  # no TOML, no text, or numbers without an end
         raise ConfigError([f"{path}: not TOML: {error}"]) from error
     tables = document.get("preset")
     if not isinstance(tables, list) or not 1 <= len(tables) <= MOST_PRESETS or len(document) > 1:

@@ -80,7 +80,7 @@ def _read(path: Path) -> dict[str, Any]:
             document = json.loads(file.read(MOST_BYTES))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         logger.warning("%s cannot be read (%s); beginning with the configuration", path, error)
         return {}
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+MOST_SHOWN = 80
+"""Characters of a wrong value in a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -31,10 +34,17 @@ class Wrong(Exception):
 
 
 def shown(value: Any) -> str:
-    """Return a value as TOML writes it."""
+    """Return a value as TOML writes it; a long one is cut, or only named where it is a number."""
     if isinstance(value, bool):
         return str(value).lower()
-    return json.dumps(str(value)) if isinstance(value, str | Path) else str(value)
+    if isinstance(value, str | Path):
+        text = json.dumps(str(value))
+    else:
+        try:
+            text = str(value)
+        except ValueError:  # Python writes no number of more than 4,300 digits
+            return "a number that is far too long"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def takes(annotation: Any, kind: type) -> bool:

@@ -317,7 +317,7 @@ def _read(path: Path | None) -> tuple[dict[str, Any], str]:
         if not wanted and isinstance(error, PermissionError | NotADirectoryError):
             return {}, str(path)
         raise ConfigError([f"{path}: cannot be read ({error.strerror})"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no text, or numbers without an end
         raise ConfigError([f"{path}: not TOML: {error}"]) from error
 
 

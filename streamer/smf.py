@@ -7,6 +7,7 @@ that breaks off, or stops making sense, gives all that came before, and says wha
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 _CONTROL_PEDAL, _CONTROL_RESET = 64, 121
@@ -80,7 +81,7 @@ def _read_track(data: bytes, i: int, end: int, events: Events) -> None:
     data = data[:end]
     starts, ends, keys, velocities = events.starts, events.ends, events.keys, events.velocities
     first = len(starts)
-    sounding: dict[int, list[int]] = {}
+    sounding: dict[int, deque[int]] = {}
     tick = status = 0
     try:
         while i < end:
@@ -115,7 +116,7 @@ def _read_track(data: bytes, i: int, end: int, events: Events) -> None:
             tick += delta
             if kind == 0x90 and value:
                 key = (status & 15) << 7 | number
-                sounding.setdefault(key, []).append(len(starts))
+                sounding.setdefault(key, deque()).append(len(starts))
                 starts.append(tick)
                 ends.append(-1)
                 keys.append(key)
@@ -123,7 +124,7 @@ def _read_track(data: bytes, i: int, end: int, events: Events) -> None:
             elif kind == 0x80 or kind == 0x90:
                 queue = sounding.get((status & 15) << 7 | number)
                 if queue:
-                    ends[queue.pop(0)] = tick
+                    ends[queue.popleft()] = tick
             elif kind == 0xB0 and number in (_CONTROL_PEDAL, _CONTROL_RESET):
                 down = value if number == _CONTROL_PEDAL else 0
                 events.pedals.append((tick, status & 15, down))

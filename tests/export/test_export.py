@@ -34,7 +34,7 @@ def test_export_writes_manifest_graph_and_card(
     )
     bundle = export_checkpoint(checkpoint, options).bundle
     assert sorted(f.name for f in (tmp_path / "out").iterdir()) == [
-        "CARD.md", "chain.onnx", "manifest.json",
+        "CARD.md", "chain.onnx", "manifest.json", "manifest.sha256",
     ]  # fmt: skip
     manifest = bundle.manifest
     assert (manifest.name, manifest.family, manifest.kind) == ("made", "chain", "step")

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from streamer.bundle import find_bundles, load_bundle, resolve_bundle
+from streamer.bundle import DIGEST_FILE, find_bundles, load_bundle, resolve_bundle
 from streamer.errors import BundleError
 from tests.bundles import GRAPH_FILE, tiny_arrays, write_tiny_bundle
 
@@ -37,6 +37,7 @@ def edit(folder: Path, **changes: Any) -> None:
         else:
             manifest[name] = value
     file.write_text(json.dumps(manifest))
+    (folder / DIGEST_FILE).unlink(missing_ok=True)
 
 
 def swap_graph(folder: Path, model: onnx.ModelProto) -> None:
@@ -81,6 +82,29 @@ def test_changed_graph_is_refused(folder: Path) -> None:
     data[len(data) // 2] ^= 1
     (folder / GRAPH_FILE).write_bytes(data)
     assert "SHA-256" in refusal(folder)
+
+
+def test_a_statistic_that_changed_in_a_manifest_of_good_json_is_refused(folder: Path) -> None:
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace("2.5", "3.5", 1))
+    assert "manifest.json is not what manifest.sha256 says" in refusal(folder)
+
+
+def test_a_digest_of_anything_else_is_refused(folder: Path) -> None:
+    for line in (b"", b"0" * 64, b"\xff" * 9, b"x" * 300):
+        (folder / DIGEST_FILE).write_bytes(line)
+        assert DIGEST_FILE in refusal(folder)
+
+
+def test_a_bundle_without_a_digest_of_its_manifest_loads(folder: Path) -> None:
+    (folder / DIGEST_FILE).unlink()
+    assert load_bundle(folder).manifest.name == "tiny"
+
+
+def test_a_manifest_in_a_zip_is_held_against_its_digest(folder: Path) -> None:
+    (folder / "manifest.json").write_text((folder / "manifest.json").read_text() + "\n")
+    archive = Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
+    assert DIGEST_FILE in refusal(archive)
 
 
 def test_graph_that_changes_after_loading_is_refused_when_it_is_read(folder: Path) -> None:
@@ -143,6 +167,7 @@ def test_statistics_of_unequal_rows_are_refused(folder: Path, name: str, value: 
 
 
 def test_all_kinds_of_broken_json_are_refused(folder: Path) -> None:
+    (folder / DIGEST_FILE).unlink()
     for text in (b"", b"[]", b"{", b"\xff\xfe", b'{"schema_version": "1"}', b"[" * 100_000):
         (folder / "manifest.json").write_bytes(text)
         assert "manifest.json" in refusal(folder)

@@ -33,6 +33,7 @@ def refusal(folder: Path, **changes: Any) -> str:
             place = place[int(key) if key.isdigit() else key]
         place[last] = value
     file.write_text(json.dumps(manifest))
+    (path / "manifest.sha256").unlink()
     with pytest.raises(BundleError) as caught:
         load_bundle(path)
     line = str(caught.value)
