@@ -19,9 +19,9 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NoReturn
 
 from streamer import __version__
@@ -52,13 +52,19 @@ class Parser(argparse.ArgumentParser):
 
     Attributes:
         module: Name of the verb's module, imported when its arguments are parsed; None once done.
+        others: First words after the verb with which another module takes its place, as in
+            ``perpetuo train filter``.
     """
 
     module: str | None = None
+    others: Mapping[str, str] = MappingProxyType({})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the verb's options, then parse as argparse does."""
         if self.module is not None:
+            if args and args[0] in self.others:
+                self.module, self.prog = self.others[args[0]], f"{self.prog} {args[0]}"
+                args = args[1:]
             verb = importlib.import_module(self.module)
             self.module = None
             verb.add_arguments(self)
@@ -70,7 +76,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def add_verb(subparsers: Any, name: str, about: str, module: str) -> None:
+def add_verb(
+    subparsers: Any,
+    name: str,
+    about: str,
+    module: str,
+    others: Mapping[str, str] | None = None,
+) -> None:
     """Add a verb to the command.
 
     Args:
@@ -78,8 +90,10 @@ def add_verb(subparsers: Any, name: str, about: str, module: str) -> None:
         name: The verb.
         about: One line for ``perpetuo --help``.
         module: Dotted name of a module with ``add_arguments`` and ``run``; imported when used.
+        others: First word after the verb to the module that does the work then.
     """
-    subparsers.add_parser(name, help=about, description=about).module = module
+    parser = subparsers.add_parser(name, help=about, description=about)
+    parser.module, parser.others = module, others or {}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

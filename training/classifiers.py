@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.atomic import atomic_file
 from streamer.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -79,10 +80,10 @@ class Classifier:
         return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * decision + self.offset))))
 
     def save(self, path: Path) -> None:
-        """Write an ``.npz`` of plain arrays."""
+        """Write an ``.npz`` of plain arrays, whole or not at all; the folder is made."""
         columns: dict[str, Any] = dict(vars(self))
         columns["features"] = np.array(self.features, dtype=np.str_)
-        with path.open("wb") as file:
+        with atomic_file(path) as file:
             np.savez(file, **columns)
 
     @classmethod
@@ -251,7 +252,7 @@ def figures(
     }
 
 
-def describe_kept(
+def shares_kept(
     scores: Floats, good: NDArray[np.bool_], kinds: NDArray[np.str_], threshold: float
 ) -> Mapping[str, float]:
     """Return the share of each kind that reaches the threshold."""

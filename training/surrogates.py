@@ -74,6 +74,13 @@ def labelled(
     )
 
 
+def joined(parts: Sequence[Labelled]) -> Labelled:
+    """Return several sets of phrases as one."""
+    columns = ("kinds", "good", "works", "styles")
+    together = {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
+    return Labelled(tuple(tune for part in parts for tune in part.tunes), **together)
+
+
 def surrogate_phrases(
     tunes: TuneSet,
     splits: Sequence[str],
@@ -95,14 +102,14 @@ def surrogate_phrases(
         DataError: No track has :data:`LEAST_NOTES` notes.
     """
     indices = [i for split in splits for i in tunes.indices(split, style)]
-    pools = _pools(tunes, indices)
+    chances = _chances(tunes, indices)
     rows = []
     for i in indices:
         info = tunes.tracks[i]
         for phrase in cut(tunes.tune(i), rng, each):
             rows.append((phrase, REAL, True, info.work_key, info.style))
             for kind in SPOILT:
-                bad = SPOIL[kind](phrase, pools[info.style], rng)
+                bad = SPOIL[kind](phrase, chances[info.style], rng)
                 rows.append((bad, kind, False, info.work_key, info.style))
     if not rows:
         wanted = f"style {style}" if style else "any style"
@@ -126,16 +133,31 @@ def cut(tune: TuneArray, rng: np.random.Generator, each: int) -> list[TuneArray]
     return phrases
 
 
-def shuffled(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> TuneArray:
+@dataclass(frozen=True)
+class Chance:
+    """What random phrases of a style are made of.
+
+    Attributes:
+        low: Lowest pitch.
+        high: Highest pitch.
+        lengths: A sample of the style's lengths, as often as they are there.
+    """
+
+    low: int
+    high: int
+    lengths: NDArray[np.uint16]
+
+
+def shuffled(phrase: TuneArray, chance: Chance, rng: np.random.Generator) -> TuneArray:
     """Return the notes in another order, each with its own length; END stays last."""
-    del pool
+    del chance
     body = phrase[: len(phrase) - int(phrase["length"][-1] == END)]
     return np.concatenate([rng.permutation(body), phrase[len(body) :]])
 
 
-def looped(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> TuneArray:
+def looped(phrase: TuneArray, chance: Chance, rng: np.random.Generator) -> TuneArray:
     """Return as many notes that say a few of them again and again."""
-    del pool
+    del chance
     low, high = LOOP_NOTES
     body = phrase[: len(phrase) - int(phrase["length"][-1] == END)]
     size = int(rng.integers(low, min(high, len(body) // 3) + 1))
@@ -143,24 +165,30 @@ def looped(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> Tune
     return np.resize(body[start : start + size], len(phrase))
 
 
-def random(phrase: TuneArray, pool: TuneArray, rng: np.random.Generator) -> TuneArray:
+def random(phrase: TuneArray, chance: Chance, rng: np.random.Generator) -> TuneArray:
     """Return as many notes by chance: any pitch of the style's range, lengths as often as there."""
-    low, high = np.quantile(pool["pitch"], (0.01, 0.99)).astype(int)
-    pitch = rng.integers(low, high + 1, len(phrase))
-    return to_tune(pitch, rng.choice(pool["length"], len(phrase)))
+    pitch = rng.integers(chance.low, chance.high + 1, len(phrase))
+    return to_tune(pitch, rng.choice(chance.lengths, len(phrase)))
 
 
-SPOIL: dict[str, Callable[[TuneArray, TuneArray, np.random.Generator], TuneArray]] = {
+SPOIL: dict[str, Callable[[TuneArray, Chance, np.random.Generator], TuneArray]] = {
     "shuffled": shuffled,
     "looped": looped,
     "random": random,
 }
-"""Kind to the function that makes it of a real phrase and of all notes of its style."""
+"""Kind to the function that makes it of a real phrase and of what chance is in its style."""
+
+_SAMPLE = 4096
 
 
-def _pools(tunes: TuneSet, indices: Sequence[int]) -> dict[str, TuneArray]:
-    """Return all notes of each style, without the last of each track."""
+def _chances(tunes: TuneSet, indices: Sequence[int]) -> dict[str, Chance]:
+    """Measure each style; the last note of a track has no length."""
     found: dict[str, list[TuneArray]] = {}
     for i in indices:
         found.setdefault(tunes.tracks[i].style, []).append(tunes.tune(i)[:-1])
-    return {style: np.concatenate(parts) for style, parts in found.items()}
+    chances = {}
+    for style, parts in found.items():
+        notes = np.concatenate(parts)
+        low, high = np.quantile(notes["pitch"], (0.01, 0.99)).astype(int).tolist()
+        chances[style] = Chance(low, high, notes["length"][:: max(len(notes) // _SAMPLE, 1)])
+    return chances

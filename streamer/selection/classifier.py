@@ -7,8 +7,8 @@ All candidates of a draw run in one batch: an encoder where the filter wants lat
 a small graph. Asked by the chooser after the rules; graphs and thresholds come from the bundle.
 
 Neither can starve the stream: candidates are drawn again, and then reasons are given up in the
-order of :data:`streamer.selection.filters.RELAX_ORDER`, ``classifier`` first, ``plagiarism`` after
-all matters of taste.
+order of :data:`streamer.selection.tune_filters.TUNE_RELAX_ORDER`: ``classifier`` is one of the
+first, ``plagiarism`` goes after the matters of taste.
 """
 
 from __future__ import annotations
