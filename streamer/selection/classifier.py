@@ -52,7 +52,7 @@ class TuneEncoder:
         styled: Whether it takes the style too.
     """
 
-    graph: Graph
+    graph: Graph = field(repr=False)
     codec: TuneCodec
     styled: bool = True
 
@@ -92,9 +92,9 @@ class ClassifierPanel:
 
     styles: tuple[str, ...]
     specs: Mapping[str, ClassifierSpec]
-    graphs: Mapping[str, Graph]
-    encode: TuneEncoder | None = None
-    probabilities: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    graphs: Mapping[str, Graph] = field(repr=False)
+    encode: TuneEncoder | None = field(default=None, repr=False)
+    probabilities: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
 
     def __call__(self, asked: Asked) -> list[str | None]:
         """Return why each candidate is dropped, None to keep it; a :data:`Panel`."""
