@@ -34,7 +34,7 @@ def build_encode_graph(arrays: Arrays, codec: RollCodec) -> ModelProto:
     graph("Clip", [log_variance, *bounds], out="log_variance")
     rows: list[int | str] = ["batch", latent]
     return _model(
-        graph, "encode", {"cells": ["batch", *codec.sizes]}, {"mean": rows, "log_variance": rows}
+        graph, "encode", {"cells": ["batch", *codec.shape]}, {"mean": rows, "log_variance": rows}
     )
 
 
@@ -44,7 +44,7 @@ def build_decode_graph(arrays: Arrays, codec: RollCodec) -> ModelProto:
     _decode(graph, arrays, codec, "z")
     latent = arrays["latent_w"].shape[1] // 2
     return _model(
-        graph, "decode", {"z": ["batch", latent]}, {"probabilities": ["batch", *codec.sizes]}
+        graph, "decode", {"z": ["batch", latent]}, {"probabilities": ["batch", *codec.shape]}
     )
 
 
@@ -85,8 +85,8 @@ def build_answer_graph(
     return _model(
         graph,
         "answer",
-        {"cells": ["batch", *codec.sizes], "rates": rows, "noise": rows},
-        {"z": rows, "probabilities": ["batch", *codec.sizes]},
+        {"cells": ["batch", *codec.shape], "rates": rows, "noise": rows},
+        {"z": rows, "probabilities": ["batch", *codec.shape]},
     )
 
 
@@ -100,7 +100,7 @@ def _encode(graph: Graph, arrays: Arrays, codec: RollCodec) -> tuple[str, str]:
 
 def _decode(graph: Graph, arrays: Arrays, codec: RollCodec, z: str) -> None:
     logits = _linear(graph, arrays, "cells_{}", _layers(graph, arrays, "decoder", z))
-    shape = graph.constant("cells_shape", [-1, *codec.sizes], np.int64)
+    shape = graph.constant("cells_shape", [-1, *codec.shape], np.int64)
     graph("Reshape", [graph("Sigmoid", [logits]), shape], out="probabilities")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from streamer.codec import ChainCodec
 from streamer.notes import ARGUMENTS
 from streamer.tunes import TUNE_ARGUMENTS, TUNE_CODEC_NAME, TuneCodec
+from streamer.windows import ROLL_CODECS, WINDOW_ARGUMENTS, RollCodec
 
 
 class Codec(Protocol):
@@ -55,7 +56,10 @@ def codec_from_dict(data: Mapping[str, Any]) -> Codec:
         return ChainCodec.from_dict(data)
     if name == TUNE_CODEC_NAME:
         return TuneCodec.from_dict(data)
-    raise ValueError(f"no codec is called {name!r}; there are {_CHAIN_PREFIX}*, {TUNE_CODEC_NAME}")
+    if name in ROLL_CODECS:
+        return RollCodec.from_dict(data)
+    known = ", ".join((f"{_CHAIN_PREFIX}*", TUNE_CODEC_NAME, *ROLL_CODECS))
+    raise ValueError(f"no codec is called {name!r}; there are {known}")
 
 
 def codec_as(codec: Codec, kind: type[C]) -> C:
@@ -71,4 +75,6 @@ def codec_as(codec: Codec, kind: type[C]) -> C:
 
 def argument_names(codec: Codec) -> tuple[str, ...]:
     """Return what the codec's arguments are called, one name for each of its sizes."""
+    if codec.name in ROLL_CODECS:
+        return WINDOW_ARGUMENTS
     return TUNE_ARGUMENTS if codec.name == TUNE_CODEC_NAME else ARGUMENTS

@@ -23,6 +23,7 @@ from streamer.tunespec import (
     TunesSpec,
     tunes_problems,
 )
+from streamer.windowspec import WindowSpec, window_problems
 
 SCHEMA_VERSION = 1
 
@@ -192,6 +193,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ``candidates``.
         styles: Labels that ``--style`` takes; empty when the model has none.
         tunes: Of families that play tunes: what their styles are like.
+        window: Of families that compose a section at a time: what the generator needs to know.
         expression: Tables of the performance layer; empty where a model has its own dynamics.
         classifiers: Graphs that tell good phrases from others.
         fingerprint: Graph that tells what is copied from the corpus.
@@ -219,6 +221,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     defaults: dict[str, Any] = {}
     styles: list[str] = []
     tunes: TunesSpec | None = None
+    window: WindowSpec | None = None
     expression: dict[str, Any] = {}
     classifiers: list[ClassifierSpec] = []
     fingerprint: FingerprintSpec | None = None
@@ -304,6 +307,9 @@ def _problems(manifest: Manifest, codec: Codec) -> list[str]:
         found.extend(_graph_problems(graph))
     if manifest.kind == "step":
         found.extend(_step_problems(manifest, codec))
+    else:
+        shapes = {g.name: {t.name: t.shape for t in g.inputs} for g in manifest.graphs}
+        found.extend(window_problems(manifest.window, shapes))
     found.extend(_classifier_problems(manifest))
     statistics = manifest.statistics
     if statistics.arguments and len(statistics.arguments) != len(codec.sizes):

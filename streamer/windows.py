@@ -18,6 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROLL_CODECS = ("roll", "bars")
+"""Names of the codec in manifests: without onsets, and with them."""
+
+WINDOW_ARGUMENTS = ("cell",)
+"""What entropies of a section are of."""
+
 CELL_DTYPE = np.dtype(
     [("onset", np.int32), ("length", np.int32), ("pitch", np.uint8), ("held", np.bool_)]
 )
@@ -77,14 +83,19 @@ class RollCodec:
         return self.steps / self.steps_per_beat
 
     @property
-    def sizes(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, int, int]:
         """Shape of a section: steps, pitches, layers."""
         return (self.steps, self.pitches, self.layers)
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Classes of each argument: there is one, a cell, which sounds or does not."""
+        return (2,)
+
+    @property
     def offsets(self) -> tuple[int, ...]:
-        """Where a section's cells begin and end, laid out flat."""
-        return (0, self.cells)
+        """Where each argument begins in a row of all classes, and last the row's width."""
+        return (0, 2)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -128,7 +139,7 @@ class RollCodec:
         Returns:
             ``(steps, pitches, layers)`` uint8, 0 or 1.
         """
-        cells = np.zeros(self.sizes, dtype=np.uint8)
+        cells = np.zeros(self.shape, dtype=np.uint8)
         inside = (pitch >= self.low) & (pitch <= self.high)
         inside &= (onset < self.steps) & (onset + length > 0)
         rows = (np.asarray(a)[inside].tolist() for a in (onset, length, pitch))

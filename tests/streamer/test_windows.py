@@ -46,7 +46,7 @@ def test_what_lies_outside_is_left_out_and_what_reaches_beyond_is_cut() -> None:
 
 @given(CELLS)
 def test_decoding_is_the_inverse_of_encoding_for_any_cells(flat: list[bool]) -> None:
-    cells = np.array(flat).reshape(SMALL.sizes)
+    cells = np.array(flat).reshape(SMALL.shape)
     notes = SMALL.decode(cells)
     struck = notes[~notes["held"]]
     assert len(np.unique(struck[["onset", "pitch"]])) == len(struck)

@@ -30,7 +30,7 @@ def task(net: Query | None = None) -> QueryTask:
 
 def cells(n: int) -> np.ndarray:
     rng = np.random.default_rng(n)
-    return (rng.random((n, *CODEC.sizes)) < 0.1).astype(np.float32)
+    return (rng.random((n, *CODEC.shape)) < 0.1).astype(np.float32)
 
 
 def test_training_learns_the_corpus_and_counts_the_latent_at_its_weight() -> None:
@@ -56,11 +56,11 @@ def test_every_parameter_learns() -> None:
 
 
 def test_bars_are_moved_by_semitones_and_stay_where_notes_would_fall_off() -> None:
-    bar = np.zeros((3, *CODEC.sizes), np.uint8)
+    bar = np.zeros((3, *CODEC.shape), np.uint8)
     bar[:, 0, 2] = 1
     moved = _transposed(bar, np.array([1, -2, -3]))
     assert [np.flatnonzero(b[0, :, 0]).tolist() for b in moved] == [[3], [0], [2]]
-    high = np.zeros((1, *CODEC.sizes), np.uint8)
+    high = np.zeros((1, *CODEC.shape), np.uint8)
     high[:, 5, 23] = 1
     assert np.array_equal(_transposed(high, np.array([1])), high)
 

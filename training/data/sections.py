@@ -38,7 +38,7 @@ class Sections:
     def cells(self, index: NDArray[Any] | slice) -> NDArray[np.uint8]:
         """Return some sections, ``(n, steps, pitches, layers)``."""
         flat = np.unpackbits(self.packed[index], axis=1, count=self.codec.cells)
-        return flat.reshape(-1, *self.codec.sizes)
+        return flat.reshape(-1, *self.codec.shape)
 
 
 def piece_steps(scores: ScoreSet, index: int, codec: RollCodec) -> NDArray[Any]:

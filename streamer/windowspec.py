@@ -1,0 +1,77 @@
+"""What a bundle of a window family says beyond its graphs: tempo, threshold, latent, lengths.
+
+Part of the manifest (:mod:`streamer.manifest`), plain data. Written by the exporter from the
+training pieces, read by the window generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+_Above = Annotated[float, msgspec.Meta(gt=0)]
+
+DECODE_GRAPH, ANSWER_GRAPH = "decode", "answer"
+"""Graphs of a window bundle: latents to probabilities; a bar and bits to its answer."""
+
+
+class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the generator needs to know of model and corpus.
+
+    Attributes:
+        latent: Components of z.
+        passes: Times that a section is written to; 1 where that means nothing.
+        normalise: Whether a section's probabilities are spread to 0..1 before the threshold.
+        alpha: A cell sounds when its probability is above; calibrated on the corpus.
+        alpha_onset: The same for the layer of onsets.
+        bpm: Tempo that plays when nothing is set, quarter notes a minute.
+        metre: Quarter notes of a bar.
+        longest_steps: No note is longer, steps.
+        notes_per_beat: Low, middle and high quantile of the corpus's sections.
+        mean: Of each latent component over the corpus; empty for the standard normal.
+        variance: The same.
+    """
+
+    latent: _Count
+    passes: _Count = 1
+    normalise: bool = False
+    alpha: _Share = 0.5
+    alpha_onset: _Share = 0.5
+    bpm: _Above = 120.0
+    metre: _Above = 4.0
+    longest_steps: _Count = 64
+    notes_per_beat: tuple[float, float, float] = (0.5, 3.0, 8.0)
+    mean: list[float] = []
+    variance: list[float] = []
+
+
+def window_problems(
+    spec: WindowSpec | None, shapes: Mapping[str, Mapping[str, list[int | str]]]
+) -> list[str]:
+    """Return what keeps a bundle of kind ``window`` from being played.
+
+    Args:
+        spec: The manifest's.
+        shapes: Shape of each input by name, of each graph by name.
+    """
+    if spec is None:
+        return ["a bundle of kind window needs the part window"]
+    if DECODE_GRAPH not in shapes:
+        return [f"a bundle of kind window needs a graph called {DECODE_GRAPH}"]
+    found = []
+    z = shapes[DECODE_GRAPH].get("z", [])
+    if z[-1:] != [spec.latent]:
+        found.append(f"graph {DECODE_GRAPH} must take z of {spec.latent} components, not {z}")
+    for name in ("mean", "variance"):
+        values = getattr(spec, name)
+        if len(values) not in (0, spec.latent):
+            found.append(f"window.{name} must be {spec.latent} numbers, not {len(values)}")
+    if any(value < 0 for value in spec.variance):
+        found.append("window.variance must be 0 or more")
+    if ANSWER_GRAPH in shapes and not spec.variance:
+        found.append("a bundle that answers needs window.mean and window.variance")
+    return found
