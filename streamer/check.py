@@ -21,8 +21,9 @@ from typing import Any, Literal
 
 from streamer import realtime
 from streamer.errors import BundleError, ConfigError, PortError
+from streamer.midisettings import PortSettings
 from streamer.ports import list_ports, midi_problems
-from streamer.ports.names import choose_automatically, match, nearest
+from streamer.ports.names import AutoRules, choose_automatically, match, nearest
 from streamer.ports.synth import find_fluidsynth, find_soundfont
 from streamer.settings import Settings, default_config_path, load_settings
 
@@ -67,7 +68,7 @@ def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding
     findings.append(check_engine())
     findings.append(check_bundle(settings))
     findings.append(check_midi_system())
-    findings.append(check_port(settings))
+    findings.extend(check_ports(settings))
     findings.append(check_record(settings))
     findings.append(check_clock())
     findings.append(check_realtime(settings.scheduler.realtime_priority))
@@ -133,9 +134,14 @@ def _listed(problems: Mapping[str, str], before: str) -> str:
     return before + "; ".join(problems.values()) if problems else ""
 
 
-def check_port(settings: Settings) -> Finding:
-    """What the port stands for is there."""
-    wanted = settings.port.port
+def check_ports(settings: Settings) -> list[Finding]:
+    """Each port that is played to."""
+    return [check_port(settings, name) for name in settings.port.names]
+
+
+def check_port(settings: Settings, wanted: str | None = None) -> Finding:
+    """What the port stands for is there; None is the first."""
+    wanted = settings.port.names[0] if wanted is None else wanted
     word, _, rest = wanted.partition(":")
     if wanted == "null":
         return Finding("port", "ok", "plays to nobody")
@@ -152,14 +158,15 @@ def check_port(settings: Settings) -> Finding:
         except PortError as error:
             return Finding("port", "fail", str(error))
         return Finding("port", "ok", f"FluidSynth with {soundfont}")
-    return _check_live_port(wanted, settings.port.client_name)
+    return _check_live_port(wanted, settings.port)
 
 
-def _check_live_port(wanted: str, own_name: str) -> Finding:
+def _check_live_port(wanted: str, settings: PortSettings) -> Finding:
     outputs = [port for port in list_ports() if port.direction == "output"]
     live = [port for port in outputs if port.kind != "builtin"]
     if wanted == "auto":
-        chosen = choose_automatically(live, own_name)
+        rules = AutoRules(settings.client_name, settings.allow, settings.deny)
+        chosen = choose_automatically(live, rules)
         if chosen is None:
             text = "no hardware output is connected: a virtual port, a soft synth or a file instead"
             return Finding("port", "note", text)

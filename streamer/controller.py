@@ -20,6 +20,7 @@ from streamer.inputs import MidiControl, Stage
 from streamer.places import state_folder
 from streamer.ports import make_owner
 from streamer.ports.listening import LiveInput, open_input
+from streamer.ports.names import AutoRules
 from streamer.ports.owner import MidiOwner
 from streamer.presets import load_presets
 from streamer.settings import Settings
@@ -33,7 +34,7 @@ def wants_input(settings: Settings) -> bool:
     """Whether a controller is to be heard; ``auto`` hears none when nobody listens to the music."""
     if settings.input.port != "auto":
         return settings.input.port != "off"
-    silent = settings.port.port == "null" or settings.port.port.startswith("file:")
+    silent = all(name == "null" or name.startswith("file:") for name in settings.port.names)
     return settings.clock.mode == "follow" or not silent
 
 
@@ -119,8 +120,9 @@ def _open(
     settings: Settings, owner: MidiOwner, control: MidiControl, wait: bool
 ) -> LiveInput | None:
     wanted, client_name = settings.input.port, settings.port.client_name
+    rules = AutoRules(client_name, settings.input.allow, settings.input.deny)
     try:
-        port = open_input(wanted, client_name, owner, control.inbox.put, wait=wait)
+        port = open_input(wanted, client_name, owner, control.inbox.put, wait=wait, rules=rules)
     except PortError:
         if _must_hear(settings):
             raise

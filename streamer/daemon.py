@@ -30,7 +30,7 @@ from streamer.errors import StreamerError
 from streamer.generators.base import beat_of
 from streamer.governor import CandidateGovernor
 from streamer.pipeline import Source, open_source
-from streamer.ports import ChannelPort, FanOutPort, Port, open_port
+from streamer.ports import ChannelPort, FanOutPort, Port, open_outputs
 from streamer.ports.owner import MidiOwner
 from streamer.realtime import settle, step_back
 from streamer.recorder import MidiFileSink
@@ -40,6 +40,7 @@ from streamer.scheduler import Scheduler
 from streamer.settings import Settings
 from streamer.sounding import SoundingTable
 from streamer.stats import StreamFigures
+from streamer.synth import greeting
 from streamer.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Stream:
         settings: Marks of the buffer, scheduling policy.
         clock: Time.
         table: What sounds; the daemon's outlives a crash.
+        tend: Looks after a port of several outputs; called by the scheduler at each turn.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Stream:
         settings: Settings,
         clock: Clock,
         table: SoundingTable | None = None,
+        tend: Callable[[], bool] = lambda: False,
     ) -> None:
         self._source, self._port, self._clock = source, port, clock
         self._buffer = RollingBuffer(settings.buffer.low_seconds, settings.buffer.high_seconds)
@@ -100,6 +103,7 @@ class Stream:
             table=table,
             synth=settings.synth,
             send_bpm=_tempo_sent(settings, beat_of(source.generator)),
+            tend=tend,
         )
         self._governor = CandidateGovernor(source.candidates)
         self._threads = [
@@ -252,12 +256,12 @@ def play(
         owner = input_owner(settings)
         if owner is not None:
             opened.callback(owner.close)
-        port = _open_ports(settings, opened, upkeep.waits_for_port, owner)
+        port, tend = _open_ports(settings, opened, clock, upkeep.waits_for_port, owner)
         echo = EchoFilter(settings.input.echo_seconds)
         if owner is not None:
             port = EchoPort(port, echo, clock)
         source = open_source(settings, upkeep.controls)
-        stream = Stream(source, port, settings, clock, upkeep.table)
+        stream = Stream(source, port, settings, clock, upkeep.table, tend)
         upkeep.serve(stream.figures)
         caught: list[int] = []
         opened.enter_context(_signals(caught, stream.ended, upkeep))
@@ -301,8 +305,14 @@ def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: floa
         view.show(stream.figures())
 
 
-def _open_ports(settings: Settings, opened: ExitStack, wait: bool, owner: MidiOwner | None) -> Port:
-    """Open the port, and the recordings beside it; all are closed with ``opened``."""
+def _open_ports(
+    settings: Settings, opened: ExitStack, clock: Clock, wait: bool, owner: MidiOwner | None
+) -> tuple[Port, Callable[[], bool]]:
+    """Open the ports, and the recordings beside them; all are closed with ``opened``.
+
+    Returns:
+        What the scheduler sends to, and what it is to call at each turn.
+    """
     record, sinks = settings.record, list[Port]()
     if record.path is not None:
         sinks.append(MidiFileSink(record.path).start())
@@ -311,11 +321,14 @@ def _open_ports(settings: Settings, opened: ExitStack, wait: bool, owner: MidiOw
         limit_bytes = int(record.limit_mb * 1e6)
         sinks.append(RotatingSink(record.folder, record.minutes * 60.0, limit_bytes).start())
         opened.callback(sinks[-1].close)
-    port = open_port(settings.port.port, settings.port, wait=wait, owner=owner)
+    port, tend = open_outputs(
+        settings.port, clock, greeting(settings.synth), wait=wait, owner=owner
+    )
     opened.callback(port.close)
     if not sinks:
-        return port
-    return FanOutPort([port], [ChannelPort(sink, settings.port.channel - 1) for sink in sinks])
+        return port, tend
+    moved = [ChannelPort(sink, settings.port.channel - 1) for sink in sinks]
+    return FanOutPort([port], moved), tend
 
 
 def _tempo_sent(settings: Settings, beat_ms: float | None) -> float | None:

@@ -1,8 +1,8 @@
-"""What a person can set about the MIDI around the notes: the synth, the clock, the controller.
+"""What a person can set about the MIDI around the notes: ports, synth, clock, controller.
 
 Stages of :class:`streamer.settings.Settings`, parted from it because they belong together. Read by
-:mod:`streamer.synth`, :mod:`streamer.pacing`, :mod:`streamer.clockout`, :mod:`streamer.midiclock`
-and :mod:`streamer.inputs`.
+:mod:`streamer.ports`, :mod:`streamer.synth`, :mod:`streamer.pacing`, :mod:`streamer.clockout`,
+:mod:`streamer.midiclock` and :mod:`streamer.inputs`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from streamer.midichannels import split_channels
 from streamer.schema import Range
 
 Data = Annotated[int, Range(0, 127)]
 ClockMode = Literal["internal", "follow", "send"]
 Outside = Literal["fold", "drop"]
 Wire = Literal["fast", "din", "din-running-status"]
+
+MOST_OUTPUTS = 16
+"""The scheduler sends to one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortSettings:
+    """Where the notes go.
+
+    Attributes:
+        port: ``auto``, ``virtual``, ``jack``, ``null``, ``synth``, ``file:PATH``, or part of a
+            port's name, with its own channels behind it where it needs any
+            (:mod:`streamer.midichannels`); or several such, which all get the music.
+        channel: MIDI channel as people count it, 1..16, of ports that name none.
+        allow: ``auto`` takes no port but one whose name holds one of these; ``*`` and ``?`` stand
+            for anything. Empty allows all.
+        deny: ``auto`` never takes a port whose name holds one of these.
+        client_name: How this program is called in other programs' lists.
+        soundfont: The soundfont of ``synth``; None looks where distributions put theirs.
+        reconnect_seconds: How often a port that is gone is looked for.
+        message_spacing_ms: Least time between two messages, for slow DIN ports (1 ms a message).
+    """
+
+    port: str | tuple[str, ...] = "auto"
+    channel: Annotated[int, Range(1, 16)] = 1
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    client_name: str = "Perpetuo"
+    soundfont: Path | None = None
+    reconnect_seconds: Annotated[float, Range(0.05, 60, "s")] = 0.5
+    message_spacing_ms: Annotated[float, Range(0, 20, "ms")] = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.port, tuple) and len(self.port) == 1:
+            object.__setattr__(self, "port", self.port[0])
+        if not 1 <= len(self.specs) <= MOST_OUTPUTS:
+            raise ValueError(f"port must be 1..{MOST_OUTPUTS} ports, not {len(self.specs)}")
+        for spec in self.specs:
+            try:
+                split_channels(spec)
+            except ValueError as error:
+                raise ValueError(f"port {spec!r}: {error}") from error
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The ports, each as a person wrote it."""
+        return (self.port,) if isinstance(self.port, str) else self.port
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ports without what is written of channels."""
+        return tuple(split_channels(spec)[0] for spec in self.specs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +154,8 @@ class InputSettings:
     Attributes:
         port: ``auto`` takes the first hardware input, or else a port of our own; ``off`` hears
             nothing; ``virtual`` is always a port of our own; or part of a port's name.
+        allow: As in :class:`PortSettings`, for ``auto``.
+        deny: The same.
         channel: MIDI channel that is heard, 1..16; None hears all.
         transport: Whether Start, Continue and Stop let the music go on and hold it.
         programs: Whether program changes choose presets.
@@ -109,6 +164,8 @@ class InputSettings:
     """
 
     port: str = "auto"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
     channel: Annotated[int, Range(1, 16)] | None = None
     transport: bool = True
     programs: bool = True

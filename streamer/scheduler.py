@@ -17,7 +17,7 @@ from __future__ import annotations
 import heapq
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from streamer.beatline import BeatLine
 from streamer.buffer import RollingBuffer
@@ -32,7 +32,7 @@ from streamer.pacing import Pacer
 from streamer.ports.base import Port, PortLost
 from streamer.realtime import become_realtime
 from streamer.settings import SchedulerSettings
-from streamer.sounding import Key, SoundingTable, insist
+from streamer.sounding import FORGOTTEN_SECONDS, Key, SoundingTable, insist
 from streamer.synth import Voices, greeting
 
 logger = logging.getLogger(__name__)
@@ -48,9 +48,6 @@ SPIN_SECONDS = 0.001
 
 STALL_SECONDS = 0.5
 """An event this late means that the process stood still: the music goes on from where it was."""
-
-FORGOTTEN_SECONDS = 5.0
-"""A port may have been away for so long before that was noticed."""
 
 _DOUBTED = -1
 """No port has this epoch."""
@@ -69,6 +66,7 @@ class Scheduler:
         synth: What the synth is told first, how many keys it plays, what its cable carries.
         send_bpm: Tempo of the MIDI clock that is sent beside the notes; None sends none. Music with
             beats of its own overrules it.
+        tend: Looks after a port of several outputs, and says whether one of them has come back.
     """
 
     def __init__(
@@ -82,9 +80,11 @@ class Scheduler:
         table: SoundingTable | None = None,
         synth: SynthSettings | None = None,
         send_bpm: float | None = None,
+        tend: Callable[[], bool] = lambda: False,
     ) -> None:
         self._buffer, self._port, self._clock = buffer, port, clock
         self._settings = settings or SchedulerSettings()
+        self._tend = tend
         synth = synth or SynthSettings()
         self._greeting = greeting(synth)
         self._pacer = Pacer(synth.wire, message_spacing_ms / 1000.0)
@@ -270,6 +270,8 @@ class Scheduler:
         if self._panic.is_set():
             self._panic.clear()
             self._silence(panic=True)
+        if self._tend():
+            self.clock_out.again()
         epoch = self._port.epoch
         if epoch != self._epoch:
             self._change_port(epoch, now)

@@ -74,7 +74,7 @@ def convert(annotation: Any, value: Any) -> Any:
                 return convert(part, value)
             except Wrong as wrong:
                 wanted.append(str(wrong))
-        raise Wrong(" or ".join(wanted))
+        raise Wrong(" or ".join(dict.fromkeys(wanted)))
     if origin is Literal:
         if value not in parts:
             raise Wrong(f"one of {', '.join(map(str, parts))}")

@@ -23,7 +23,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 from streamer.controls import Controls
 from streamer.errors import ConfigError
 from streamer.midisettings import ClockSettings, InputSettings, SynthSettings
+from streamer.midisettings import PortSettings as PortSettings
 from streamer.schema import Range, Wrong, convert, shown, takes
+from streamer.tunesettings import TuneSettings, parse_styles
 
 CONFIG_NAME = "perpetuo.toml"
 
@@ -42,8 +44,9 @@ class ModelSettings:
     Attributes:
         model: Name of a bundle that is installed, or the path of one (folder or .zip).
         seed: Same seed, bundle and version: same notes. None draws one from the system.
-        temperature: One number, or one for each argument in the order of
-            :data:`streamer.notes.ARGUMENTS`. None takes the bundle's own.
+        temperature: One number, or one for each argument of the bundle's notes: five of
+            :data:`streamer.notes.ARGUMENTS`, three of :data:`streamer.tunes.TUNE_ARGUMENTS`. None
+            takes the bundle's own.
         candidates: Phrases drawn at once, of which the best is played. None takes the bundle's own;
             a live stream lowers it when the machine cannot keep up.
         phrase_notes: Notes of a phrase. None takes the bundle's own.
@@ -51,7 +54,8 @@ class ModelSettings:
         ranking: How the candidates that remain are ordered (paper 000, section 4).
         judge: What else drops candidates: those whose piece signature (paper 001) or whose note
             entropies (paper 003) lie farther from the corpus than nearly all of its own.
-        prime: A .mid file that the stream continues.
+        prime: A .mid file that the stream continues; of tunes, whose melody the first is like.
+        style: Styles of the bundle with weights, ``bach:0.7,jazz:0.3``; None plays each in turn.
         provider: Where the network runs; ``cuda`` needs onnxruntime-gpu.
         bundle_paths: More folders in which bundles are looked for.
     """
@@ -59,7 +63,10 @@ class ModelSettings:
     model: str = "piano"
     seed: Annotated[int, Range(0, 2**63 - 1)] | None = None
     temperature: (
-        Temperature | tuple[Temperature, Temperature, Temperature, Temperature, Temperature] | None
+        Temperature
+        | tuple[Temperature, Temperature, Temperature]
+        | tuple[Temperature, Temperature, Temperature, Temperature, Temperature]
+        | None
     ) = None
     candidates: Annotated[int, Range(1, 64)] | None = None
     phrase_notes: Annotated[int, Range(4, 256, "notes")] | None = None
@@ -67,6 +74,7 @@ class ModelSettings:
     ranking: Ranking = "regulated"
     judge: Judging = "none"
     prime: Path | None = None
+    style: str | None = None
     provider: Provider = "cpu"
     bundle_paths: tuple[Path, ...] = ()
 
@@ -139,27 +147,6 @@ class SchedulerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PortSettings:
-    """Where the notes go.
-
-    Attributes:
-        port: ``auto``, ``virtual``, ``null``, ``synth``, ``file:PATH``, or part of a port's name.
-        channel: MIDI channel as people count it, 1..16.
-        client_name: How this program is called in other programs' lists.
-        soundfont: The soundfont of ``synth``; None looks where distributions put theirs.
-        reconnect_seconds: How often a port that is gone is looked for.
-        message_spacing_ms: Least time between two messages, for slow DIN ports (1 ms a message).
-    """
-
-    port: str = "auto"
-    channel: Annotated[int, Range(1, 16)] = 1
-    client_name: str = "Perpetuo"
-    soundfont: Path | None = None
-    reconnect_seconds: Annotated[float, Range(0.05, 60, "s")] = 0.5
-    message_spacing_ms: Annotated[float, Range(0, 20, "ms")] = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class RecordSettings:
     """What is kept of the stream.
 
@@ -211,6 +198,7 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     filters: FilterSettings = field(default_factory=FilterSettings)
     recall: RecallSettings = field(default_factory=RecallSettings)
+    tunes: TuneSettings = field(default_factory=TuneSettings)
     controls: Controls = field(default_factory=Controls)
     buffer: BufferSettings = field(default_factory=BufferSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
@@ -383,6 +371,11 @@ def _contradictions(settings: Settings) -> list[str]:
             f"buffer.low_seconds ({buffer.low_seconds:g}) must be below "
             f"buffer.high_seconds ({buffer.high_seconds:g})"
         )
+    if settings.model.style is not None:
+        try:
+            parse_styles(settings.model.style)
+        except ValueError as error:
+            found.append(f"model.style {error}")
     if settings.clock.mode == "follow" and settings.input.port == "off":
         found.append('clock.mode must not be follow while input.port is "off"')
     pairs = (("pitch_low", "pitch_high"), ("density_low", "density_high"))

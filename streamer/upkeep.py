@@ -62,7 +62,7 @@ class Upkeep:
         self._reloader = load and Reloader(load, settings, self.controls)
         self.table: SoundingTable = open_table(
             runtime_folder(environ),
-            settings.port.port,
+            " + ".join(settings.port.specs),
             state_folder(environ) / PLAYING_MARK if self._in_service else None,
         )
 

@@ -3,8 +3,9 @@
 ======================  ===========================================================
 what a user types       what is played to
 ======================  ===========================================================
-``auto``                a hardware output; a virtual port of our own until there is one;
-                        a soft synth or a file where there is no MIDI system at all
+``auto``                a hardware output; else DIN, network or Bluetooth through a
+                        bridge; a virtual port of our own until there is one; a soft
+                        synth or a file where there is no MIDI system at all
 ``virtual``             a port named Perpetuo that other programs connect to
 ``jack``, ``jack:NAME`` the same on JACK alone
 ``NAME``                the output with that name, or a part of it
@@ -12,6 +13,9 @@ what a user types       what is played to
 ``file:PATH``           a MIDI file that grows while the stream plays
 ``null``                nothing
 ======================  ===========================================================
+
+Channels may stand behind it (:mod:`streamer.midichannels`). Several are played to at once by
+:func:`open_outputs`.
 """
 
 from __future__ import annotations
@@ -19,20 +23,25 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from streamer.clock import Clock
 from streamer.errors import PortError, RecordingError
+from streamer.midichannels import split_channels
+from streamer.midisettings import PortSettings
 from streamer.ports.backends import make_backends
 from streamer.ports.base import Port, PortInfo, PortLost
 from streamer.ports.live import Choose, LivePort, virtual_port
-from streamer.ports.names import choose_automatically, match, nearest
+from streamer.ports.names import AutoRules, choose_automatically, match, nearest
+from streamer.ports.outputs import Outputs
 from streamer.ports.owner import MidiOwner
 from streamer.ports.sinks import ChannelPort, FanOutPort, NullPort
 from streamer.ports.synth import SynthPort, find_fluidsynth, find_soundfont
 from streamer.recorder import MidiFileSink
-from streamer.settings import PortSettings
 
 __all__ = [
     "ChannelPort",
@@ -46,6 +55,7 @@ __all__ = [
     "list_ports",
     "make_owner",
     "midi_problems",
+    "open_outputs",
     "open_port",
 ]
 
@@ -77,9 +87,54 @@ def open_port(
             system cannot be used.
         RecordingError: The file of ``file:PATH`` cannot be written.
     """
-    settings = settings or PortSettings()
-    port = _open(spec.strip(), settings, wait, owner)
-    return ChannelPort(port, settings.channel - 1) if settings.channel > 1 else port
+    return _on_channels(spec, settings or PortSettings(), _Opening(wait, owner))
+
+
+def open_outputs(
+    settings: PortSettings,
+    clock: Clock,
+    greeting: Sequence[bytes] = (),
+    *,
+    wait: bool = False,
+    owner: MidiOwner | None = None,
+) -> tuple[Port, Callable[[], bool]]:
+    """Open all that the settings name.
+
+    Files and ``null`` follow the others: the music waits for what can be heard, not for them.
+
+    Args:
+        settings: ``port`` and what belongs to it.
+        clock: Time.
+        greeting: What each synth is told when it is back while others play on.
+        wait: As for :func:`open_port`.
+        owner: The same; where there is none yet, one for all of them is made and closed with them.
+
+    Returns:
+        One port for all, and what the scheduler is to call at each turn.
+
+    Raises:
+        StreamerError: As for :func:`open_port`; nothing stays open then.
+    """
+    if len(settings.specs) == 1:
+        port = open_port(settings.specs[0], settings, wait=wait, owner=owner)
+        return port, lambda: False
+    shared = owner
+    with ExitStack() as opened:
+        if owner is None and any(map(_is_live, settings.names)):
+            shared = make_owner(settings)
+            opened.callback(shared.close)
+        heard, followers, siblings = list[Port](), list[Port](), list[LivePort]()
+        # What is named comes first: ``auto`` takes what is left.
+        for spec in sorted(settings.specs, key=lambda spec: split_channels(spec)[0] == "auto"):
+            port = _on_channels(spec, settings, _Opening(wait, shared, siblings))
+            opened.callback(port.close)
+            silent = split_channels(spec)[0].startswith(("file:", "null"))
+            (followers if silent else heard).append(port)
+        opened.pop_all()
+    if not heard:
+        heard, followers = followers, []
+    outputs = Outputs(heard, clock, greeting, None if shared is owner else shared)
+    return (FanOutPort([outputs], followers) if followers else outputs), outputs.tend
 
 
 def list_ports(client_name: str = "Perpetuo", owner: MidiOwner | None = None) -> list[PortInfo]:
@@ -118,7 +173,40 @@ def midi_problems() -> dict[str, str]:
         owner.close()
 
 
-def _open(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner | None) -> Port:
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How a port is opened.
+
+    Attributes:
+        wait: Whether a port that is not there is waited for.
+        owner: The owner thread, where there is one already.
+        siblings: The live ports that play the same, which share the owner; None where it is alone,
+            and its owner ends with it.
+    """
+
+    wait: bool
+    owner: MidiOwner | None
+    siblings: list[LivePort] | None = None
+
+
+def _on_channels(spec: str, settings: PortSettings, opening: _Opening) -> Port:
+    """Open what is written of one port, channels and all."""
+    try:
+        name, channels = split_channels(spec)
+    except ValueError as error:
+        raise PortError(f"port {spec!r}: {error}") from error
+    port = _open(name, settings, opening)
+    if channels is not None:
+        return ChannelPort(port, channels)
+    return ChannelPort(port, settings.channel - 1) if settings.channel > 1 else port
+
+
+def _is_live(name: str) -> bool:
+    """Whether a port is one of a MIDI system's."""
+    return name not in ("null", "synth") and not name.startswith("file:")
+
+
+def _open(spec: str, settings: PortSettings, opening: _Opening) -> Port:
     if spec == "null":
         return NullPort()
     if spec == "synth":
@@ -129,15 +217,16 @@ def _open(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner | None
             raise RecordingError("file: needs a path, such as file:take.mid")
         return MidiFileSink(Path(path).expanduser()).start()
     try:
-        owner = owner or make_owner(settings)
+        owner = opening.owner or make_owner(settings)
     except PortError as error:
         if spec != "auto":
             raise
         return _without_midi(str(error), settings)
     try:
-        return _open_live(spec, settings, wait, owner)
+        return _open_live(spec, settings, replace(opening, owner=owner), owner)
     except BaseException:
-        owner.close()
+        if opening.siblings is None:
+            owner.close()
         raise
 
 
@@ -150,9 +239,10 @@ def make_owner(settings: PortSettings) -> MidiOwner:
     return MidiOwner(make_backends(settings.client_name), settings.reconnect_seconds)
 
 
-def _open_live(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner) -> Port:
+def _open_live(spec: str, settings: PortSettings, opening: _Opening, owner: MidiOwner) -> Port:
     """Open what lies on a MIDI system."""
     problems = owner.problems()
+    wait, siblings = opening.wait, opening.siblings
     usable = [system for system in owner.systems if system not in problems]
     if spec == "jack" or spec.startswith("jack:"):
         if "jack" not in usable and not wait:
@@ -162,12 +252,16 @@ def _open_live(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner) 
     elif not usable and not wait:
         text = "no MIDI system can be used: " + "; ".join(problems.values())
         if spec == "auto":
-            owner.close()
+            if siblings is None:
+                owner.close()
             return _without_midi(text, settings)
         raise PortError(f"{text}; {_NO_MIDI}")
     # A service may start before its MIDI system: the first that this build knows is waited for.
     usable = usable or list(owner.systems[:1])
-    port = LivePort(owner, _chooser(spec, usable, settings.client_name), spec)
+    choose = _chooser(spec, usable, settings, siblings or [])
+    port = LivePort(owner, choose, spec, owns=siblings is None)
+    if siblings is not None:
+        siblings.append(port)
     owner.watch(port)
     if not port.epoch and not wait:
         if port.complaint:
@@ -177,14 +271,31 @@ def _open_live(spec: str, settings: PortSettings, wait: bool, owner: MidiOwner) 
     return port
 
 
-def _chooser(spec: str, systems: Sequence[str], client_name: str) -> Choose:
-    """Return what picks the port that the user means."""
-    own = virtual_port(systems[0], client_name)
+def _chooser(
+    spec: str, systems: Sequence[str], settings: PortSettings, siblings: Sequence[LivePort]
+) -> Choose:
+    """Return what picks the port that the user means.
+
+    Args:
+        spec: ``auto``, ``virtual``, or a name.
+        systems: Those that may be used, the preferred one first.
+        settings: What ``auto`` may take.
+        siblings: Ports that play the same: what one of them has, ``auto`` leaves to it.
+    """
+    own = virtual_port(systems[0], settings.client_name)
     if spec == "virtual":
         return lambda outputs: own
-    if spec == "auto":
-        return lambda outputs: choose_automatically(outputs, client_name) or own
-    return partial(_choose_by_name, spec, tuple(systems))
+    if spec != "auto":
+        return partial(_choose_by_name, spec, tuple(systems))
+    rules = AutoRules(settings.client_name, settings.allow, settings.deny)
+
+    def choose(outputs: Sequence[PortInfo]) -> PortInfo | None:
+        # The list grows while they are opened, and the last of it may be the very one that asks.
+        taken = [port.current for port in siblings if port.choose is not choose]
+        free = [output for output in outputs if output not in taken]
+        return choose_automatically(free, rules) or own
+
+    return choose
 
 
 def _choose_by_name(

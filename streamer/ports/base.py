@@ -7,6 +7,9 @@ from typing import Literal, Protocol
 
 from streamer.errors import PortError
 
+Kind = Literal["hardware", "bridge", "software", "builtin"]
+"""``bridge``: a program that stands for hardware on a serial line, the network or Bluetooth."""
+
 
 class PortLost(PortError):
     """The port does not answer any more, but may come back; the scheduler waits for it."""
@@ -62,12 +65,12 @@ class PortInfo:
         direction: Whether this program sends to it or receives from it.
         system: The MIDI system it belongs to: ``alsa``, ``jack``, ``coremidi``, ``winmm``, or
             ``builtin`` for what this program brings along.
-        kind: ``hardware``, ``software`` or ``builtin``.
+        kind: What stands behind it.
         address: The name in its system, with numbers.
     """
 
     name: str
     direction: Literal["output", "input"]
     system: str
-    kind: Literal["hardware", "software", "builtin"]
+    kind: Kind
     address: str

@@ -15,7 +15,7 @@ from streamer.errors import PortError
 from streamer.ports.backends import Direction, Heard, Listener
 from streamer.ports.base import PortInfo
 from streamer.ports.live import Choose
-from streamer.ports.names import choose_automatically, match
+from streamer.ports.names import AutoRules, choose_automatically, match
 from streamer.ports.owner import MidiOwner
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,13 @@ class LiveInput:
 
 
 def open_input(
-    wanted: str, client_name: str, owner: MidiOwner, heard: Heard, *, wait: bool = False
+    wanted: str,
+    client_name: str,
+    owner: MidiOwner,
+    heard: Heard,
+    *,
+    wait: bool = False,
+    rules: AutoRules | None = None,
 ) -> LiveInput | None:
     """Hear an input, now or when it comes.
 
@@ -105,6 +111,7 @@ def open_input(
         owner: The owner thread of all ports.
         heard: Called with each message, in RtMidi's thread.
         wait: Whether a MIDI system that is not there yet is waited for.
+        rules: What ``auto`` may take; None allows all but our own.
 
     Returns:
         The input, or None where ``auto`` finds no MIDI system at all.
@@ -121,18 +128,20 @@ def open_input(
             return None
         text = "; ".join(problems.values()) or "this machine has none"
         raise PortError(f"input '{wanted}' cannot be heard: {text}; set input.port to \"off\"")
-    port = LiveInput(owner, _chooser(wanted, usable[0], client_name), wanted, heard)
+    port = LiveInput(
+        owner, _chooser(wanted, usable[0], rules or AutoRules(client_name)), wanted, heard
+    )
     owner.watch(port)
     if not port.hears:
         logger.warning("input '%s' is not there; waiting for it", wanted)
     return port
 
 
-def _chooser(wanted: str, system: str, client_name: str) -> Choose:
+def _chooser(wanted: str, system: str, rules: AutoRules) -> Choose:
     """Return what picks the input that the user means."""
-    own = PortInfo(f"{client_name} in", "input", system, "builtin", "")
+    own = PortInfo(f"{rules.own_name} in", "input", system, "builtin", "")
     if wanted == "virtual":
         return lambda inputs: own
     if wanted == "auto":
-        return lambda inputs: choose_automatically(inputs, client_name) or own
+        return lambda inputs: choose_automatically(inputs, rules) or own
     return partial(match, wanted)

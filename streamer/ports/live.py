@@ -33,15 +33,17 @@ class LivePort:
     """A :class:`streamer.ports.base.Port` on a MIDI system.
 
     Args:
-        owner: The owner thread; closed with this port.
+        owner: The owner thread.
         choose: What to play to.
         wanted: How the user calls it, for messages.
+        owns: Whether the owner is closed with this port.
     """
 
     direction: Direction = "output"
 
-    def __init__(self, owner: MidiOwner, choose: Choose, wanted: str) -> None:
-        self._owner, self._choose, self._wanted = owner, choose, wanted
+    def __init__(self, owner: MidiOwner, choose: Choose, wanted: str, *, owns: bool = True) -> None:
+        self._owns = owns
+        self._owner, self.choose, self._wanted = owner, choose, wanted
         self._sender: Sender | None = None
         self._current: PortInfo | None = None
         self._opened = 0
@@ -60,6 +62,11 @@ class LivePort:
     def epoch(self) -> int:
         """See :class:`streamer.ports.base.Port`."""
         return self._epoch
+
+    @property
+    def current(self) -> PortInfo | None:
+        """What is open now."""
+        return self._current
 
     @property
     def complaint(self) -> str | None:
@@ -85,7 +92,7 @@ class LivePort:
         """Meet the outputs that are there now; called in the owner thread."""
         if self._closed.is_set():
             return
-        chosen = self._choose(outputs)
+        chosen = self.choose(outputs)
         if self._current is not None and self._sender is not None:
             there = self._sender.is_open and self._is_there(self._current, outputs)
             if not there or not self._epoch:
@@ -107,7 +114,8 @@ class LivePort:
         with contextlib.suppress(PortError):
             self._owner.unwatch(self)
         self._leave(answering=True)
-        self._owner.close()
+        if self._owns:
+            self._owner.close()
 
     def _is_there(self, current: PortInfo, outputs: Sequence[PortInfo]) -> bool:
         if not self._owner.alive(current.system):

@@ -9,15 +9,20 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
-from streamer.ports.base import PortInfo
+from streamer.ports.base import Kind, PortInfo
 
 _ALSA_NUMBERS = re.compile(r"\s+(\d+):(\d+)$")
 _FIRST_USER_CLIENT = 128
 """ALSA numbers programs from here on; below are the kernel's: cards, and a few that are not."""
 
 _NOT_HARDWARE = re.compile(r"midi through|virtual raw midi|virmidi|^system:(timer|announce)", re.I)
+_BRIDGE = re.compile(r"ttymidi|rtp-?midi|bluetooth|bluez|ble[-_ ]?midi", re.I)
+"""Programs that stand for hardware: a DIN cable on a serial line, the network, Bluetooth."""
+
 _JACK_HARDWARE = re.compile(r"^(system:midi|a2j:|alsa_midi:)|midi-bridge", re.I)
 
 
@@ -36,15 +41,16 @@ def describe(
     return found
 
 
-def _kind(raw: str, system: str) -> Literal["hardware", "software"]:
+def _kind(raw: str, system: str) -> Kind:
     if _NOT_HARDWARE.search(raw):
         return "software"
     if system == "alsa":
         numbers = _ALSA_NUMBERS.search(raw)
-        return "hardware" if numbers and int(numbers[1]) < _FIRST_USER_CLIENT else "software"
-    if system == "jack":
-        return "hardware" if _JACK_HARDWARE.search(raw) else "software"
-    return "hardware"
+        if numbers and int(numbers[1]) < _FIRST_USER_CLIENT:
+            return "hardware"
+    elif system != "jack" or _JACK_HARDWARE.search(raw):
+        return "hardware"
+    return "bridge" if _BRIDGE.search(raw) else "software"
 
 
 def match(wanted: str, ports: Sequence[PortInfo]) -> PortInfo | None:
@@ -76,16 +82,41 @@ def _closeness(asked: str, port: PortInfo) -> int:
     return 2 if asked in name else 3
 
 
-def choose_automatically(ports: Sequence[PortInfo], own_name: str) -> PortInfo | None:
-    """Return the first hardware output, or None when there is none."""
-    return next(
-        (
-            port
-            for port in ports
-            if port.kind == "hardware" and not port.name.casefold().startswith(own_name.casefold())
-        ),
-        None,
-    )
+@dataclass(frozen=True, slots=True)
+class AutoRules:
+    """What ``auto`` may take.
+
+    Attributes:
+        own_name: How this program is called: its own ports are never taken.
+        allow: Only names that hold one of these; ``*`` and ``?`` stand for anything, case does not
+            matter. Empty allows all.
+        deny: No name that holds one of these.
+    """
+
+    own_name: str
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+
+    def allows(self, port: PortInfo) -> bool:
+        """Whether a port may be taken."""
+        name = port.name.casefold()
+        if name.startswith(self.own_name.casefold()) or _holds(name, self.deny):
+            return False
+        return not self.allow or _holds(name, self.allow)
+
+
+def _holds(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, f"*{pattern.casefold()}*") for pattern in patterns)
+
+
+def choose_automatically(ports: Sequence[PortInfo], rules: AutoRules) -> PortInfo | None:
+    """Return the first hardware port that the rules allow, else the first bridge to some, or None.
+
+    What is allowed by name need be neither: who names a program wants it.
+    """
+    allowed = [port for port in ports if rules.allows(port)]
+    kinds = ("hardware", "bridge", "software") if rules.allow else ("hardware", "bridge")
+    return next((port for kind in kinds for port in allowed if port.kind == kind), None)
 
 
 def nearest(wanted: str, ports: Sequence[PortInfo]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from streamer.errors import RecordingError, StreamerError
 from streamer.events import check_message
+from streamer.midichannels import ChannelMap, moved_by
 from streamer.ports.base import Port, PortLost
 
 
@@ -24,17 +25,16 @@ class NullPort:
 
 
 class ChannelPort:
-    """A port that hears channel 0 on another channel, and the others from there on.
+    """A port whose channels are others than the stream's.
 
     Args:
         port: Where to.
-        offset: Added to each channel, 0..15; the sum goes round at 16.
+        channels: A table; or what is added to each channel, 0..15, where the sum goes round at 16.
     """
 
-    def __init__(self, port: Port, offset: int) -> None:
-        if not 0 <= offset <= 15:
-            raise ValueError(f"offset must be in range 0..15, not {offset}")
-        self._port, self._offset = port, offset
+    def __init__(self, port: Port, channels: int | ChannelMap) -> None:
+        self._port = port
+        self._channels = moved_by(channels) if isinstance(channels, int) else channels
 
     @property
     def name(self) -> str:
@@ -47,11 +47,13 @@ class ChannelPort:
         return self._port.epoch
 
     def send(self, message: bytes, at_ms: float | None = None) -> None:
-        """Send the message on its other channel."""
+        """Send the message on its other channel, or not at all."""
         status = message[0]
         if status < 0xF0:
-            status = status & 0xF0 | (status + self._offset) & 0x0F
-            message = bytes((status,)) + message[1:]
+            channel = self._channels[status & 0x0F]
+            if channel is None:
+                return
+            message = bytes((status & 0xF0 | channel,)) + message[1:]
         self._port.send(message, at_ms)
 
     def close(self) -> None:

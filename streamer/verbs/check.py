@@ -16,7 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Check settings, bundle, port, permissions, clock and real-time limits: one line each, "
         "ok or the remedy. The status is 1 when something would keep the stream from playing."
     )
-    add_setting(parser, "--port", "port.port", metavar="PORT", help="the port to look for")
+    add_setting(
+        parser,
+        "--port",
+        "port.port",
+        action="append",
+        metavar="PORT",
+        help="the port to look for, as for `perpetuo play`; several times for several",
+    )
     add_setting(parser, "--model", "model.model", metavar="NAME|PATH", help="the bundle to load")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_common(parser)

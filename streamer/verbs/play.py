@@ -20,11 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "--port",
         "port.port",
+        action="append",
         metavar="PORT",
-        help="auto, virtual, synth, null, file:PATH, or part of a name from `perpetuo ports`",
+        help="auto (hardware, else a port of our own), virtual (a port of our own), jack or "
+        "jack:NAME (the same, or an output, on JACK alone), synth (FluidSynth), null, file:PATH, "
+        "or part of a name from `perpetuo ports`; several times for several at once, each with its "
+        "own channels where it needs any: NAME@5, NAME@1=10,2=off",
     )
     add_setting(
-        parser, "--channel", "port.channel", metavar="N", help="MIDI channel in 1..16 (default 1)"
+        parser,
+        "--channel",
+        "port.channel",
+        metavar="N",
+        help="MIDI channel in 1..16 of ports that name none (default 1)",
     )
     add_model(parser)
     add_setting(

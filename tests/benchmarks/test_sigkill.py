@@ -47,7 +47,7 @@ LIFE = textwrap.dedent(
         def close(self):
             self.socket.close()
 
-    daemon.open_port = lambda *_, **__: Cable(int(sys.argv[2]))
+    daemon.open_outputs = lambda *_, **__: (Cable(int(sys.argv[2])), lambda: False)
     daemon.play(load_settings(Path(sys.argv[1])), plain=True)
     """
 )

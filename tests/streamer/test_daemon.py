@@ -201,7 +201,7 @@ def test_signal_ends_play_with_its_status_and_silence(
     """Handlers are put back as they were."""
     before = signal.getsignal(number)
     port = WatchedPort(8, lambda: os.kill(os.getpid(), number))
-    monkeypatch.setattr(daemon, "open_port", lambda *_, **__: port)
+    monkeypatch.setattr(daemon, "open_outputs", lambda *_, **__: (port, lambda: False))
     assert play(settings, plain=True) == 128 + number
     assert port.receiver.is_silent
     assert port.closed == 1
@@ -214,7 +214,7 @@ def test_failure_in_play_closes_the_port_and_is_told(
     """The command line makes status 1 and one line of it."""
     port = FakePort()
     port.fail_at = 5
-    monkeypatch.setattr(daemon, "open_port", lambda *_, **__: port)
+    monkeypatch.setattr(daemon, "open_outputs", lambda *_, **__: (port, lambda: False))
     with pytest.raises(PortError, match="as it was told to"):
         play(settings, plain=True)
     assert port.closed == 1
@@ -225,7 +225,7 @@ def test_unknown_model_closes_what_was_opened(
 ) -> None:
     """Nothing is left open when the start fails half-way."""
     port = FakePort()
-    monkeypatch.setattr(daemon, "open_port", lambda *_, **__: port)
+    monkeypatch.setattr(daemon, "open_outputs", lambda *_, **__: (port, lambda: False))
     wrong = replace(settings, model=ModelSettings(model="no-such-model"))
     with pytest.raises(BundleError, match="no bundle is called 'no-such-model'"):
         play(wrong, plain=True)

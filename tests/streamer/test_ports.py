@@ -21,7 +21,7 @@ from streamer.ports.backends import (
     make_backends,
 )
 from streamer.ports.base import PortLost
-from streamer.ports.names import choose_automatically, describe, match, nearest
+from streamer.ports.names import AutoRules, choose_automatically, describe, match, nearest
 from streamer.ports.owner import MidiOwner
 from streamer.ports.sinks import ChannelPort
 from streamer.ports.synth import SynthPort, find_soundfont
@@ -164,8 +164,8 @@ def test_a_name_is_found_whatever_number_it_has_today(before, after, port):
 
 def test_auto_takes_the_first_hardware_output():
     outputs = describe([THROUGH, PROGRAM, SYNTH, DRUMS], "alsa", "output")
-    assert choose_automatically(outputs, "Perpetuo").address == SYNTH
-    assert choose_automatically(outputs[:2], "Perpetuo") is None
+    assert choose_automatically(outputs, AutoRules("Perpetuo")).address == SYNTH
+    assert choose_automatically(outputs[:2], AutoRules("Perpetuo")) is None
 
 
 def test_the_nearest_names_are_offered():
