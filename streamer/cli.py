@@ -35,6 +35,7 @@ VERBS = {
     "models": "list the bundles that can play",
     "check": "say what would keep this machine from playing",
     "bench": "measure engine and timing on this machine",
+    "rate": "listen to beginnings of tunes and say what you think of them",
 }
 EXTRA_OF_PACKAGE = {"training": "train", "export": "export"}
 """Which extra brings the libraries that a package's verbs need."""
