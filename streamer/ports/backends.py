@@ -9,92 +9,21 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from streamer.errors import PortError
-from streamer.ports.base import PortLost
+from streamer.ports.alsalinks import ALSA_CLIENTS, is_linked
+from streamer.ports.clients import Listener, Sender
 from streamer.ports.jackwatch import JackWatch
 
 ALSA_SEQUENCER = Path("/dev/snd/seq")
-
-UNCONFIRMED_BYTES = 8192
-"""How much may be sent before the system is known to be alive once more.
-
-RtMidi queues 16 KiB for JACK; into a full queue it sends for ever, with the interpreter held, so
-that not even SIGINT works. Music needs 200 bytes a second, and the owner thread looks twice."""
-
-_JACK_RECORD_BYTES = 4
-"""RtMidi puts the length in front of each message it queues for JACK."""
 
 Direction = Literal["output", "input"]
 
 Heard = Callable[[bytes], object]
 """Takes one message; called by RtMidi's thread, which must never be held up."""
-
-
-class Sender:
-    """One open port. The scheduler's thread sends, the owner thread confirms and closes."""
-
-    def __init__(self, out: Any) -> None:
-        self._out: Any = out
-        self._lock = threading.Lock()
-        self._unconfirmed = 0
-
-    def send(self, message: bytes) -> None:
-        """Send one message.
-
-        Raises:
-            PortLost: The port was closed, refused, or has not been known to be alive for too long.
-        """
-        with self._lock:
-            if self._out is None:
-                raise PortLost("the port is closed")
-            self._unconfirmed += len(message) + _JACK_RECORD_BYTES
-            if self._unconfirmed > UNCONFIRMED_BYTES:
-                raise PortLost("the MIDI system does not answer")
-            try:
-                self._out.send_message(message)
-            except (OSError, RuntimeError) as error:
-                raise PortLost(f"the port refused a message: {error}") from error
-
-    @property
-    def is_open(self) -> bool:
-        """Whether :meth:`close` was not called yet."""
-        return self._out is not None
-
-    def confirm(self) -> None:
-        """Say that the MIDI system was seen alive."""
-        with self._lock:
-            self._unconfirmed = 0
-
-    def close(self) -> None:
-        """Let the client go; only ``delete`` does that, ``del`` leaks it."""
-        with self._lock:
-            out, self._out = self._out, None
-        if out is not None:
-            out.delete()
-
-
-class Listener:
-    """One open input; the owner thread closes it. What it hears comes from RtMidi's own thread."""
-
-    def __init__(self, source: Any) -> None:
-        self._source: Any = source
-
-    @property
-    def is_open(self) -> bool:
-        """Whether :meth:`close` was not called yet."""
-        return self._source is not None
-
-    def close(self) -> None:
-        """Hear nothing more, and let the client go."""
-        source, self._source = self._source, None
-        if source is not None:
-            source.cancel_callback()
-            source.delete()
 
 
 class Backend(Protocol):
@@ -231,6 +160,56 @@ class RtMidiBackend:
         return f"{self.system}: {error}"
 
 
+class AlsaBackend(RtMidiBackend):
+    """ALSA: a client whose connection the kernel has cut is closed, so that it is opened anew.
+
+    A device that goes and comes back between two looks has the name and numbers that it had.
+
+    Args:
+        rtmidi: The module.
+        api: Its number for ALSA.
+        client_name: Name of our clients.
+        clients: The kernel's list of them.
+    """
+
+    def __init__(
+        self, rtmidi: Any, api: int, client_name: str, clients: Path = ALSA_CLIENTS
+    ) -> None:
+        super().__init__(rtmidi, api, "alsa", client_name)
+        self._kernel_clients = clients
+        self._tied: dict[Sender | Listener, tuple[str, Direction]] = {}
+
+    def names(self, direction: Direction) -> list[str]:
+        """See :class:`Backend`."""
+        for client, (address, way) in list(self._tied.items()):
+            if way == direction and client.is_open and self._is_linked(address, way) is False:
+                client.close()
+            if not client.is_open:
+                del self._tied[client]
+        return super().names(direction)
+
+    def open(self, address: str | None) -> Sender:
+        """See :class:`Backend`."""
+        sender = super().open(address)
+        self._tie(sender, address, "output")
+        return sender
+
+    def listen(self, address: str | None, heard: Heard) -> Listener:
+        """See :class:`Backend`."""
+        listener = super().listen(address, heard)
+        self._tie(listener, address, "input")
+        return listener
+
+    def _tie(self, client: Sender | Listener, address: str | None, direction: Direction) -> None:
+        # What the kernel's list does not show now cannot be missed there later.
+        if address is not None and self._is_linked(address, direction):
+            self._tied[client] = (address, direction)
+
+    def _is_linked(self, address: str, direction: Direction) -> bool | None:
+        name = self._client_name if direction == "output" else f"{self._client_name} in"
+        return is_linked(address, name, direction, self._kernel_clients)
+
+
 class JackBackend(RtMidiBackend):
     """JACK: listed and watched by a client of our own, because RtMidi's outlives the server."""
 
@@ -332,6 +311,8 @@ def make_backends(client_name: str) -> list[Backend]:
             continue
         if system == "jack":
             found.append(JackBackend(rtmidi, api, client_name, JackWatch(f"{client_name} watch")))
+        elif system == "alsa":
+            found.append(AlsaBackend(rtmidi, api, client_name))
         else:
             found.append(RtMidiBackend(rtmidi, api, system, client_name))
     return found

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from streamer.errors import PortError
-from streamer.ports.backends import Direction, Heard, Listener
+from streamer.ports.backends import Direction, Heard
 from streamer.ports.base import PortInfo
+from streamer.ports.clients import Listener
 from streamer.ports.live import Choose
 from streamer.ports.names import AutoRules, choose_automatically, match
 from streamer.ports.owner import MidiOwner

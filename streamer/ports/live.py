@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 from streamer.errors import PortError
 from streamer.events import check_message
-from streamer.ports.backends import Direction, Sender
+from streamer.ports.backends import Direction
 from streamer.ports.base import PortInfo, PortLost
+from streamer.ports.clients import Sender
 from streamer.ports.owner import MidiOwner
 from streamer.sounding import SoundingTable
 

@@ -15,8 +15,9 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from streamer.errors import PortError
-from streamer.ports.backends import Backend, Direction, Heard, Listener, Sender
+from streamer.ports.backends import Backend, Direction, Heard
 from streamer.ports.base import PortInfo
+from streamer.ports.clients import Listener, Sender
 from streamer.ports.names import describe
 
 logger = logging.getLogger(__name__)

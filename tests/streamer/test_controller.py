@@ -12,7 +12,7 @@ from streamer.controller import controller, input_owner, wants_input
 from streamer.controls import LiveControls
 from streamer.errors import ConfigError, PortError
 from streamer.midisettings import ClockSettings, InputSettings
-from streamer.ports.backends import Listener
+from streamer.ports.clients import Listener
 from streamer.ports.listening import open_input
 from streamer.ports.owner import MidiOwner
 from streamer.settings import PortSettings, Settings

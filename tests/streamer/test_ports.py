@@ -13,14 +13,9 @@ from hypothesis import strategies as st
 from streamer import ports as ports_module
 from streamer.errors import PortError, RecordingError
 from streamer.ports import FanOutPort, NullPort, list_ports, open_port
-from streamer.ports.backends import (
-    UNCONFIRMED_BYTES,
-    RtMidiBackend,
-    Sender,
-    alsa_problem,
-    make_backends,
-)
+from streamer.ports.backends import RtMidiBackend, alsa_problem, make_backends
 from streamer.ports.base import PortLost
+from streamer.ports.clients import UNCONFIRMED_BYTES, Sender
 from streamer.ports.names import AutoRules, choose_automatically, describe, match, nearest
 from streamer.ports.owner import MidiOwner
 from streamer.ports.sinks import ChannelPort
