@@ -33,6 +33,9 @@ Scale = Literal[
     "octatonic",
 ]
 
+UNSET = ("candidates", "bits")
+"""Controls that may be None: the model's own setting, or no limit."""
+
 OCTAVE = 12
 LEAST_SPAN = OCTAVE - 1
 """How far ``high`` lies above ``low`` at least: any pitch can be folded in by octaves."""
@@ -54,7 +57,13 @@ class Controls:
         scale_lock: 1 forbids notes off the scale, less only discourages them, 0 frees them.
         velocity_scale: Times every velocity.
         tempo_scale: Speed of playing.
-        recall: Share of phrases in which a figure of the last minutes is put forward again.
+        recall: Share of phrases in which a figure of the last minutes is put forward again; of
+            tunes their first phrase.
+        style_mix: How much of the first style that was named has gone over to the second.
+        walk: How far a model that composes a section at a time goes from one to the next; 0 stays
+            where it is, 1 forgets where it was.
+        refinement: How many of its passes such a model writes, as a share of all.
+        bits: Of each bar of a query that reach the network; None lets all through.
         pause: Whether the stream is held.
 
     Raises:
@@ -73,6 +82,10 @@ class Controls:
     velocity_scale: Annotated[float, Range(0.1, 2.0, "x")] = 1.0
     tempo_scale: Annotated[float, Range(0.25, 4.0, "x")] = 1.0
     recall: Annotated[float, Range(0.0, 1.0)] = 0.4
+    style_mix: Annotated[float, Range(0.0, 1.0)] = 0.0
+    walk: Annotated[float, Range(0.0, 1.0)] = 0.35
+    refinement: Annotated[float, Range(0.0, 1.0)] = 1.0
+    bits: Annotated[int, Range(0, 1024, "bits")] | None = None
     pause: bool = False
 
     def __post_init__(self) -> None:
@@ -80,7 +93,7 @@ class Controls:
         for name, annotation in control_types().items():
             value = getattr(self, name)
             try:
-                if value is not None or name != "candidates":
+                if value is not None or name not in UNSET:
                     object.__setattr__(self, name, convert(annotation, value))
             except Wrong as wrong:
                 problems.append(f"{name} must be {wrong}, not {shown(value)}")

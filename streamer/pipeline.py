@@ -27,8 +27,11 @@ from streamer.performer import Performer
 from streamer.selection.filters import FILTERS, Filter
 from streamer.selection.judges import make_judges
 from streamer.selection.limits import limits_for
+from streamer.selection.tune_filters import TUNE_FILTERS
 from streamer.settings import ModelSettings, Settings
 from streamer.synth import fit_notes
+from streamer.tunes import TUNE_CODEC_NAME
+from streamer.tunesource import open_tunes
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +88,30 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
         )
     seed = settings.model.seed
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
-    drawn = step_settings(bundle, settings)
+    rng = np.random.Generator(np.random.SFC64(seed))
+    generator: Generator
+    if bundle.codec.name == TUNE_CODEC_NAME:
+        filters = filters_for(bundle, settings, TUNE_FILTERS)
+        generator = open_tunes(bundle, settings, controls, rng, filters)
+    else:
+        generator = _open_step(bundle, settings, controls, rng)
+    candidates = generator.candidates
+    return Source(bundle, generator, Performer(), controls, seed, candidates, settings.synth)
+
+
+def _open_step(
+    bundle: Bundle, settings: Settings, controls: LiveControls, rng: np.random.Generator
+) -> StepGenerator:
+    """Make the generator of a bundle that plays note after note of everything."""
+    if settings.model.style is not None:
+        raise BundleError(
+            f"bundle {bundle.manifest.name} has no styles; leave --style out, or choose a bundle "
+            "that has (`perpetuo models`)"
+        )
     generator = StepGenerator(
         Engine(bundle, settings.model.provider),
-        drawn,
-        np.random.Generator(np.random.SFC64(seed)),
+        step_settings(bundle, settings),
+        rng,
         controls,
         filters_for(bundle, settings),
     )
@@ -98,11 +120,18 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
             generator.prime(read_midi(settings.model.prime))
         except ValueError as error:
             raise MidiFileError(f"{settings.model.prime}: {error}", "off-piano") from error
-    return Source(bundle, generator, Performer(), controls, seed, drawn.candidates, settings.synth)
+    return generator
 
 
-def filters_for(bundle: Bundle, settings: Settings) -> tuple[Filter, ...]:
+def filters_for(
+    bundle: Bundle, settings: Settings, rules: tuple[Filter, ...] = FILTERS
+) -> tuple[Filter, ...]:
     """Return the hard filters and, after them, the judges that are asked for.
+
+    Args:
+        bundle: Brings the judges' references.
+        settings: Name the judges.
+        rules: The hard filters of the bundle's family.
 
     Raises:
         BundleError: The bundle has no reference for a judge, or a damaged one.
@@ -110,7 +139,7 @@ def filters_for(bundle: Bundle, settings: Settings) -> tuple[Filter, ...]:
     manifest, which = bundle.manifest, settings.model.judge
     references = {name: to_builtins(spec) for name, spec in manifest.judges.items()}
     try:
-        return (*FILTERS, *make_judges(which, references))
+        return (*rules, *make_judges(which, references))
     except ValueError as error:
         raise BundleError(
             f"bundle {manifest.name} cannot be judged by {which}: {error}; play with --judge none "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from streamer.notes import NoteArray, Phrase
+from streamer.notes import Phrase
 from streamer.stats import GenerationStats
 
 
@@ -34,14 +34,9 @@ class Generator(Protocol):
         """
         ...
 
-    def prime(self, notes: NoteArray) -> None:
-        """Let the stream go on from these notes, which it does not play; before the first phrase.
-
-        The first phrase then starts at the onset of the last of them, not at 0.
-
-        Raises:
-            ValueError: None of the notes lies on a piano.
-        """
+    @property
+    def candidates(self) -> int:
+        """How many candidates a phrase is drawn."""
         ...
 
     def set_candidates(self, candidates: int) -> None:

@@ -1,6 +1,8 @@
 """The bounds of the hard filters: what a bundle brings from its corpus, and what a person says.
 
-In: a manifest and the person's ``[filters]``. Out: :class:`streamer.selection.filters.Limits`.
+In: a manifest and the person's ``[filters]`` and ``[tunes]``. Out:
+:class:`streamer.selection.filters.Limits`, and for tunes
+:class:`streamer.selection.tune_context.TuneRules`; a bundle names the bounds of both in one table.
 Called once when a generator is made.
 """
 
@@ -12,7 +14,9 @@ from typing import Any
 from streamer.errors import BundleError
 from streamer.manifest import Manifest
 from streamer.selection.filters import Limits
+from streamer.selection.tune_context import TuneRules
 from streamer.settings import FilterSettings
+from streamer.tunesettings import TuneSettings
 
 
 def limits_for(manifest: Manifest, settings: FilterSettings) -> Limits:
@@ -21,21 +25,39 @@ def limits_for(manifest: Manifest, settings: FilterSettings) -> Limits:
     Raises:
         BundleError: The manifest names a bound that there is not, or one of the wrong form.
     """
-    limits = replace(Limits(), **_of_bundle(manifest))
+    limits = replace(Limits(), **_of_bundle(manifest, Limits()))
     return replace(limits, **_of_person(settings, limits))
 
 
-def _of_bundle(manifest: Manifest) -> dict[str, Any]:
-    defaults = Limits()
+def tune_limits_for(
+    manifest: Manifest, settings: FilterSettings, tunes: TuneSettings
+) -> tuple[Limits, TuneRules]:
+    """Return the bounds and the rules for tunes, in the same way.
+
+    Raises:
+        BundleError: As :func:`limits_for`.
+    """
+    of_limits = {f.name for f in fields(Limits)}
+    both = _of_bundle(manifest, Limits(), TuneRules())
+    limits = replace(Limits(), **{n: v for n, v in both.items() if n in of_limits})
+    rules = replace(TuneRules(), **{n: v for n, v in both.items() if n not in of_limits})
+    said = {f.name: getattr(tunes, f.name, None) for f in fields(TuneRules)}
+    rules = replace(rules, **{name: value for name, value in said.items() if value is not None})
+    return replace(limits, **_of_person(settings, limits)), rules
+
+
+def _of_bundle(manifest: Manifest, *bounds: Any) -> dict[str, Any]:
+    """Return the manifest's bounds, in the form of those in the dataclasses ``bounds``."""
+    defaults = {f.name: getattr(each, f.name) for each in bounds for f in fields(each)}
     found: dict[str, Any] = {}
     for name, value in manifest.filters.items():
-        default = getattr(defaults, name, None)
+        default = defaults.get(name)
         pair = isinstance(default, tuple)
         if default is None or pair != isinstance(value, list) or (pair and len(value) != 2):  # type: ignore[arg-type]  # a list by the test before
-            known = ", ".join(f.name for f in fields(Limits))
             raise BundleError(
                 f"bundle {manifest.name} has a filter {name} = {value}, which this perpetuo does "
-                f"not know (it knows {known}); update perpetuo or export the bundle again"
+                f"not know (it knows {', '.join(defaults)}); update perpetuo or export the bundle "
+                "again"
             )
         found[name] = tuple(value) if isinstance(value, list) else type(default)(value)
     return found

@@ -26,7 +26,7 @@ class TuneRules:
     Attributes:
         same_pitch_run: Most notes in a row on one pitch.
         same_pitch_share: Greatest share of a phrase on one pitch, 0..1.
-        on_beat_share: Least share of a phrase's onsets that fall on a beat, 0..1.
+        on_beat_share: Least share of a phrase's onsets that fall on a beat or between two, 0..1.
         leap: Largest step from note to note, semitones.
         span: Largest distance between two pitches of a phrase, semitones.
         density: Least and greatest notes a quarter of a phrase.
@@ -69,6 +69,7 @@ class TuneContext(Context):
         bar: Length of a bar, above 0.
         transpose: What is added to a pitch to make it sound, semitones.
         heard: How many of the candidate's figures other tunes of the last minutes had, 0..1.
+        closing: Pitch classes on which the tune may close; empty where any will do.
         rules: Bounds of the rules for tunes.
     """
 
@@ -81,6 +82,7 @@ class TuneContext(Context):
     bar: float = 4.0 * UNIT_PARTS
     transpose: int = 0
     heard: float = 0.0
+    closing: tuple[int, ...] = ()
     rules: TuneRules = field(default_factory=TuneRules)
 
     @property

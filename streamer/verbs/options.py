@@ -57,8 +57,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--temperature",
         "model.temperature",
         metavar="T",
-        help="1 is as trained, less is calmer; or five, parted by commas: "
-        "pitch,shift,duration,velocity,pedal",
+        help="1 is as trained, less is calmer; or one for each of pitch,shift,duration,velocity,"
+        "pedal, of tunes for each of pitch class,octave,length",
     )
     add_setting(
         parser,
@@ -86,7 +86,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--prime",
         "model.prime",
         metavar="FILE.mid",
-        help="a piece that the music continues",
+        help="a piece that the music continues; of tunes, a melody that the first is like",
+    )
+    add_setting(
+        parser,
+        "--style",
+        "model.style",
+        metavar="STYLES",
+        help="styles of the bundle with weights, such as bach:0.7,jazz:0.3 (`perpetuo models`)",
     )
 
 

@@ -1,0 +1,218 @@
+"""The tune that is being written: its place in the stream, its notes so far, and how it ends.
+
+In: what was drawn for it, and phrases of :data:`streamer.tunes.TUNE_DTYPE` as they are committed.
+Out: places in ms, the notes that the filters look at, the line that is given to whoever plays it.
+Used by the tune generator alone.
+
+Places are counted in twelfths of the tune's unit from its first bar line; its notes are in the key
+that the model writes in, and are moved by ``transpose`` to sound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.generators.tunekey import Key, Modulation, find_key
+from streamer.generators.tunestyle import Latent, Manner, Weights
+from streamer.notes import Note
+from streamer.performer import fold
+from streamer.tunes import END, TUNE_DTYPE, TuneArray
+
+CONTEXT_NOTES = 256
+"""Notes of the tune that filters may look back on."""
+
+ON_THE_LINE = 1e-6
+"""So near to a bar line a place is on it, bars."""
+
+PLAIN_VELOCITY, PLAIN_SHARE = 72, 0.9
+ACCENTS = (8, 3)
+"""Of the first note of a bar, and of notes on other beats, where nothing else plays the notes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A phrase of a tune as it is given to whoever plays it.
+
+    Attributes:
+        pitch: What sounds, ``(notes,)`` int64, 0..127.
+        onset: Quarters from the tune's first bar line, ``(notes,)`` float64, ascending.
+        length: Quarters to the next onset; of a closing note until it is to be released.
+        bar_beats: Quarters in a bar.
+        beat_ms: Length of a quarter, ms.
+        start_ms: Place of the tune's first bar line in the stream, ms.
+        index: Notes of the tune before this phrase.
+        planned: About how many notes the tune will have.
+        ends: Whether the tune ends with it.
+        key: In which it sounds.
+        style: Weights of the bundle's styles, ``(S,)``.
+    """
+
+    pitch: NDArray[np.int64]
+    onset: NDArray[np.float64]
+    length: NDArray[np.float64]
+    bar_beats: float
+    beat_ms: float
+    start_ms: float
+    index: int
+    planned: int
+    ends: bool
+    key: Key
+    style: Weights
+
+
+class Voice(Protocol):
+    """Plays a line: velocity, length and timing of each note."""
+
+    def play(self, line: Line) -> tuple[Note, ...]:
+        """Return the notes, sorted by onset; called once for each phrase that is committed."""
+
+
+class PlainVoice:
+    """Plays what is written, with an accent on the beat."""
+
+    def play(self, line: Line) -> tuple[Note, ...]:
+        """Return one note for each of the line's."""
+        place = line.onset / line.bar_beats
+        on_bar = np.abs(place - np.rint(place)) < ON_THE_LINE
+        on_beat = np.abs(line.onset - np.rint(line.onset)) < ON_THE_LINE
+        velocity = PLAIN_VELOCITY + np.where(on_bar, ACCENTS[0], np.where(on_beat, ACCENTS[1], 0))
+        onset_ms = line.start_ms + line.onset * line.beat_ms
+        columns = (line.pitch, onset_ms, PLAIN_SHARE * line.length * line.beat_ms, velocity)
+        return tuple(
+            Note(pitch, onset, duration, loud)
+            for pitch, onset, duration, loud in zip(*(c.tolist() for c in columns), strict=True)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Tune:
+    """A tune from its first note to the rest after its last.
+
+    Attributes:
+        number: From 1.
+        manner: Tempo, unit, bar and length.
+        style: Weights without the live control.
+        latent: Where it was drawn from, and has wandered to.
+        modulation: Where its key is to go; None leaves it to the model.
+        start_ms: Place of its first bar line in the stream, ms.
+        rest_bars: Bars of rest after it.
+        weights: Weights with the live control, as of the last phrase.
+        key: In which it is written, once a phrase is there.
+        transpose: From written to sounding pitch, without octaves, semitones.
+        place: Where the next note begins.
+        count: Notes so far.
+        phrases: Phrases so far.
+        first: Classes of its first phrase, ``(notes, 3)``.
+        returned: At which phrase the first one came back last.
+        ended: Whether its last note is written.
+    """
+
+    number: int
+    manner: Manner
+    style: Weights
+    latent: Latent
+    modulation: Modulation | None
+    start_ms: float
+    rest_bars: int
+    weights: Weights
+    key: Key | None = None
+    transpose: int = 0
+    place: float = 0.0
+    count: int = 0
+    phrases: int = 0
+    first: NDArray[np.int64] | None = None
+    returned: int = 0
+    ended: bool = False
+    _past: TuneArray = field(default_factory=lambda: np.zeros(0, dtype=TUNE_DTYPE))
+
+    def past(self) -> TuneArray:
+        """Return the notes so far, the last some hundreds of them."""
+        return self._past
+
+    @property
+    def on_bar_line(self) -> bool:
+        """Whether the next note begins a bar."""
+        return bool(self.is_line(np.array([self.place]))[0])
+
+    def is_line(self, places: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which places lie on bar lines."""
+        bars = places / self.manner.bar
+        return np.asarray(np.abs(bars - np.rint(bars)) < ON_THE_LINE)
+
+    def ms(self, place: float) -> float:
+        """Return a place as ms of the stream."""
+        return self.start_ms + place / self.manner.beat * self.manner.beat_ms
+
+    def key_with(self, notes: TuneArray) -> tuple[Key, int]:
+        """Return the key that the tune is written in, and its transposition, were this next."""
+        key = find_key(np.concatenate([self._past, notes]))
+        if self.key is not None:
+            return key, self.transpose
+        return key, 0 if self.modulation is None else self.modulation.transposition(key)
+
+    def places(self, notes: TuneArray) -> tuple[NDArray[np.float64], float, float]:
+        """Return where each of the next notes begins, how far the last is held, and what is next.
+
+        A closing note is held to a bar line, a quarter at least; after the rest the next tune
+        begins on a whole quarter, and on a bar line where bars are whole quarters.
+        """
+        lengths = notes["length"].astype(np.float64)
+        ends = self.place + np.cumsum(lengths)
+        onsets = np.concatenate([[self.place], ends[:-1]])
+        if notes["length"][-1] != END:
+            return onsets, float(ends[-1]), float(ends[-1])
+        bar, beat = self.manner.bar, self.manner.beat
+        release = math.ceil((onsets[-1] + beat) / bar - ON_THE_LINE) * bar
+        quarters = (release + self.rest_bars * bar) / beat
+        return onsets, float(release), math.ceil(quarters - ON_THE_LINE) * beat
+
+    def line(self, notes: TuneArray, key: Key, transpose: int) -> Line:
+        """Return the next notes as they are given to whoever plays them."""
+        onsets, release, _ = self.places(notes)
+        beat = self.manner.beat
+        ends = np.append(onsets[1:], release)
+        pitch = [fold(int(p) + transpose, 0, 127) for p in notes["pitch"]]
+        return Line(
+            np.array(pitch, dtype=np.int64),
+            onsets / beat,
+            (ends - onsets) / beat,
+            self.manner.bar_beats,
+            self.manner.beat_ms,
+            self.start_ms,
+            self.count,
+            self.manner.notes,
+            bool(notes["length"][-1] == END),
+            key.moved(transpose),
+            self.weights,
+        )
+
+    def add(self, notes: TuneArray, classes: NDArray[np.int64]) -> None:
+        """Go on behind the next notes, which are committed."""
+        key, self.transpose = self.key_with(notes)
+        self.key = key
+        _, _, self.place = self.places(notes)
+        self._past = np.concatenate([self._past, notes])[-CONTEXT_NOTES:]
+        if self.first is None:
+            self.first = classes
+        self.count += len(notes)
+        self.phrases += 1
+        self.ended = bool(notes["length"][-1] == END)
+
+
+def inside(notes: tuple[Note, ...], start_ms: float, end_ms: float) -> tuple[Note, ...]:
+    """Return notes whose onsets do not fall and lie in start_ms..end_ms, none sounding past it.
+
+    Whoever plays a line may be early or late; the stream's order stands above it.
+    """
+    found, before = [], start_ms
+    for note in sorted(notes, key=lambda note: note.onset_ms):
+        onset = min(max(note.onset_ms, before), end_ms - 1.0)
+        duration = min(note.duration_ms, end_ms - onset)
+        found.append(replace(note, onset_ms=onset, duration_ms=max(duration, 1.0)))
+        before = onset
+    return tuple(found)

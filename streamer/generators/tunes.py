@@ -1,0 +1,387 @@
+"""The generator of tunes: a stream of melodies without end, each with an end (paper 003).
+
+In: an engine, live controls, the bundle's styles, and one random generator from which everything is
+drawn. Out: phrases, committed one by one; the last one of a tune holds the rest after it. Before a
+tune: a style, a latent from that style's own, tempo, bar, key and about how long it will be. Within
+it: blocks of notes, K candidates each, chosen as in every family (choosing.py). A phrase is cut at
+its last bar line where it has one, so that phrases begin with bars. The end is the model's own
+class, made ever likelier and in the end forced.
+
+Ours: the latent wanders in a long tune; a tune's first phrase may return, varied; keys are related;
+what other tunes of the last minutes had does not come again.
+
+Called in the generator thread of the daemon, and by render. The same engine, settings, controls and
+random state give the same phrases.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.codecs import codec_as
+from streamer.controls import Controls, LiveControls
+from streamer.engine import Array, Engine, State, StepBlock
+from streamer.generators.choosing import Candidates, Choice, Chooser
+from streamer.generators.tunedrawing import TuneDrawing
+from streamer.generators.tunekey import Key, Modulation
+from streamer.generators.tuneline import PlainVoice, Tune, Voice, inside
+from streamer.generators.tunememory import TuneMemory
+from streamer.generators.tunenoise import control_bias, end_bias, octave_shift, push_phrase
+from streamer.generators.tunestyle import Latent, Styles
+from streamer.noise import force_classes, gumbel_noise
+from streamer.notes import Note, Phrase
+from streamer.selection.filters import LOOP_TAIL_NOTES, Filter, Limits, Panel
+from streamer.selection.tune_context import TuneContext
+from streamer.selection.tune_filters import TUNE_FILTERS, TUNE_RELAX_ORDER
+from streamer.stats import GenerationStats
+from streamer.tunes import PITCH_CLASSES, TUNE_ARGUMENTS, TuneArray, TuneCodec
+
+WALK_AFTER_NOTES = 48
+"""Notes of a tune after which its latent begins to wander."""
+
+RETURN_AFTER_PHRASES = 2
+"""Phrases between a tune's first phrase and its return, and between two returns."""
+
+LEAST_CUT_SHARE = 0.5
+"""A phrase is cut at a bar line only where so much of it is left."""
+
+UNFIT_RETURN = "figure"
+"""Why a candidate is dropped whose returning phrase the model finds less likely than chance."""
+
+Start = Callable[..., dict[str, Array]]
+"""``z``, ``style`` -> ``s``: :class:`streamer.engine.Function` of the graph ``start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw(Candidates):
+    """Candidates of one block, each as far as it is played."""
+
+    block: StepBlock = field(kw_only=True)
+    tunes: list[TuneArray] = field(kw_only=True)
+    keys: list[tuple[Key, int]] = field(kw_only=True)
+    returning: bool = field(kw_only=True)
+
+
+class TuneGenerator:
+    """Implements :class:`streamer.generators.base.Generator` over an :class:`Engine`.
+
+    Args:
+        engine: Plays a ``step`` bundle of tunes.
+        start: Its first state.
+        drawing: How phrases are drawn and chosen.
+        rng: All randomness; SFC64 for speed.
+        controls: Read once a phrase.
+        filters: What drops candidates one by one.
+        panels: What drops them all at once: trained classifiers.
+        voice: Plays what was chosen.
+        timer: Seconds that only grow, for the figures on inference alone.
+
+    Raises:
+        BundleError: The bundle says nothing of its styles, or has not the one that is asked for.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        start: Start,
+        drawing: TuneDrawing,
+        rng: np.random.Generator,
+        controls: LiveControls | None = None,
+        filters: tuple[Filter, ...] = TUNE_FILTERS,
+        panels: tuple[Panel, ...] = (),
+        voice: Voice | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        manifest = engine.bundle.manifest
+        self._engine, self._start, self._drawing, self._rng = engine, start, drawing, rng
+        self._codec = codec_as(engine.bundle.codec, TuneCodec)
+        self._controls = controls or LiveControls()
+        self._voice, self._plain = voice or PlainVoice(), PlainVoice()
+        self._timer = timer
+        self._candidates = drawing.candidates
+        self._styles = Styles(manifest, drawing.styles)
+        self._memory = TuneMemory(drawing.tunes.memory_minutes * 60_000.0)
+        self._recent: deque[Note] = deque(maxlen=LOOP_TAIL_NOTES)
+        self._primed: Latent | None = None
+        self._key: Key | None = None
+        self._stats = GenerationStats(arguments=TUNE_ARGUMENTS)
+        self._chooser = Chooser(
+            self._stats,
+            filters,
+            panels=panels,
+            redraws=drawing.redraws,
+            ranking=drawing.ranking,
+            corpus=manifest.statistics.corpus_entropy(),
+            relax_order=TUNE_RELAX_ORDER,
+        )
+        self._end_ms = 0.0
+        self._tune: Tune | None = None
+        self._state = engine.initial_state(1)
+        self.beat_ms = 500.0
+        """Length of a quarter in the phrase that was returned last, ms."""
+
+    @property
+    def stats(self) -> GenerationStats:
+        """Running figures; other threads may read them."""
+        return self._stats
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates a phrase is drawn."""
+        return self._candidates
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the bundle's styles."""
+        return self._styles.names
+
+    def set_candidates(self, candidates: int) -> None:
+        """Draw so many candidates a phrase from now on.
+
+        Raises:
+            ValueError: Below 1.
+        """
+        if candidates < 1:
+            raise ValueError(f"candidates must be 1 or more, not {candidates}")
+        self._candidates = candidates
+
+    def prime(self, latent: Latent) -> None:
+        """Let the next tune start from this latent, ``(Z,)``: that of a melody.
+
+        Raises:
+            ValueError: It is not of the model's size, or not finite.
+        """
+        shape = self._state.arrays["z"].shape[1:]
+        if latent.shape != shape or not np.isfinite(latent).all():
+            raise ValueError(f"the latent must be {shape[0]} numbers, not {latent.shape}")
+        self._primed = latent.astype(np.float32)
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """Return the next phrase of the stream; see :class:`streamer.generators.base.Generator`."""
+        controls = self._controls.snapshot()
+        tune = self._tune
+        if tune is None or tune.ended:
+            tune = self._tune = self._begin(controls)
+        else:
+            self._move(tune, controls)
+        length = notes or self._drawing.phrase_notes
+        returns = self._returns(tune, controls)
+
+        def draw(before: int) -> _Draw:
+            return self._draw(tune, controls, length, returns and not before)
+
+        return self._commit(tune, self._chooser.choose(draw))
+
+    def _begin(self, controls: Controls) -> Tune:
+        """Draw the next tune, and its first state."""
+        rng, settings = self._rng, self._drawing.tunes
+        style = self._styles.draw(rng)
+        if self._primed is not None:
+            if not self._drawing.styles:
+                style = self._styles.nearest(self._primed)
+            latent, self._primed = self._primed, None
+        else:
+            latent = self._styles.latent(rng, self._styles.mixed(style, controls.style_mix))
+        weights = self._styles.mixed(style, controls.style_mix)
+        modulation = Modulation.draw(rng, self._key)
+        # A scale that is set is a key already.
+        free = settings.keys == "free" or controls.scale != "off"
+        self._stats.tunes += 1
+        tune = Tune(
+            number=self._stats.tunes,
+            manner=self._styles.manner(rng, weights, settings.least_notes, settings.most_notes),
+            style=style,
+            latent=latent,
+            modulation=None if free else modulation,
+            start_ms=self._end_ms,
+            rest_bars=int(rng.integers(settings.least_rest_bars, settings.most_rest_bars + 1)),
+            weights=weights,
+        )
+        state = self._engine.initial_state(1)
+        rows = {"z": latent[None], "style": weights[None]}
+        self._state = state.replace(**rows, s=self._start(**rows)["s"])
+        self.beat_ms = tune.manner.beat_ms
+        return tune
+
+    def _move(self, tune: Tune, controls: Controls) -> None:
+        """Follow the style control, and let the latent of a long tune wander."""
+        weights = self._styles.mixed(tune.style, controls.style_mix)
+        if (weights != tune.weights).any():
+            tune.latent = self._styles.moved(tune.latent, tune.weights, weights)
+            tune.weights = weights
+        if tune.count >= WALK_AFTER_NOTES and self._drawing.tunes.walk:
+            tune.latent = self._styles.walk(
+                self._rng, weights, tune.latent, self._drawing.tunes.walk
+            )
+        self._state = self._state.replace(z=tune.latent[None], style=weights[None])
+
+    def _returns(self, tune: Tune, controls: Controls) -> bool:
+        """Decide whether the first phrase is offered again."""
+        wanted = self._rng.random() < controls.recall
+        ripe = tune.phrases - tune.returned > RETURN_AFTER_PHRASES
+        return bool(wanted and ripe and tune.on_bar_line and tune.first is not None)
+
+    def _draw(self, tune: Tune, controls: Controls, length: int, returns: bool) -> _Draw:
+        """Draw K candidates from the present state, as far as each is to be played."""
+        codec, settings = self._codec, self._drawing.tunes
+        count = min(self._candidates, controls.candidates or self._candidates)
+        temperature = tuple(t * controls.temperature for t in self._drawing.temperature)
+        moved = octave_shift(controls, *self._styles.spec(tune.manner.style).pitch)
+        bias = end_bias(tune, length, codec, settings.least_notes, settings.most_notes)
+        bias += control_bias(controls, codec, tune.transpose + moved)
+        noise = gumbel_noise(
+            self._rng, (length, count, codec.offsets[-1]), temperature, codec, bias
+        )
+        if returns and tune.first is not None:
+            self._stats.recalls_tried += 1
+            kept = self._rng.integers(math.ceil(len(tune.first) / 2), len(tune.first) + 1, count)
+            for k, notes in enumerate(kept.tolist()):
+                push_phrase(noise[:, k], tune.first[:notes], codec, settings.return_strength)
+        began = self._timer()
+        block = self._engine.next_block(self._state.tile(count), noise)
+        self._stats.inference_s += self._timer() - began
+        tunes = [self._decode(tune, block.classes[:, k]) for k in range(count)]
+        keys = [_moved(tune.key_with(notes), moved) for notes in tunes]
+        phrases = [
+            self._phrase(tune, notes, key, block.entropies[: len(notes), k])
+            for k, (notes, key) in enumerate(zip(tunes, keys, strict=True))
+        ]
+        recent, limits = tuple(self._recent), _limits(self._drawing.limits, controls)
+        return _Draw(
+            phrases,
+            [
+                self._context(tune, notes, key, controls, limits, recent)
+                for notes, key in zip(tunes, keys, strict=True)
+            ],
+            [_unfit(block, k, tune.first if returns else None) for k in range(count)],
+            block=block,
+            tunes=tunes,
+            keys=keys,
+            returning=returns,
+        )
+
+    def _decode(self, tune: Tune, classes: NDArray[np.int64]) -> TuneArray:
+        """Return a candidate up to its end, or else to its last bar line, or else whole."""
+        notes = self._codec.decode(classes)
+        ends = np.flatnonzero(classes[:, 2] == self._codec.end_class)
+        if len(ends):
+            return notes[: int(ends[0]) + 1]
+        lines = tune.is_line(tune.place + np.cumsum(notes["length"].astype(np.float64)))
+        cuts = np.flatnonzero(lines) + 1
+        least = math.ceil(LEAST_CUT_SHARE * len(notes))
+        return notes[: int(cuts[-1])] if len(cuts) and cuts[-1] >= least else notes
+
+    def _phrase(
+        self,
+        tune: Tune,
+        notes: TuneArray,
+        key: tuple[Key, int],
+        entropies: NDArray[np.float32],
+    ) -> Phrase:
+        """Return a candidate as the filters hear it: played plainly."""
+        _, _, next_place = tune.places(notes)
+        played = self._plain.play(tune.line(notes, *key))
+        return Phrase(played, entropies, self._end_ms, tune.ms(next_place))
+
+    def _context(
+        self,
+        tune: Tune,
+        notes: TuneArray,
+        key: tuple[Key, int],
+        controls: Controls,
+        limits: Limits,
+        recent: tuple[Note, ...],
+    ) -> TuneContext:
+        whole = np.concatenate([tune.past(), notes])
+        return TuneContext(
+            limits,
+            recent,
+            controls.density,
+            tune=whole,
+            fresh=len(notes),
+            style=tune.weights,
+            z=tune.latent,
+            start=tune.place,
+            beat=tune.manner.beat,
+            bar=tune.manner.bar,
+            transpose=key[1],
+            heard=self._memory.heard(whole, len(notes), tune.count),
+            closing=key[0].closing,
+            rules=self._drawing.rules,
+        )
+
+    def _commit(self, tune: Tune, choice: Choice[_Draw]) -> Phrase:
+        draw, best, plain = choice.candidates, choice.best, choice.phrase
+        notes = draw.tunes[best]
+        classes = draw.block.classes[: len(notes), best]
+        line = tune.line(notes, *draw.keys[best])
+        played = inside(self._voice.play(line), plain.start_ms, plain.end_ms)
+        if draw.returning:
+            tune.returned = tune.phrases
+            self._stats.recalls += _came_back(tune.first, classes)
+        self._state = self._after(draw.block, best, classes)
+        tune.add(notes, classes)
+        self._memory.add(notes, tune.ended, plain.end_ms)
+        self._recent.extend(plain.notes)
+        self._end_ms = plain.end_ms
+        if tune.ended:
+            self._key = line.key
+        self._stats.playing = {
+            "number": tune.number,
+            "style": self._styles.shown(tune.weights),
+            "key": str(line.key),
+            "tempo_bpm": round(tune.manner.tempo_bpm, 1),
+            "bar_beats": tune.manner.bar_beats,
+            "notes": tune.count,
+        }
+        return replace(plain, notes=played)
+
+    def _after(self, block: StepBlock, best: int, classes: NDArray[np.int64]) -> State:
+        """Return the state after the notes that are played: fewer, perhaps, than were drawn."""
+        if len(classes) == len(block.classes):
+            return block.state.select(best)
+        noise = np.zeros((len(classes), 1, self._codec.offsets[-1]), dtype=np.float32)
+        began = self._timer()
+        state = self._engine.next_block(
+            self._state, force_classes(noise, classes, self._codec)
+        ).state
+        self._stats.inference_s += self._timer() - began
+        return state
+
+
+def _moved(key: tuple[Key, int], octaves: int) -> tuple[Key, int]:
+    return key[0], key[1] + octaves
+
+
+def _limits(limits: Limits, controls: Controls) -> Limits:
+    """Return the bounds of what is written; the performer moves it into the range anyway."""
+    if controls.transpose == 0 and controls.low == 0 and controls.high == 127:
+        return limits
+    return replace(limits, pitch_low=0, pitch_high=127)
+
+
+def _unfit(block: StepBlock, candidate: int, first: NDArray[np.int64] | None) -> str | None:
+    """Return why a returning phrase does not fit here, None when it does or none was offered."""
+    if first is None:
+        return None
+    notes = min(len(first), len(block.classes))
+    came = block.classes[:notes, candidate, 0] == first[:notes, 0]
+    if not came.any():
+        return None
+    mean = float(block.log_probs[:notes, candidate, 0][came].mean())
+    return UNFIT_RETURN if mean < -math.log(PITCH_CLASSES) else None
+
+
+def _came_back(first: NDArray[np.int64] | None, classes: NDArray[np.int64]) -> bool:
+    """Whether the first half of a phrase is that of the tune's first one."""
+    if first is None:
+        return False
+    half = min(math.ceil(len(first) / 2), len(classes))
+    return bool((classes[:half, :2] == first[:half, :2]).all())

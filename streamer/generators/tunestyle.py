@@ -1,0 +1,198 @@
+"""Styles of a stream of tunes: weights, latents, tempo, unit and bar of each tune.
+
+In: what the bundle says of its styles, what a person asks for, and the live control between two of
+them. Out: for each tune a :class:`Manner`, and latents drawn from the styles' own. Called by the
+tune generator.
+
+A person who names no style hears tunes of one style each, every style as often; one who names some
+hears each tune in all of them at once, by their weights (paper 003: interpolation of latents).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import BundleError
+from streamer.manifest import Manifest
+from streamer.tunes import UNIT_PARTS
+from streamer.tunespec import StyleSpec, TunesSpec
+
+Weights = NDArray[np.float32]
+Latent = NDArray[np.float32]
+
+TEMPO_LEVELS = (0.2, 0.8)
+LENGTH_LEVELS = (0.15, 0.85)
+"""Quantiles of the style between which tempo and length of a tune are drawn."""
+
+SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
+MOST_LATENT_SPREAD = 2.0
+"""Latents are drawn within so many deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one tune is played.
+
+    Attributes:
+        style: Index of the style that gives tempo, unit, bar and length.
+        tempo_bpm: Quarters a minute.
+        unit_beats: A unit of the tune in quarters.
+        bar_beats: A bar in quarters.
+        notes: About how many notes it is to have.
+    """
+
+    style: int
+    tempo_bpm: float
+    unit_beats: float
+    bar_beats: float
+    notes: int
+
+    @property
+    def beat_ms(self) -> float:
+        """Length of a quarter, ms."""
+        return 60_000.0 / self.tempo_bpm
+
+    @property
+    def beat(self) -> float:
+        """Length of a quarter in twelfths of the unit."""
+        return UNIT_PARTS / self.unit_beats
+
+    @property
+    def bar(self) -> float:
+        """Length of a bar in twelfths of the unit."""
+        return self.bar_beats * self.beat
+
+
+class Styles:
+    """The styles of a bundle, and what a person wants of them; one thread.
+
+    Args:
+        manifest: Of a bundle with tunes.
+        asked: Names and shares (:func:`streamer.tunesettings.parse_styles`); none for all in turn.
+
+    Raises:
+        BundleError: The bundle has no tunes, or not the style that is asked for.
+    """
+
+    def __init__(self, manifest: Manifest, asked: tuple[tuple[str, float], ...] = ()) -> None:
+        if manifest.tunes is None:
+            raise BundleError(
+                f"bundle {manifest.name} does not say what its styles are like; export it again"
+            )
+        self._spec: TunesSpec = manifest.tunes
+        self.names = tuple(style.name for style in self._spec.styles)
+        for name, _ in asked:
+            if name not in self.names:
+                raise BundleError(
+                    f"bundle {manifest.name} has no style {name!r}; it has {', '.join(self.names)}"
+                )
+        self._asked = [(self.names.index(name), share) for name, share in asked]
+        self._mean = np.array([style.mean for style in self._spec.styles], dtype=np.float64)
+        self._sd = np.array([style.sd for style in self._spec.styles], dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def spec(self, style: int) -> StyleSpec:
+        """Return what the bundle says of a style."""
+        return self._spec.styles[style]
+
+    def draw(self, rng: np.random.Generator) -> Weights:
+        """Return the weights of the next tune, before the live control, ``(S,)``, sum 1."""
+        weights = np.zeros(len(self), dtype=np.float32)
+        if not self._asked:
+            weights[rng.integers(len(self))] = 1.0
+        for style, share in self._asked:
+            weights[style] = share
+        return weights
+
+    def mixed(self, weights: Weights, mix: float) -> Weights:
+        """Return weights of which a share of the first style that was named went to the second.
+
+        Args:
+            weights: ``(S,)``.
+            mix: The live control, 0..1; nothing moves where fewer than two styles were named.
+        """
+        if not mix or len(self._asked) < 2:
+            return weights
+        (first, _), (second, _) = self._asked[:2]
+        moved: Weights = weights.copy()
+        moved[second] += np.float32(mix) * weights[first]
+        moved[first] *= np.float32(1.0 - mix)
+        return moved
+
+    def mean(self, weights: Weights) -> NDArray[np.float64]:
+        """Return the latent between the styles, ``(Z,)``."""
+        return np.asarray(weights, dtype=np.float64) @ self._mean
+
+    def sd(self, weights: Weights) -> NDArray[np.float64]:
+        """Return the deviations there, ``(Z,)``."""
+        return np.asarray(weights, dtype=np.float64) @ self._sd
+
+    def latent(self, rng: np.random.Generator, weights: Weights) -> Latent:
+        """Draw the latent of a tune, ``(Z,)``."""
+        away = rng.standard_normal(self._mean.shape[1])
+        away = np.clip(away, -MOST_LATENT_SPREAD, MOST_LATENT_SPREAD)
+        return np.asarray(self.mean(weights) + self.sd(weights) * away, dtype=np.float32)
+
+    def walk(
+        self, rng: np.random.Generator, weights: Weights, latent: Latent, step: float
+    ) -> Latent:
+        """Return the latent a step further on a walk that stays among the style's own.
+
+        Args:
+            rng: Decides.
+            weights: ``(S,)``.
+            latent: ``(Z,)``.
+            step: 0 stays, 1 draws another latent.
+        """
+        mean, keep = self.mean(weights), math.sqrt(1.0 - step * step)
+        away = rng.standard_normal(len(latent)) * self.sd(weights)
+        return (mean + keep * (latent - mean) + step * away).astype(np.float32)
+
+    def moved(self, latent: Latent, before: Weights, after: Weights) -> Latent:
+        """Return the latent as far from the middle of the new weights as it was from the old."""
+        there = latent + (self.mean(after) - self.mean(before))
+        return np.asarray(there, dtype=np.float32)
+
+    def nearest(self, latent: Latent) -> Weights:
+        """Return the weights of the one style whose latents are most like this one."""
+        spread = np.maximum(self._sd, 1e-3)
+        away = ((latent - self._mean) / spread) ** 2 + 2.0 * np.log(spread)
+        weights = np.zeros(len(self), dtype=np.float32)
+        weights[int(away.sum(axis=1).argmin())] = 1.0
+        return weights
+
+    def manner(self, rng: np.random.Generator, weights: Weights, least: int, most: int) -> Manner:
+        """Draw how a tune is played.
+
+        Args:
+            rng: Decides.
+            weights: ``(S,)``; one style of them gives tempo, unit, bar and length.
+            least: Fewest notes.
+            most: Most notes.
+        """
+        shares = np.cumsum(weights, dtype=np.float64)
+        style = int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
+        spec, levels = self.spec(min(style, len(self) - 1)), self._spec.levels
+        tempo = float(np.interp(rng.uniform(*TEMPO_LEVELS), levels, spec.bpm))
+        notes = float(np.interp(rng.uniform(*LENGTH_LEVELS), levels, spec.notes))
+        return Manner(
+            min(style, len(self) - 1),
+            min(max(tempo, SLOWEST_BPM), FASTEST_BPM),
+            spec.unit_beats,
+            spec.metre,
+            round(min(max(notes, least), most)),
+        )
+
+    def shown(self, weights: Weights) -> str:
+        """Return the weights as a person reads them: ``bach``, or ``bach 70 %, jazz 30 %``."""
+        found = [(name, float(w)) for name, w in zip(self.names, weights, strict=True) if w > 0]
+        if len(found) == 1:
+            return found[0][0]
+        found.sort(key=lambda item: -item[1])
+        return ", ".join(f"{name} {weight:.0%}" for name, weight in found)

@@ -1,0 +1,96 @@
+"""What can be set about streams of tunes: ``[tunes]``, and the styles that ``--style`` names.
+
+Dataclasses and text alone; :mod:`streamer.settings` reads them from file and options. Who plays
+tunes receives them as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from streamer.schema import Range
+
+Keys = Literal["related", "free"]
+
+
+@dataclass(frozen=True, slots=True)
+class TuneSettings:
+    """How tunes follow each other, and what a phrase of one must hold.
+
+    Rules that are not set are the bundle's; see :class:`streamer.selection.tune_context.TuneRules`.
+
+    Attributes:
+        least_notes: No tune ends before so many notes.
+        most_notes: Every tune ends after so many notes at the latest.
+        least_rest_bars: Rest between two tunes, bars, after the last note has been held.
+        most_rest_bars: Longest rest between two tunes, bars, at least ``least_rest_bars``.
+        keys: ``related`` moves each tune to a key near to that of the one before; ``free`` leaves
+            the key to the model.
+        walk: How far the latent of a long tune moves with each phrase, in deviations of its style.
+        return_strength: How strongly a tune's first phrase is put forward when it returns, nats;
+            ``controls.recall`` says how often.
+        memory_minutes: How long other tunes are remembered, so that none comes twice.
+        same_pitch_run: Most notes in a row on one pitch.
+        same_pitch_share: Greatest share of a phrase on one pitch.
+        on_beat_share: Least share of a phrase's notes that fall on a beat or between two.
+        leap: Largest step from note to note, semitones.
+        span: Largest distance between two pitches of a phrase, semitones.
+        longest_beats: Longest time from note to note, quarters.
+        returned_share: Greatest share of a phrase's figures that other tunes lately had.
+    """
+
+    least_notes: Annotated[int, Range(4, 4096, "notes")] = 24
+    most_notes: Annotated[int, Range(8, 8192, "notes")] = 192
+    least_rest_bars: Annotated[int, Range(0, 16, "bars")] = 1
+    most_rest_bars: Annotated[int, Range(0, 16, "bars")] = 2
+    keys: Keys = "related"
+    walk: Annotated[float, Range(0, 1)] = 0.2
+    return_strength: Annotated[float, Range(0, 50, "nats")] = 6.0
+    memory_minutes: Annotated[float, Range(1, 1440, "minutes")] = 30.0
+    same_pitch_run: Annotated[int, Range(1, 64, "notes")] | None = None
+    same_pitch_share: Annotated[float, Range(0, 1)] | None = None
+    on_beat_share: Annotated[float, Range(0, 1)] | None = None
+    leap: Annotated[int, Range(1, 127, "semitones")] | None = None
+    span: Annotated[int, Range(1, 127, "semitones")] | None = None
+    longest_beats: Annotated[float, Range(0.25, 64, "quarters")] | None = None
+    returned_share: Annotated[float, Range(0, 1)] | None = None
+
+    def __post_init__(self) -> None:
+        for low, high in (("least_notes", "most_notes"), ("least_rest_bars", "most_rest_bars")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most:
+                raise ValueError(f"{low} ({least}) must not be above {high} ({most})")
+
+
+def parse_styles(text: str) -> tuple[tuple[str, float], ...]:
+    """Read what ``--style`` takes: names with weights, ``bach:0.7,jazz:0.3``; 1 where none is said.
+
+    Returns:
+        Names in lower case, and their shares of the sum.
+
+    Raises:
+        ValueError: It is not of that form, names a style twice, or its weights are below 0, no
+            numbers, or sum to 0.
+    """
+    form = "must be names with weights, such as bach:0.7,jazz:0.3"
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, colon, said = part.partition(":")
+        name = name.strip().lower()
+        if not name:
+            raise ValueError(f"{form}, not {text!r}")
+        if name in found:
+            raise ValueError(f"must name {name!r} once, not twice: {text!r}")
+        try:
+            weight = float(said) if colon else 1.0
+        except ValueError as error:
+            raise ValueError(f"{form}, but {said.strip()!r} is no number") from error
+        if not (weight >= 0 and math.isfinite(weight)):
+            raise ValueError(f"must have weights of 0 or more, but {name} has {said.strip()}")
+        found[name] = weight
+    total = sum(found.values())
+    if not total > 0:
+        raise ValueError(f"must have weights that sum to more than 0, not {text!r}")
+    return tuple((name, weight / total) for name, weight in found.items())
