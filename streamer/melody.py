@@ -107,7 +107,7 @@ def top_line(notes: NDArray[Any]) -> Line:
 
 def _far_below(pitch: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which notes lie far below those around them."""
-    padded = np.pad(pitch.astype(np.float64), _AROUND // 2, mode="edge")
+    padded = np.pad(pitch.astype(np.float64), _AROUND // 2, mode="reflect")
     around = np.median(np.lib.stride_tricks.sliding_window_view(padded, _AROUND), axis=1)
     below: NDArray[np.bool_] = pitch < around - _BELOW
     return below

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="where to write")  # fmt: skip
     _add_split(parser)
     _add_selection(parser)
+    _add_melodies(parser)
     parser.add_argument("--json", type=Path, metavar="REPORT",
                         help="write what was taken and left out, file by file")  # fmt: skip
     parser.add_argument("--processes", type=_positive, metavar="N",
@@ -38,10 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_split(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("split and classes")
     group.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
-    group.add_argument("--valid", type=_share, default=0.05, metavar="SHARE",
-                       help="compositions for validation (default 0.05)")  # fmt: skip
-    group.add_argument("--test", type=_share, default=0.05, metavar="SHARE",
-                       help="compositions for the last test (default 0.05)")  # fmt: skip
+    group.add_argument("--valid", type=_share, metavar="SHARE",
+                       help="compositions for validation (default 0.05, of melodies"
+                            " 0.1)")  # fmt: skip
+    group.add_argument("--test", type=_share, metavar="SHARE",
+                       help="compositions for the last test (default 0.05, of melodies"
+                            " 0.1)")  # fmt: skip
     group.add_argument("--codec", choices=("published", "fitted"), default="published",
                        help="class tables: the paper's own, or fitted to this corpus")  # fmt: skip
     group.add_argument("--trust-labels", action="store_true",
@@ -67,6 +70,17 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
                        help="leave out shorter pieces (default 32)")  # fmt: skip
 
 
+def _add_melodies(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("melodies, for the tune families")
+    group.add_argument("--melodies", action="store_true",
+                       help="take melodic tracks instead, one line each, with style labels;"
+                            " by itself only from files with a free licence or none"
+                            " stated")  # fmt: skip
+    group.add_argument("--style", default="", metavar="NAME",
+                       help="style of all of them (default: as the corpus says, or its"
+                            " name)")  # fmt: skip
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
@@ -90,9 +104,13 @@ def run(args: argparse.Namespace) -> int:
     from streamer.errors import DataError
     from training.data.prepare import prepare
 
-    options = _options(args)
     if args.output.is_dir():
         raise DataError(f"{args.output}: is a folder; name the file to write, as in -o x.npz")
+    if args.melodies:
+        return _run_melodies(args)
+    if args.style:
+        raise DataError("--style is for tunes; give --melodies with it")
+    options = _options(args)
     with _Progress() as progress:
         tensors, corpus = prepare(
             args.sources, options, processes=args.processes, progress=progress
@@ -103,6 +121,23 @@ def run(args: argparse.Namespace) -> int:
         text = json.dumps(tensors.report, indent=2, ensure_ascii=False)
         args.json.write_text(text + "\n", encoding="utf-8")
     _tell(tensors.report, args.output)
+    return 0
+
+
+def _run_melodies(args: argparse.Namespace) -> int:
+    """The same for melodic tracks."""
+    from training.prepare_melodies import options_of, tell
+
+    options = options_of(args)
+    from training.data.melodies import read_melodies
+
+    with _Progress() as progress:
+        tunes = read_melodies(args.sources, options, progress=progress)
+    tunes.save(args.output)
+    if args.json:
+        text = json.dumps(tunes.report, indent=2, ensure_ascii=False)
+        args.json.write_text(text + "\n", encoding="utf-8")
+    tell(tunes, args.output, args.verbose)
     return 0
 
 
@@ -122,7 +157,9 @@ def _options(args: argparse.Namespace) -> PrepareOptions:
             min_notes=args.min_notes,
             join=not args.trust_labels,
         )
-        return PrepareOptions(args.seed, args.valid, args.test, args.codec, selection)
+        valid = 0.05 if args.valid is None else args.valid
+        test = 0.05 if args.test is None else args.test
+        return PrepareOptions(args.seed, valid, test, args.codec, selection)
     except ValueError as error:
         raise ConfigError([str(error)]) from error
 

@@ -160,6 +160,11 @@ class TensorSet:
         try:
             with np.load(path, allow_pickle=False) as data:
                 meta = json.loads(data["meta"].tobytes())
+                if "kind" in meta:
+                    raise DataError(
+                        f"{path}: holds {meta['kind']}, not pieces; make some with"
+                        " perpetuo prepare alone"
+                    )
                 columns = {
                     name: data[name]
                     for name in ("shift_ms", "duration_ms", "pitch", "velocity", "pedal", "offsets")

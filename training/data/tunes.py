@@ -248,19 +248,26 @@ class TuneSet:
         )
 
 
-def fit_codec(notes: Sequence[NDArray[Any]]) -> TuneCodec:
+def fit_codec(
+    notes: Sequence[NDArray[Any]], training: Sequence[NDArray[Any]] | None = None
+) -> TuneCodec:
     """Return the classes that a corpus needs.
 
     Octaves are those that any note reaches when its tune is moved by :data:`TRANSPOSITIONS`;
     lengths are the most frequent ones, until :data:`COVERED` of the notes have theirs.
+
+    Args:
+        notes: All tracks, :data:`TRACK_DTYPE` rows.
+        training: The tracks that say which lengths there are; None takes all.
 
     Raises:
         ValueError: There is no note that has a length.
     """
     counts: Counter[int] = Counter()
     lows, highs = [], []
-    for track in notes:
+    for track in notes if training is None else training:
         counts.update(track["length"][track["length"] != END].tolist())
+    for track in notes:
         for semitones in TRANSPOSITIONS:
             moved = transposed(track["pitch"], semitones)
             lows.append(moved.min() // PITCH_CLASSES)
