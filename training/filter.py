@@ -22,7 +22,8 @@ import streamer
 from streamer.atomic import atomic_file
 from streamer.errors import ConfigError, DataError
 from streamer.ratings import read_ratings
-from streamer.selection.classifier import TuneEncoder, bundle_encoder
+from streamer.selection.classifier import PURE_SHARE, TuneEncoder, bundle_encoder
+from streamer.tunesettings import parse_styles
 from streamer.tunespec import ALL_STYLES, ENCODE_GRAPH
 from training.classifiers import METHODS, MOST_ROWS, splits_by_work
 from training.data.tunes import TuneSet
@@ -263,18 +264,28 @@ def _rated(
     args: argparse.Namespace, encoder: Encoder | None, rng: np.random.Generator
 ) -> tuple[Phrases, Phrases, Phrases]:
     """Return rated phrases in three parts; what has one seed is not split."""
-    ratings = read_ratings(args.ratings)
-    if args.style not in (ALL_STYLES, EACH_STYLE):
-        ratings = [rating for rating in ratings if rating.style == args.style]
-    phrases = labelled(
-        [(r.tune, RATED, r.good, f"{r.bundle} {r.version} {r.seed}", r.style) for r in ratings]
-    )
+    rows = []
+    for rating in read_ratings(args.ratings):
+        style = main_style(rating.style)
+        if args.style in (ALL_STYLES, EACH_STYLE, style):
+            work = f"{rating.bundle} {rating.version} {rating.seed}"
+            rows.append((rating.tune, RATED, rating.good, work, style))
+    phrases = labelled(rows)
     held = splits_by_work(phrases.works, _TEST_OF_RATINGS, rng)
     test = held.copy()
     test[held] = splits_by_work(phrases.works[held], 0.5, rng)
     masks = (~held, held & ~test, test)
     first, second, third = (_described(phrases.select(mask), encoder, rng) for mask in masks)
     return first, second, third
+
+
+def main_style(asked: str) -> str:
+    """Return the style that rules what was asked for (``bach:0.9,jazz:0.1``), empty for none."""
+    try:
+        name, share = max(parse_styles(asked), key=lambda item: item[1])
+    except ValueError:
+        return ""
+    return name if share >= PURE_SHARE else ""
 
 
 def _described(phrases: Labelled, encoder: Encoder | None, rng: np.random.Generator) -> Phrases:

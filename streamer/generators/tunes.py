@@ -41,7 +41,13 @@ from streamer.selection.filters import LOOP_TAIL_NOTES, Filter, Limits, Panel
 from streamer.selection.tune_context import TuneContext
 from streamer.selection.tune_filters import TUNE_FILTERS, TUNE_RELAX_ORDER
 from streamer.stats import GenerationStats
-from streamer.tunes import PITCH_CLASSES, TUNE_ARGUMENTS, TuneArray, TuneCodec
+from streamer.tunes import (
+    PITCH_CLASSES,
+    TUNE_ARGUMENTS,
+    TUNE_DTYPE,
+    TuneArray,
+    TuneCodec,
+)
 
 WALK_AFTER_NOTES = 48
 """Notes of a tune after which its latent begins to wander."""
@@ -126,6 +132,8 @@ class TuneGenerator:
         self._state = engine.initial_state(1)
         self.beat_ms = 500.0
         """Length of a quarter in the phrase that was returned last, ms."""
+        self.last_tune: TuneArray = np.zeros(0, dtype=TUNE_DTYPE)
+        """Notes of the phrase that was returned last, in the key that the model writes in."""
 
     @property
     def stats(self) -> GenerationStats:
@@ -328,6 +336,7 @@ class TuneGenerator:
             self._stats.recalls += _came_back(tune.first, classes)
         self._state = self._after(draw.block, best, classes)
         tune.add(notes, classes)
+        self.last_tune = notes
         self._memory.add(notes, tune.ended, plain.end_ms)
         self._recent.extend(plain.notes)
         self._end_ms = plain.end_ms

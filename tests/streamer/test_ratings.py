@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from streamer import __version__
-from streamer.errors import DataError, StreamerError
+from streamer import __version__, cli
+from streamer.errors import BundleError, DataError, StreamerError
 from streamer.notes import Note, Phrase
-from streamer.rating import Beginning, play_to_port, rate, write_to_folder
+from streamer.rating import (
+    RATED_NOTES,
+    Beginning,
+    draw_beginning,
+    play_to_port,
+    rate,
+    write_to_folder,
+)
 from streamer.ratings import (
     COLUMNS,
     Rating,
@@ -18,8 +28,10 @@ from streamer.ratings import (
     tune_text,
 )
 from streamer.selection.tune_features import tune_features
+from streamer.settings import Settings
 from streamer.testing import FakePort, ManualClock
 from streamer.tunes import to_tune
+from tests.bundles import write_tiny_bundle, write_tiny_tunes_bundle
 
 TUNE = to_tune([60, 62, 64, 65, 67, 69, 71, 72, 60], [12, 6, 6, 12, 12, 6, 6, 24, 0])
 
@@ -198,3 +210,61 @@ def test_what_is_played_is_heard_out_and_nothing_sounds_after_it():
     struck = [m[1] for m in port.messages if m[0] == 0x90 and m[2]]
     assert struck == list(range(60, 69))
     assert port.receiver.is_silent
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return write_tiny_tunes_bundle(tmp_path_factory.mktemp("bundles")).path
+
+
+def settings_for(bundle) -> Settings:
+    base = Settings()
+    return replace(base, model=replace(base.model, model=str(bundle), style="jazz"))
+
+
+def test_a_beginning_is_a_tune_and_the_phrases_that_play_it(tiny):
+    found = draw_beginning(settings_for(tiny), 3)
+    again = draw_beginning(settings_for(tiny), 3)
+    assert found.seed == 3
+    assert found.bundle == "tiny-tunes"
+    assert 24 <= len(found.tune) <= RATED_NOTES + 16
+    assert sum(len(phrase.notes) for phrase in found.phrases) == len(found.tune)
+    assert found.tune.tolist() == again.tune.tolist()
+    assert draw_beginning(settings_for(tiny), 4).tune.tolist() != found.tune.tolist()
+
+
+def test_a_bundle_that_plays_no_tunes_is_not_rated(tmp_path):
+    bundle = write_tiny_bundle(tmp_path)
+    settings = replace(Settings(), model=replace(Settings().model, model=str(bundle.path)))
+    with pytest.raises(BundleError, match="plays no tunes, and only tunes are rated"):
+        draw_beginning(settings, 0)
+
+
+def test_without_a_terminal_the_verb_is_one_line(tmp_path, capsys):
+    assert cli.main(["rate", "-o", str(tmp_path / "r.csv")]) == 1
+    error = capsys.readouterr().err
+    assert "on a terminal" in error
+    assert error.count("\n") == 1
+
+
+def test_the_verb_asks_writes_and_goes_on(tiny, tmp_path, monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = tmp_path / "r.csv"
+    for text in ("4\nr\n2\n", "5\nq\n"):
+        monkeypatch.setattr("sys.stdin", Terminal(text))
+        monkeypatch.setattr("sys.stdout", shown := Terminal())
+        arguments = ["rate", "--model", str(tiny), "--style", "bach", "-o", str(out)]
+        assert cli.main(arguments) == 0
+        assert "rated, in" in shown.getvalue()
+    found = read_ratings(out)
+    assert [(r.rating, r.seed, r.style) for r in found] == [(4, 0, "bach"), (2, 1, "bach"),
+                                                            (5, 2, "bach")]  # fmt: skip
+    assert (tmp_path / "rate-tiny-tunes-2.mid").is_file()
+    out.write_text(out.read_text() + "6,,,,,,\n")
+    monkeypatch.setattr("sys.stdin", Terminal("1\n"))
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert cli.main(arguments) == 1
+    assert "line 5: rating must be a whole number in range 1..5" in capsys.readouterr().err

@@ -24,7 +24,7 @@ from training.classifiers import (
     splits_by_work,
     threshold_keeping,
 )
-from training.filter import open_encoder
+from training.filter import main_style, open_encoder
 from training.fingerprint import fit_fingerprint
 from training.surrogates import LEAST_NOTES, MOST_NOTES, SPOIL, Chance, cut, surrogate_phrases
 
@@ -280,6 +280,11 @@ def test_what_cannot_be_is_one_line(more, said, tune_file, tmp_path, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_the_style_of_a_rating_is_the_one_that_ruled():
+    asked = ("bach", "bach:0.9,jazz:0.1", "bach:0.5,jazz:0.5", "", "bach:x")
+    assert [main_style(text) for text in asked] == ["bach", "bach", "", "", ""]
 
 
 def test_a_folder_with_other_things_is_left_alone(tune_file, tmp_path, capsys):
