@@ -29,18 +29,29 @@ class RollingBuffer:
         Raises:
             ValueError: The marks are not 0 < low < high.
         """
-        if not 0 < low_seconds < high_seconds:
-            raise ValueError(
-                f"low_seconds must be in range 0..{high_seconds} (high_seconds), not {low_seconds}"
-            )
+        self._space = threading.Condition()
         self.low_seconds, self.high_seconds = low_seconds, high_seconds
+        self.set_marks(low_seconds, high_seconds)
         self.filled = Wake()
         self._phrases: deque[Phrase] = deque()
-        self._space = threading.Condition()
         self._end_ms = 0.0
         self._played_ms = 0.0
         self._underruns = 0
         self._closed = False
+
+    def set_marks(self, low_seconds: float, high_seconds: float) -> None:
+        """Move the marks; what is written already is played all the same.
+
+        Raises:
+            ValueError: The marks are not 0 < low < high.
+        """
+        if not 0 < low_seconds < high_seconds:
+            raise ValueError(
+                f"low_seconds must be in range 0..{high_seconds} (high_seconds), not {low_seconds}"
+            )
+        with self._space:
+            self.low_seconds, self.high_seconds = low_seconds, high_seconds
+            self._space.notify_all()
 
     def put(self, phrase: Phrase) -> None:
         """Add the next phrase; it never waits, the marks are for :meth:`wait_for_space`.

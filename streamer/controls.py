@@ -33,8 +33,8 @@ Scale = Literal[
     "octatonic",
 ]
 
-UNSET = ("candidates", "bits")
-"""Controls that may be None: the model's own setting, or no limit."""
+UNSET = ("lead", "candidates", "bits")
+"""Controls that may be None: the setting of the model or the buffer, or no limit."""
 
 OCTAVE = 12
 LEAST_SPAN = OCTAVE - 1
@@ -48,6 +48,8 @@ class Controls:
     Attributes:
         temperature: How adventurous: times the model's own temperature.
         density: Times the notes a second that the model would play, about.
+        lead: Seconds of music written ahead, after which what is moved here is heard; None takes
+            ``buffer.high_seconds``.
         candidates: Most phrases drawn for each one played; None takes the model's setting.
         low: Lowest note that sounds, MIDI number.
         high: Highest note that sounds, MIDI number, 11 or more above ``low``.
@@ -72,6 +74,7 @@ class Controls:
 
     temperature: Annotated[float, Range(0.1, 3.0, "x")] = 1.0
     density: Annotated[float, Range(0.25, 4.0, "x")] = 1.0
+    lead: Annotated[float, Range(0.5, 30.0, "s")] | None = None
     candidates: Annotated[int, Range(1, 64, "phrases")] | None = None
     low: Annotated[int, Range(0, 127)] = 0
     high: Annotated[int, Range(0, 127)] = 127
@@ -129,10 +132,14 @@ class LiveControls:
     """Holds the present snapshot; every method may be called from any thread.
 
     Readers take one reference, so that no reader waits for a writer and none sees half a change.
+
+    Attributes:
+        preset: Name of the preset that was chosen last, whatever was moved since; "" for none.
     """
 
     def __init__(self, controls: Controls | None = None) -> None:
         self._present = controls or Controls()
+        self.preset = ""
         self._writing = threading.RLock()
         self._listeners: list[Callable[[Controls], object]] = []
 
@@ -155,9 +162,10 @@ class LiveControls:
             self.put(self._present.with_changes(changes))
             return self._present
 
-    def put(self, controls: Controls) -> None:
-        """Replace the whole snapshot (a preset, a reloaded configuration)."""
+    def put(self, controls: Controls, preset: str | None = None) -> None:
+        """Replace the whole snapshot; ``preset`` is the name of the one that was chosen, if any."""
         with self._writing:
             self._present = controls
+            self.preset = self.preset if preset is None else preset
             for listener in self._listeners:
                 listener(controls)

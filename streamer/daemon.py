@@ -48,6 +48,9 @@ logger = logging.getLogger(__name__)
 FIRST_PHRASE_NOTES = 8
 """The first phrase is short, and drawn a few times only, so that it sounds soon."""
 
+LOW_SHARE = 0.4
+"""Where the low mark lies at most below a lead that was moved by hand."""
+
 TICK_SECONDS = 0.25
 """How often the main thread looks at the stream and shows its figures."""
 
@@ -93,7 +96,8 @@ class Stream:
         tend: Callable[[], bool] = lambda: False,
     ) -> None:
         self._source, self._port, self._clock = source, port, clock
-        self._buffer = RollingBuffer(settings.buffer.low_seconds, settings.buffer.high_seconds)
+        self._marks = settings.buffer
+        self._buffer = RollingBuffer(self._marks.low_seconds, self._marks.high_seconds)
         self._scheduler = Scheduler(
             self._buffer,
             port,
@@ -173,6 +177,7 @@ class Stream:
             stalls=scheduler.stalls,
             port_losses=scheduler.port_losses,
             lateness=scheduler.lateness,
+            preset=self._source.controls.preset,
         )
 
     def _generate(self) -> None:
@@ -218,6 +223,8 @@ class Stream:
         ) from error
 
     def _obey(self, controls: Controls) -> None:
+        lead = self._marks.high_seconds if controls.lead is None else controls.lead
+        self._buffer.set_marks(min(self._marks.low_seconds, LOW_SHARE * lead), lead)
         if controls.pause and not self._scheduler.paused:
             self._scheduler.pause()
         elif self._scheduler.paused and not controls.pause:

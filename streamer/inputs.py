@@ -231,10 +231,11 @@ class MidiControl:
         self._apply()
         preset = self._presets[program]
         try:
-            self._controls.put(preset.apply(self._configured(), self._controls.snapshot()))
+            chosen = preset.apply(self._configured(), self._controls.snapshot())
         except ValueError as error:
             logger.warning("preset %s was not chosen: %s", preset.name, error)
             return
+        self._controls.put(chosen, preset.name)
         logger.info("preset %s", preset.name)
 
     def _apply(self) -> None:

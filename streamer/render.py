@@ -91,10 +91,16 @@ def _write(source: Source, out: Path, duration_ms: float, channel: int) -> NoteA
         if len(parts) % FLUSH_PHRASES == 0:
             sink.flush()
 
+    def draw() -> Phrase:
+        # As many as are asked for: here no machine is too slow for them.
+        asked = source.controls.snapshot().candidates
+        source.generator.set_candidates(asked or source.candidates)
+        return source.next_phrase()
+
     try:
         try:
             port = ChannelPort(sink, channel)
-            play_out(source.next_phrase, duration_ms, port, keep, source.synth)
+            play_out(draw, duration_ms, port, keep, source.synth)
         finally:
             sink.close()
         part.replace(out)

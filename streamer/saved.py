@@ -1,4 +1,4 @@
-"""The live controls of the last run, so that a restart or a power cut does not lose them.
+"""The live controls of the last run and its preset, so that no restart or power cut loses them.
 
 In: the snapshot of :class:`~streamer.controls.LiveControls`. Out: ``controls.json`` in the state
 folder, written whole or not at all, and only once the hand has come to rest: a knob that is turned
@@ -59,6 +59,12 @@ def restore(path: Path, configured: Controls) -> Controls:
     return _apply(changes, configured, path)
 
 
+def last_preset(path: Path) -> str:
+    """Return the name of the preset that was chosen last; "" where none was."""
+    name = _read(path).get("preset")
+    return name if isinstance(name, str) and name.isprintable() else ""
+
+
 def _apply(changes: Mapping[str, Any], configured: Controls, path: Path) -> Controls:
     """Return the configured controls with as many of the changes as are legal."""
     try:
@@ -100,8 +106,8 @@ class Keeper:
 
     def __init__(self, path: Path, configured: Controls, live: LiveControls) -> None:
         self._path, self._configured, self._live = path, configured, live
-        self._written: Controls | None = None
-        self._seen: Controls | None = None
+        self._written: tuple[Controls, str] | None = None
+        self._seen: tuple[Controls, str] | None = None
         self._since = 0.0
 
     def look(self, now: float) -> None:
@@ -110,7 +116,7 @@ class Keeper:
         Args:
             now: Seconds of a monotonic clock.
         """
-        present = self._live.snapshot()
+        present = (self._live.snapshot(), self._live.preset)
         if present != self._seen:
             self._seen, self._since = present, now
         if present != self._written and now - self._since >= REST_SECONDS:
@@ -122,13 +128,15 @@ class Keeper:
 
     def write(self) -> None:
         """Write now, at the end of a run; a disk that is full is a line in the log."""
-        present = self._live.snapshot()
+        present = (self._live.snapshot(), self._live.preset)
         if present == self._written:
             return
+        controls, preset = present
         document = {
             "schema": SCHEMA,
             "configured": asdict(self._configured),
-            "last": {k: v for k, v in asdict(present).items() if k not in FORGOTTEN},
+            "last": {k: v for k, v in asdict(controls).items() if k not in FORGOTTEN},
+            "preset": preset,
         }
         # Also when it fails: a disk that is full is not asked again each second.
         self._written = present

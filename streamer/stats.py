@@ -128,6 +128,7 @@ class StreamFigures:
         stalls: Times that the process stood still.
         port_losses: Times that the port went away.
         lateness: Every message that left; it goes on counting.
+        preset: The preset that was chosen last; "" for none.
     """
 
     model: str
@@ -148,6 +149,7 @@ class StreamFigures:
     stalls: int = 0
     port_losses: int = 0
     lateness: LatenessHistogram = field(default_factory=LatenessHistogram)
+    preset: str = ""
 
     def line(self) -> str:
         """Return the figures as one line of a log."""

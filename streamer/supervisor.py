@@ -33,7 +33,8 @@ def status_line(figures: StreamFigures) -> str:
     counts = [_counted(figures.notes_sent, "note"), _counted(figures.underruns, "underrun")]
     if figures.port_losses:
         counts.append(f"port lost {_counted(figures.port_losses, 'time')}")
-    return f"{doing} with {figures.model}: {', '.join(counts)}"
+    model = f"{figures.model}, {figures.preset}" if figures.preset else figures.model
+    return f"{doing} with {model}: {', '.join(counts)}"
 
 
 class Supervisor:

@@ -18,7 +18,7 @@ from streamer.metrics import MetricsServer
 from streamer.notify import Notifier, watchdog_seconds
 from streamer.places import in_service, runtime_folder, state_folder
 from streamer.reload import Load, Reloader
-from streamer.saved import FILE_NAME, Keeper, restore
+from streamer.saved import FILE_NAME, Keeper, last_preset, restore
 from streamer.settings import Settings
 from streamer.sounding import SoundingTable
 from streamer.stats import StreamFigures
@@ -137,5 +137,8 @@ class Upkeep:
             return LiveControls(self._settings.controls)
         path = state_folder(self._environ) / FILE_NAME
         live = LiveControls(restore(path, self._settings.controls))
+        live.preset = last_preset(path)
+        if live.preset:
+            logger.info("preset %s, as it was left", live.preset)
         self._keeper = Keeper(path, self._settings.controls, live)
         return live

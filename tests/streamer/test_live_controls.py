@@ -1,0 +1,233 @@
+"""Every live control: its range, by a knob, by a reload, after a restart, and what it changes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+
+from streamer.bindings import Bindings, value_of
+from streamer.buffer import RollingBuffer
+from streamer.controls import UNSET, Controls, LiveControls, control_types
+from streamer.daemon import Stream
+from streamer.inputs import MidiControl
+from streamer.midisettings import ClockSettings, InputSettings
+from streamer.offline import LeapingClock
+from streamer.performer import Performer
+from streamer.pipeline import Source, open_source
+from streamer.presets import BUILT_IN
+from streamer.reload import Reloader
+from streamer.render import render
+from streamer.saved import Keeper, last_preset, restore
+from streamer.settings import BufferSettings, ModelSettings, PortSettings, Settings, load_settings
+from streamer.supervisor import status_line
+from streamer.testing import FakePort, ManualClock
+from streamer.upkeep import Upkeep
+from tests.bundles import write_tiny_bundle
+from tests.service.test_supervisor import figures
+from tests.streamer.test_daemon import PATIENCE_SECONDS, Arpeggios, WatchedPort
+from tests.streamer.test_inputs import FakeStage
+
+ISSUE = {
+    "temperature": (0.1, 3.0),
+    "density": (0.25, 4.0),
+    "lead": (0.5, 30.0),
+    "candidates": (1, 64),
+    "low": (0, 127),
+    "high": (0, 127),
+    "transpose": (-24, 24),
+    "scale_lock": (0.0, 1.0),
+    "velocity_scale": (0.1, 2.0),
+    "tempo_scale": (0.25, 4.0),
+}
+"""The live parameters of issue 4 and their ranges; K is ``candidates``, the range low and high."""
+
+NEVER_SAVED = ("pause",)
+
+
+def another(name: str) -> object:
+    """A legal value of a control that is not its own."""
+    return 48 if name == "low" else value_of(name, 0 if name == "recall" else 100)
+
+
+@pytest.mark.parametrize("name", ISSUE)
+def test_a_control_takes_both_ends_of_its_range_and_nothing_beyond(name):
+    low, high = ISSUE[name]
+    beside = {"low": {"high": 127}, "high": {"low": 0}}.get(name, {})
+    for end in (low, high):
+        if (name, end) not in (("low", 127), ("high", 0)):
+            assert end == getattr(Controls(**{name: end}, **beside), name)
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=f"{name} must be in range"):
+            Controls(**{name: beyond})
+
+
+@pytest.mark.parametrize("name", control_types())
+def test_a_knob_moves_every_control_at_once(name):
+    live, bindings = LiveControls(), Bindings()
+    control = MidiControl(
+        InputSettings(), ClockSettings(), live, FakeStage(), ManualClock(), bindings=bindings
+    )
+    bindings.learn(name)
+    data = 48 if name == "low" else 100
+    if name == "recall":
+        data = 0
+    control.inbox.put(bytes((0xB0, 20, data)))
+    control.turn()
+    assert getattr(Controls(), name) != getattr(live.snapshot(), name)
+    assert value_of(name, data) == getattr(live.snapshot(), name)
+
+
+@pytest.mark.parametrize("name", control_types())
+def test_a_reload_moves_every_control_at_once(name, tmp_path):
+    path = tmp_path / "perpetuo.toml"
+    value = another(name)
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    path.write_text(f"[controls]\n{name} = {text}\n")
+    live = LiveControls()
+    assert Reloader(lambda: load_settings(path), Settings(), live).reload()
+    assert value == getattr(live.snapshot(), name)
+
+
+@pytest.mark.parametrize("name", control_types())
+def test_every_control_but_pause_is_where_it_was_after_a_restart(name, tmp_path):
+    live = LiveControls()
+    live.update(**{name: another(name)})
+    Keeper(tmp_path / "controls.json", Controls(), live).write()
+    again = restore(tmp_path / "controls.json", Controls())
+    assert (again == Controls()) is (name in NEVER_SAVED)
+    assert name in NEVER_SAVED or another(name) == getattr(again, name)
+
+
+def test_a_preset_sets_every_control_that_it_names_in_one_snapshot():
+    live, seen = LiveControls(), []
+    live.listen(seen.append)
+    control = MidiControl(InputSettings(), ClockSettings(), live, FakeStage(), ManualClock())
+    control.inbox.put(b"\xc0\x04")
+    control.turn()
+    assert [Controls(**BUILT_IN[4].changes)] == seen
+    assert "night" == live.preset
+
+
+def test_the_chosen_preset_is_known_by_name_after_a_restart(tmp_path):
+    environ = {"STATE_DIRECTORY": f"{tmp_path}/state", "RUNTIME_DIRECTORY": f"{tmp_path}/run"}
+    first = Upkeep(Settings(), ManualClock(), None, dict(environ))
+    first.controls.put(BUILT_IN[1].apply(Controls(), Controls()), "calm")
+    first.controls.update(density=2.0)
+    first.close()
+    second = Upkeep(Settings(), ManualClock(), None, dict(environ))
+    assert "calm" == second.controls.preset
+    assert (0.85, 2.0) == (
+        second.controls.snapshot().temperature,
+        second.controls.snapshot().density,
+    )
+    second.close()
+    assert "with piano, calm: " in status_line(figures(preset="calm"))
+
+
+@pytest.mark.parametrize("text", ["{}", '{"schema": 1, "preset": 7}', "[]", "{", ""])
+def test_a_preset_that_cannot_be_read_is_none(text, tmp_path):
+    (tmp_path / "controls.json").write_text(text)
+    assert "" == last_preset(tmp_path / "controls.json")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles"))
+
+
+def third_phrase(bundle, change):
+    """What is played third, where something is changed after the second."""
+    live = LiveControls()
+    settings = Settings(model=ModelSettings(model=str(bundle.path), seed=3, phrase_notes=16))
+    source = open_source(settings, live)
+    for _ in range(2):
+        source.next_phrase()
+    live.update(**change)
+    return source.next_phrase()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 0.3},
+        {"density": 3.0},
+        {"candidates": 1},
+        {"low": 70},
+        {"high": 50},
+        {"transpose": 5},
+        {"scale": "major", "root": 1},
+        {"scale": "major", "root": 1, "scale_lock": 0.3},
+        {"velocity_scale": 0.5},
+        {"tempo_scale": 2.0},
+        {"recall": 1.0},
+    ],
+    ids=lambda change: "-".join(change),
+)
+def test_a_control_changes_the_very_next_phrase(bundle, change):
+    assert third_phrase(bundle, {}).notes == third_phrase(bundle, {}).notes
+    assert third_phrase(bundle, {}).notes != third_phrase(bundle, change).notes
+
+
+def test_k_goes_up_and_down_in_render(bundle, tmp_path):
+    settings = Settings(model=ModelSettings(model=str(bundle.path), seed=3))
+    for asked in (1, 4, 9, None):
+        wanted = replace(settings, controls=Controls(candidates=asked, recall=0.0))
+        report = render(wanted, tmp_path / "out.mid", 2.0)
+        drawn = report["candidates"] / (report["phrases"] + report["redraws"])
+        assert (4 if asked is None else asked) == drawn  # 4 is the tiny bundle's own
+
+
+def make_stream(bundle, controls, port=None, generator=None, buffer=None):
+    live = LiveControls(controls)
+    source = Source(bundle, generator or Arpeggios(), Performer(), live, 1, 16)
+    settings = Settings(buffer=buffer or BufferSettings(), port=PortSettings(port="null"))
+    return Stream(source, port or FakePort(), settings, LeapingClock()), live
+
+
+def test_k_goes_up_in_play_above_the_models_own(bundle):
+    heard = threading.Event()
+    generator = Arpeggios()
+    port = WatchedPort(2500, heard.set)
+    stream, _ = make_stream(bundle, Controls(candidates=40), port, generator)
+    stream.start()
+    assert heard.wait(PATIENCE_SECONDS)
+    stream.stop()
+    assert 40 == max(generator.candidates)
+
+
+def test_lead_moves_the_marks_of_the_buffer_while_it_plays(bundle):
+    stream, live = make_stream(bundle, Controls())
+    stream.start()
+    buffer = stream._buffer
+    assert (4.0, 10.0) == (buffer.low_seconds, buffer.high_seconds)
+    live.update(lead=2.0)
+    assert (0.8, 2.0) == (buffer.low_seconds, buffer.high_seconds)
+    live.update(lead=30.0)
+    assert (4.0, 30.0) == (buffer.low_seconds, buffer.high_seconds)
+    live.update(lead=None)
+    assert (4.0, 10.0) == (buffer.low_seconds, buffer.high_seconds)
+    stream.stop()
+
+
+def test_a_longer_lead_wakes_whoever_waits_for_room():
+    buffer, woken = RollingBuffer(1.0, 2.0), threading.Event()
+    generator = Arpeggios()
+    generator.top_up(buffer)
+    thread = threading.Thread(target=lambda: buffer.wait_for_space() and woken.set(), daemon=True)
+    thread.start()
+    buffer.set_marks(1.0, 20.0)
+    assert woken.wait(PATIENCE_SECONDS)
+    with pytest.raises(ValueError, match="low_seconds must be in range"):
+        buffer.set_marks(3.0, 2.0)
+
+
+def test_a_control_that_may_be_unset_says_so():
+    for name, annotation in control_types().items():
+        literal = get_origin(annotation) is Literal
+        may_be_none = not literal and type(None) in get_args(annotation)
+        assert (name in UNSET) is may_be_none
+    assert np.isfinite(another("lead"))
