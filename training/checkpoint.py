@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from streamer.atomic import atomic_file
-from streamer.codec import ChainCodec
+from streamer.codecs import Codec, codec_from_dict
 from streamer.errors import DataError
 
 FORMAT_VERSION = 1
@@ -44,9 +44,9 @@ class Checkpoint:
     metrics: dict[str, float]
     progress: dict[str, Any]
 
-    def codec_tables(self) -> ChainCodec:
+    def codec_tables(self) -> Codec:
         """Return the codec as an object."""
-        return ChainCodec.from_dict(self.codec)
+        return codec_from_dict(self.codec)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

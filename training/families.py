@@ -10,16 +10,22 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from streamer.codec import ChainCodec
+from streamer.codecs import Codec, codec_as
 from streamer.errors import ConfigError, DataError
+from streamer.tunes import TuneCodec
 from training.checkpoint import Checkpoint
 from training.data.tensors import TensorSet
+from training.data.tunes import TuneSet
 from training.loop import LoopConfig
 from training.models.base import Task
 from training.models.chain import Chain, ChainConfig
 from training.models.chain_task import ChainData, ChainTask
+from training.models.vrash import VARIANTS, Vrash, VrashConfig
+from training.models.vrash_task import VrashData, VrashTask
 
 
 @dataclass(frozen=True)
@@ -47,17 +53,21 @@ class Family:
 
     Attributes:
         build: Configuration as plain data and codec -> an untrained model.
-        task: Model, tensors, data choices, seed, low_precision, compiled -> :class:`Task`.
+        task: Model, corpus, data choices, seed, low_precision, compiled -> :class:`Task`.
         sections: The dataclasses that a preset's ``model`` and ``data`` tables fill.
+        load: Reads the prepared corpus that the family trains on.
+        from_corpus: What the configuration holds beside the preset's choices, of the corpus.
     """
 
-    build: Callable[[Mapping[str, Any], ChainCodec], Any]
+    build: Callable[[Mapping[str, Any], Codec], Any]
     task: Callable[..., Task]
     sections: tuple[type, type]
+    load: Callable[[Path], Any]
+    from_corpus: Callable[[Any], dict[str, Any]] = lambda _corpus: {}
 
 
-def _chain(config: Mapping[str, Any], codec: ChainCodec) -> Chain:
-    return Chain(ChainConfig(**config), codec)
+def _chain(config: Mapping[str, Any], codec: Codec) -> Chain:
+    return Chain(ChainConfig(**config), codec_as(codec, ChainCodec))
 
 
 def _chain_task(
@@ -66,7 +76,34 @@ def _chain_task(
     return ChainTask(model, tensors, ChainData(**data), seed, **options)
 
 
-FAMILIES: dict[str, Family] = {"chain": Family(_chain, _chain_task, (ChainConfig, ChainData))}
+def _vrash(family: str) -> Callable[[Mapping[str, Any], Codec], Vrash]:
+    def build(config: Mapping[str, Any], codec: Codec) -> Vrash:
+        own = {"family": family, **config}
+        if own["family"] != family:
+            raise ValueError(f"model.family must be {family}, not {own['family']!r}")
+        styles = own.pop("styles")
+        return Vrash(VrashConfig(**own), codec_as(codec, TuneCodec), styles)
+
+    return build
+
+
+def _vrash_task(
+    model: Vrash, tunes: TuneSet, data: Mapping[str, Any], seed: int, **options: bool
+) -> Task:
+    return VrashTask(model, tunes, VrashData(**data), seed, **options)
+
+
+def _styles(tunes: TuneSet) -> dict[str, Any]:
+    return {"styles": list(tunes.styles)}
+
+
+FAMILIES: dict[str, Family] = {
+    "chain": Family(_chain, _chain_task, (ChainConfig, ChainData), TensorSet.load),
+    **{
+        name: Family(_vrash(name), _vrash_task, (VrashConfig, VrashData), TuneSet.load, _styles)
+        for name in VARIANTS
+    },
+}
 
 
 def presets() -> list[str]:

@@ -15,7 +15,6 @@ import torch
 
 import streamer
 from streamer.errors import ConfigError, DataError
-from training.data.tensors import TensorSet
 from training.families import FAMILIES, Preset, load_preset, presets
 from training.loop import StopTraining, Trainer
 
@@ -87,11 +86,16 @@ def choose_precision(name: str, device: torch.device) -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def corpus_summary(tensors: TensorSet) -> dict[str, Any]:
-    """Return what a model card says of the corpus: pieces, notes and licences by corpus."""
+def corpus_summary(corpus: Any) -> dict[str, Any]:
+    """Return what a model card says of the corpus: pieces, notes and licences by corpus.
+
+    Args:
+        corpus: A prepared corpus of whatever kind; its pieces may be tracks.
+    """
     out: dict[str, Any] = {}
-    lengths = (tensors.offsets[1:] - tensors.offsets[:-1]).tolist()
-    for piece, notes in zip(tensors.pieces, lengths, strict=True):
+    lengths = (corpus.offsets[1:] - corpus.offsets[:-1]).tolist()
+    pieces = corpus.tracks if hasattr(corpus, "tracks") else corpus.pieces
+    for piece, notes in zip(pieces, lengths, strict=True):
         row = out.setdefault(piece.corpus, {"pieces": 0, "notes": 0, "licences": []})
         row["pieces"] += 1
         row["notes"] += notes
@@ -114,7 +118,7 @@ def make_trainer(args: argparse.Namespace) -> Trainer:
         raise ConfigError(
             [f"{folder} holds a run already; add --resume, or choose another --output"]
         )
-    tensors = TensorSet.load(args.tensors)
+    tensors = FAMILIES[preset.family].load(args.tensors)
     if not tensors.indices("train"):
         raise DataError(f"{args.tensors}: no piece in the training split; prepare more files")
     device = choose_device(args.device)
@@ -138,12 +142,11 @@ def make_trainer(args: argparse.Namespace) -> Trainer:
     return trainer
 
 
-def _task(
-    preset: Preset, tensors: TensorSet, device: torch.device, args: argparse.Namespace
-) -> Any:
+def _task(preset: Preset, tensors: Any, device: torch.device, args: argparse.Namespace) -> Any:
     family = FAMILIES[preset.family]
     try:
-        model = family.build(preset.model, tensors.codec).to(device)
+        config = {**preset.model, **family.from_corpus(tensors)}
+        model = family.build(config, tensors.codec).to(device)
     except ValueError as error:
         raise ConfigError([f"preset {preset.name}: {error}"]) from error
     if args.start_from:

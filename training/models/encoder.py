@@ -46,7 +46,13 @@ class TuneEncoder(nn.Module):
         self.out_style = nn.Parameter(torch.zeros(styles, 2 * latent)) if styles else None
 
     def forward(
-        self, classes: Tensor, style: Tensor, lengths: Tensor | None = None
+        self,
+        classes: Tensor,
+        style: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        low_precision: bool = False,
+        compiled: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, ``(B, Z)`` each.
 
@@ -54,6 +60,8 @@ class TuneEncoder(nn.Module):
             classes: ``(B, N, 3)`` int64; what lies behind a row's length is not read.
             style: ``(B, S)``; used where the encoder sees it.
             lengths: Notes of each row ``(B,)``, at least 1; None for all N.
+            low_precision: Products in bfloat16.
+            compiled: Fuse the cell.
         """
         batch, notes = classes.shape[:2]
         if lengths is None:
@@ -63,9 +71,10 @@ class TuneEncoder(nn.Module):
         # Each row is turned round within its own length, so that its padding stays behind it.
         turned = torch.where(inside, lengths[:, None] - 1 - time, time)
         x = self._embed(classes)
-        both = torch.stack((x, x.gather(1, turned[..., None].expand_as(x))))
+        both = torch.stack((x, x.gather(1, turned[..., None].expand_as(x)))).transpose(1, 2)
+        both = both.to(torch.bfloat16) if low_precision else both
         states = gru(
-            both.transpose(1, 2), self.w_in, self.w_state, self.b_in, self.b_state
+            both, self.w_in, self.w_state, self.b_in, self.b_state, compiled=compiled
         )  # (2, N, B, G)
         share = (inside / lengths[:, None]).T[..., None].to(states.dtype)
         means = (states * share).sum(dim=1)

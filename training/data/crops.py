@@ -1,0 +1,186 @@
+"""Crops of tunes for training: each epoch cuts every track anew, and moves it.
+
+A track is cut at drawn places into pieces of at most ``crop`` notes, so that an epoch holds every
+note once; what is not a whole batch in the end waits for another epoch. A crop knows the note
+before it (none at a track's start) and holds END only where the track's end is in it. Crops of
+like length lie in one batch, so that little of it is padding.
+
+In: a :class:`TuneSet`. Out: torch tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streamer.errors import DataError
+from streamer.tunes import TUNE_ARGUMENTS, to_tune
+from training.data.tunes import TRANSPOSITIONS, TuneSet, transposed
+
+_FILL = 0.85
+"""How full crops are on average: the rest is room to draw the cuts in."""
+
+_POOL = 16
+"""Batches whose crops are sorted by length together."""
+
+
+class Crops(NamedTuple):
+    """A batch of B crops of at most N notes.
+
+    ``classes`` ``(B, N, 3)`` int64; ``before`` ``(B, 3)`` the note before each crop, -1 for none;
+    ``lengths`` ``(B,)`` the notes of each, at least 1; ``style`` ``(B, S)`` float32, 1 for the
+    track's own; ``programme`` ``(B,)`` int64, its instrument family.
+    """
+
+    classes: Tensor
+    before: Tensor
+    lengths: Tensor
+    style: Tensor
+    programme: Tensor
+
+    def previous(self) -> Tensor:
+        """Return the note before each note, ``(B, N, 3)``, -1 where there is none."""
+        return torch.cat((self.before[:, None], self.classes[:, :-1]), dim=1)
+
+    def to(self, device: torch.device) -> Crops:
+        """Return the batch on another device."""
+        return Crops(*(x.to(device, non_blocking=True) for x in self))
+
+
+class _Crop(NamedTuple):
+    classes: NDArray[np.uint8]
+    before: NDArray[Any]
+    track: int
+
+
+def cuts(notes: int, crop: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return where a track is cut: from 0 to ``notes``, at most ``crop`` apart."""
+    pieces = max(1, int(np.ceil(notes / (_FILL * crop)))) if notes > crop else 1
+    even = np.linspace(0, notes, pieces + 1)
+    room = max(0.0, (crop - 1 - notes / pieces) / 2)
+    even[1:-1] += rng.uniform(-room, room, pieces - 1)
+    return even.round().astype(np.int64)
+
+
+def moved_classes(tunes: TuneSet, index: int, semitones: int) -> NDArray[np.uint8]:
+    """Return a track's classes, transposed and moved back by octaves, ``(notes, 3)``.
+
+    A move that would leave the codec's octaves is left out.
+    """
+    tune = tunes.tune(index)
+    pitch = transposed(tune["pitch"], semitones)
+    low, high = tunes.codec.pitch_range
+    if pitch.min() < low or pitch.max() > high:
+        return tunes.codec.encode(tune)
+    return tunes.codec.encode(to_tune(pitch, tune["length"]))
+
+
+def style_weights(tunes: TuneSet, indices: Sequence[int]) -> Tensor:
+    """Return 1 for each track's own style, ``(tracks, S)`` float32.
+
+    Raises:
+        DataError: A track's style is not among those of the file.
+    """
+    out = torch.zeros(len(indices), len(tunes.styles))
+    for row, index in enumerate(indices):
+        track = tunes.tracks[index]
+        if track.style not in tunes.styles:
+            raise DataError(
+                f"{track.file}: style {track.style!r} is none of {', '.join(tunes.styles)};"
+                " make the tunes again with perpetuo prepare --melodies"
+            )
+        out[row, tunes.styles.index(track.style)] = 1.0
+    return out
+
+
+def balanced(
+    tunes: TuneSet, indices: Sequence[int], balance: float, rng: np.random.Generator
+) -> list[int]:
+    """Return tracks of which those of small styles come more than once.
+
+    Args:
+        tunes: The corpus.
+        indices: Tracks to draw from; each comes at least once.
+        balance: 0 leaves them as they are, 1 gives each style as many notes as the largest.
+        rng: Decides who comes once more where the number is not whole.
+    """
+    lengths = np.diff(tunes.offsets)
+    notes: dict[str, int] = {}
+    for i in indices:
+        style = tunes.tracks[i].style
+        notes[style] = notes.get(style, 0) + int(lengths[i])
+    largest = max(notes.values(), default=0)
+    out: list[int] = []
+    for i in indices:
+        times = float((largest / notes[tunes.tracks[i].style]) ** balance)
+        out += [i] * int(times + rng.random())
+    return out
+
+
+def epoch_crops(
+    tunes: TuneSet,
+    indices: Sequence[int],
+    seed: int,
+    *,
+    rows: int,
+    crop: int,
+    transpose: bool,
+    balance: float = 0.0,
+) -> Iterator[Crops]:
+    """Yield the batches of one epoch; the same seed gives the same batches.
+
+    Args:
+        tunes: The corpus.
+        indices: Tracks to cut.
+        seed: Decides cuts, moves and order.
+        rows: Crops in a batch; fewer crops in all make one batch.
+        crop: Most notes of a crop.
+        transpose: Whether tracks are moved.
+        balance: See :func:`balanced`.
+    """
+    rng = np.random.default_rng(seed)
+    pieces: list[_Crop] = []
+    none = np.full(len(TUNE_ARGUMENTS), -1)
+    for index in balanced(tunes, indices, balance, rng):
+        move = int(rng.choice(TRANSPOSITIONS)) if transpose else 0
+        classes = moved_classes(tunes, index, move)
+        places = cuts(len(classes), crop, rng)
+        for a, b in zip(places[:-1], places[1:], strict=True):
+            pieces.append(_Crop(classes[a:b], classes[a - 1] if a else none, index))
+    order = rng.permutation(len(pieces))
+    order = order[: max(rows, len(order) - len(order) % rows)]
+    batches: list[NDArray[np.int64]] = []
+    for begin in range(0, len(order), rows * _POOL):
+        pool = order[begin : begin + rows * _POOL]
+        lengths = [len(pieces[i].classes) for i in pool]
+        pool = pool[np.argsort(lengths, kind="stable")]
+        batches += np.array_split(pool, max(1, len(pool) // rows))
+    for number in rng.permutation(len(batches)):
+        yield collate(tunes, [pieces[i] for i in batches[number]])
+
+
+def whole_tracks(tunes: TuneSet, indices: Sequence[int]) -> Crops:
+    """Return tracks from start to end, as they stand, as one batch."""
+    none = np.full(len(TUNE_ARGUMENTS), -1)
+    return collate(tunes, [_Crop(tunes.codec.encode(tunes.tune(i)), none, i) for i in indices])
+
+
+def collate(tunes: TuneSet, crops: Sequence[_Crop]) -> Crops:
+    """Return crops side by side, padded behind with class 0."""
+    lengths = [len(c.classes) for c in crops]
+    classes = np.zeros((len(crops), max(lengths), len(TUNE_ARGUMENTS)), dtype=np.int64)
+    for row, c in enumerate(crops):
+        classes[row, : lengths[row]] = c.classes
+    tracks = [c.track for c in crops]
+    return Crops(
+        torch.from_numpy(classes),
+        torch.tensor(np.stack([c.before for c in crops]), dtype=torch.long),
+        torch.tensor(lengths),
+        style_weights(tunes, tracks),
+        torch.tensor([tunes.tracks[i].programme for i in tracks]),
+    )

@@ -1,0 +1,193 @@
+"""Families ``lm``, ``vae`` and ``vrash`` as the training loop sees them.
+
+Crops of tunes in; nats a note out, by argument, and of the latent. The loss is the negative
+evidence lower bound with a weight on its divergence that rises from 0 (``anneal_epochs``), and
+with free bits: a dimension of z costs nothing until it holds that much (Kingma 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from streamer.errors import DataError
+from streamer.tunes import TUNE_ARGUMENTS
+from training.data.crops import Crops, epoch_crops
+from training.data.tunes import TuneSet
+from training.models.base import StepResult
+from training.models.vrash import Vrash
+from training.models.vrash_nats import divergence, evaluate_tunes
+
+
+@dataclass(frozen=True)
+class VrashData:
+    """How the corpus is cut, and what the latent costs.
+
+    Attributes:
+        batch: Crops side by side.
+        crop: Most notes of a crop, at least 2.
+        transpose: Move each track by up to half an octave, anew each epoch.
+        balance: How often tracks of small styles are shown, 0 (as they come) .. 1 (every style
+            as much as the largest).
+        anneal_epochs: Over how many epochs the divergence's weight rises from 0; the spec asks
+            for 20-30 % of the run.
+        kl_weight: Where it rises to; 1 is the evidence lower bound.
+        free_bits: Nats of each dimension of z that cost nothing, a mean over the batch.
+    """
+
+    batch: int = 64
+    crop: int = 128
+    transpose: bool = True
+    balance: float = 0.0
+    anneal_epochs: float = 3.0
+    kl_weight: float = 1.0
+    free_bits: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.crop < 2:
+            raise ValueError("batch must be 1 or more, crop 2 or more")
+        if not 0 <= self.balance <= 1:
+            raise ValueError("balance must be in range 0..1")
+        if min(self.anneal_epochs, self.kl_weight, self.free_bits) < 0:
+            raise ValueError("anneal_epochs, kl_weight and free_bits must be 0 or more")
+
+    def weight(self, epochs: float) -> float:
+        """Return the divergence's weight after so many epochs."""
+        return self.kl_weight * min(1.0, epochs / self.anneal_epochs if self.anneal_epochs else 1.0)
+
+
+class Batch(NamedTuple):
+    """Crops, and how far the run is, in epochs."""
+
+    crops: Crops
+    epochs: float
+
+
+class VrashTask:
+    """The families as the training loop sees them; see :class:`training.models.base.Task`.
+
+    Args:
+        model: To train, already on its device.
+        tunes: Prepared corpus.
+        data: How it is cut.
+        seed: Decides order, cuts and augmentation.
+        low_precision: bfloat16 products.
+        compiled: Fuse the cells.
+
+    Raises:
+        DataError: The model has other styles than the corpus.
+    """
+
+    def __init__(
+        self,
+        model: Vrash,
+        tunes: TuneSet,
+        data: VrashData,
+        seed: int,
+        *,
+        low_precision: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        if tuple(tunes.styles) != model.styles:
+            raise DataError(
+                f"the tunes have the styles {', '.join(tunes.styles)}, the model"
+                f" {', '.join(model.styles)}; train on the tunes it was begun with"
+            )
+        self.model, self.tunes, self.data, self.seed = model, tunes, data, seed
+        self.options = {"low_precision": low_precision, "compiled": compiled}
+        self._train = tunes.indices("train")
+        self._updates = max(1, sum(1 for _ in self._crops(0)))
+
+    def _crops(self, epoch: int) -> Iterator[Crops]:
+        d = self.data
+        seed = self.seed * 100_003 + epoch
+        return epoch_crops(
+            self.tunes, self._train, seed,
+            rows=d.batch, crop=d.crop, transpose=d.transpose, balance=d.balance,
+        )  # fmt: skip
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield shuffled, moved crops."""
+        for number, crops in enumerate(self._crops(epoch)):
+            yield Batch(crops, epoch + number / self._updates)
+
+    def updates_per_epoch(self) -> int:
+        """Return how many batches an epoch has; other epochs may have one more or less."""
+        return self._updates
+
+    def train_step(self, batch: Batch, carry: Any) -> StepResult:
+        """Return loss and figures of a batch."""
+        crops = batch.crops.to(self.model.device)
+        count = float(crops.lengths.sum())
+        nats, kl = crop_nats(self.model, crops, **self.options)
+        figures = dict(zip(TUNE_ARGUMENTS, nats.detach().tolist(), strict=True))
+        loss = nats.sum()
+        if self.model.uses_latent:
+            held = kl.mean(dim=0).clamp(min=self.data.free_bits).sum() * len(kl)
+            loss = loss + self.data.weight(batch.epochs) * held
+            figures["kl"] = float(kl.detach().sum())
+        return StepResult(loss / count, figures, count, None)
+
+    def evaluate(self) -> dict[str, float]:
+        """Return nats a note on whole ``valid`` tracks; see :func:`evaluate_tunes`."""
+        held = self.tunes.indices("valid") or self._train[:8]
+        return evaluate_tunes(self.model, self.tunes, held)
+
+    def restore_carry(self, saved: list[Tensor]) -> Any:
+        """Nothing is carried from batch to batch."""
+        del saved
+
+    def describe(self) -> dict[str, Any]:
+        """Return family, config and codec as plain data."""
+        return {
+            "family": self.model.family,
+            "config": self.model.describe(),
+            "codec": self.tunes.codec.to_dict(),
+            "data": asdict(self.data),
+        }
+
+
+def drop_history(previous: Tensor, chance: float) -> Tensor:
+    """Return previous notes ``(..., 3)`` of which a drawn part is "none" (-1) in all arguments."""
+    if chance == 0.0:
+        return previous
+    dropped = torch.rand(previous.shape[:-1], device=previous.device) < chance
+    return previous.masked_fill(dropped[..., None], -1)
+
+
+def crop_nats(
+    model: Vrash, crops: Crops, *, low_precision: bool = False, compiled: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return a batch's nats with the drops of training and a drawn z.
+
+    Returns:
+        Nats summed by argument ``(3,)``, and the divergence of q(z | notes) from the prior,
+        ``(B, Z)``.
+    """
+    config, batch = model.config, len(crops.lengths)
+    device = crops.lengths.device
+    mean, log_variance = model.encode(
+        crops.classes, crops.style, crops.lengths, low_precision=low_precision, compiled=compiled
+    )
+    z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+    shown = torch.rand(2, batch, device=device) >= config.meta_dropout
+    style = crops.style * shown[0, :, None]
+    programme = crops.programme.masked_fill(~shown[1], -1)
+    previous = drop_history(crops.previous().transpose(0, 1), config.history_dropout)
+    states, _ = model.states(
+        model.note_rows(previous), model.condition(z, style, programme), model.start(z, style),
+        low_precision=low_precision, compiled=compiled,
+    )  # fmt: skip
+    # Padding is left out before the heads: (T, B) in, the notes that there are out.
+    inside = torch.arange(len(states), device=device)[:, None] < crops.lengths
+    there = inside.flatten().nonzero()[:, 0]
+    classes = crops.classes.transpose(0, 1).flatten(0, 1).index_select(0, there)
+    states = states.flatten(0, 1).index_select(0, there)
+    logits = model.logits(F.dropout(states, config.dropout, model.training), classes)
+    nats = [F.cross_entropy(x, classes[:, m], reduction="sum") for m, x in enumerate(logits)]
+    return torch.stack(nats), divergence(mean, log_variance)
