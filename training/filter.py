@@ -27,7 +27,14 @@ from streamer.tunesettings import parse_styles
 from streamer.tunespec import ALL_STYLES, ENCODE_GRAPH
 from training.classifiers import METHODS, MOST_ROWS, splits_by_work
 from training.data.tunes import TuneSet
-from training.filter_fit import Filter, Phrases, describe, table_one, train_filter
+from training.filter_fit import (
+    Filter,
+    Phrases,
+    across_styles,
+    describe,
+    table_one,
+    train_filter,
+)
 from training.fingerprint import Fitted, fit_fingerprint
 from training.surrogates import (
     LEAST_NOTES,
@@ -94,8 +101,10 @@ def run(args: argparse.Namespace) -> int:
     fitted = None
     if tunes is not None and not args.no_fingerprint:
         fitted = fit_fingerprint(tunes)
-    table = table_one(_together(parts[1:]), styles, rng) if args.table else []
-    write_filters(args.output, filters, fitted, _about(args, encoder), table)
+    about = _about(args, encoder)
+    about["across_styles"] = across_styles(filters, parts[2])
+    about["table1"] = table_one(_together(parts[1:]), styles, rng) if args.table else []
+    write_filters(args.output, filters, fitted, about)
     for one in filters:
         figures = one.held_out
         precision = ", ".join(f"{p:.3f} at {y}" for y, p in figures["precision_at_yield"].items())
@@ -132,7 +141,6 @@ def write_filters(
     filters: Sequence[Filter],
     fitted: Fitted | None,
     about: dict[str, Any],
-    table: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write a folder of filters; what an earlier run left there is replaced.
 
@@ -148,7 +156,7 @@ def write_filters(
             "method": one.classifier.method, "features": list(one.classifier.features),
             "notes": MOST_NOTES, "least_notes": LEAST_NOTES, "held_out": one.held_out,
         })  # fmt: skip
-    report = {**about, "classifiers": entries, "table1": list(table)}
+    report = {**about, "classifiers": entries}
     if fitted is not None:
         with atomic_file(folder / FINGERPRINT_FILE) as file:
             np.savez(file, table=fitted.table)

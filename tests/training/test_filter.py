@@ -186,6 +186,9 @@ def test_train_filter_makes_a_folder_with_a_filter_for_each_style(tune_file, tmp
         assert 0 < entry["threshold"] < 1
         assert Classifier.load(out / entry["file"]).method == "svc-rbf"
     assert "bach: AUC" in capsys.readouterr().out
+    across = {(row["filter"], row["style"]): row for row in report["across_styles"]}
+    assert {*across} == {(f, s) for f in ("bach", "jazz", "all") for s in ("bach", "jazz")}
+    assert across["jazz", "jazz"]["good_kept"] > across["bach", "jazz"]["bad_kept"]
     # A second run replaces what the first one left.
     assert cli.main(["train", "filter", "--tunes", str(tune_file), "-o", str(out), "--style",
                      "all", "--method", "lr", "--no-fingerprint"]) == 0  # fmt: skip
