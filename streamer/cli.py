@@ -25,7 +25,7 @@ from types import FrameType, MappingProxyType
 from typing import Any, NoReturn
 
 from streamer import __version__
-from streamer.errors import StreamerError
+from streamer.errors import ConfigError, StreamerError
 from streamer.logs import configure_logging
 
 VERBS = {
@@ -110,6 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(arguments)
+    except ConfigError as error:
+        return _fail(arguments, *error.problems)
     except StreamerError as error:
         return _fail(arguments, str(error))
     except ModuleNotFoundError as error:
@@ -206,10 +208,11 @@ def _missing(arguments: list[str], error: ModuleNotFoundError) -> int:
     return EXIT_FAILURE
 
 
-def _fail(arguments: list[str], text: str) -> int:
-    """Print one line that names the verb, and return the status of failure."""
+def _fail(arguments: list[str], *texts: str) -> int:
+    """Print a line that names the verb for each text, and return the status of failure."""
     verb = f" {arguments[0]}" if arguments and not arguments[0].startswith("-") else ""
-    sys.stderr.write(f"perpetuo{verb}: {' '.join(text.split())}\n")
+    for text in texts:
+        sys.stderr.write(f"perpetuo{verb}: {' '.join(text.split())}\n")
     return EXIT_FAILURE
 
 

@@ -14,11 +14,9 @@ waits and sends; the main thread watches, shows figures and catches signals. Cal
 from __future__ import annotations
 
 import logging
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Protocol
 
 from streamer.buffer import RollingBuffer
@@ -38,6 +36,7 @@ from streamer.reload import Load
 from streamer.rotation import RotatingSink
 from streamer.scheduler import Scheduler
 from streamer.settings import Settings
+from streamer.signals import Signals
 from streamer.sounding import SoundingTable
 from streamer.stats import StreamFigures
 from streamer.synth import greeting
@@ -56,10 +55,6 @@ TICK_SECONDS = 0.25
 
 JOIN_SECONDS = 5.0
 """How long a thread may take to end; one that hangs in a dead port must not keep the process."""
-
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 
 
 class View(Protocol):
@@ -257,6 +252,8 @@ def play(
     """
     clock = clock or MonotonicClock()
     with ExitStack() as opened:
+        # Entered first, and left last: no signal cuts a recording's tail.
+        signals = opened.enter_context(Signals())
         upkeep = Upkeep(settings, clock, load)
         opened.callback(upkeep.close)
         # The port first: a name that is wrong is told before the model is loaded.
@@ -270,8 +267,7 @@ def play(
         source = open_source(settings, upkeep.controls)
         stream = Stream(source, port, settings, clock, upkeep.table, tend)
         upkeep.serve(stream.figures)
-        caught: list[int] = []
-        opened.enter_context(_signals(caught, stream.ended, upkeep))
+        signals.wake_at_end(stream.ended, upkeep.ask_reload if upkeep.reloads else None)
         settle()
         began = clock.now()
         opened.callback(stream.stop)
@@ -296,7 +292,7 @@ def play(
             upkeep.supervise(lambda: stream.scheduler.last_advance, stream.figures)
         )
         _watch(stream, view, upkeep, clock, None if seconds is None else began + seconds)
-    return 128 + caught[0] if caught else 0
+    return 128 + signals.caught[0] if signals.caught else 0
 
 
 def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: float | None) -> None:
@@ -349,26 +345,3 @@ def _make_view(settings: Settings, plain: bool, clock: Clock) -> View:
     from streamer.display import make_view
 
     return make_view(settings.log.stats_seconds, plain, clock)
-
-
-@contextmanager
-def _signals(caught: list[int], wake: Wake, upkeep: Upkeep) -> Iterator[None]:
-    """Note signals instead of dying of them; later ones do not disturb the way to silence."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def catch(number: int, frame: FrameType | None) -> None:
-        del frame
-        if upkeep.reloads and number == getattr(signal, "SIGHUP", None):
-            upkeep.ask_reload()
-            return
-        caught.append(number)
-        wake.set()
-
-    before = {number: signal.signal(number, catch) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamer.clock import Clock
 from streamer.notes import PIANO_HIGH, PIANO_LOW
-from streamer.stats import StreamFigures
+from streamer.stats import SET_ASIDE, StreamFigures
 
 if TYPE_CHECKING:
     from streamer.daemon import View
@@ -78,9 +78,11 @@ def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
     generation, late = figures.generation, figures.lateness_ms
     filled = min(round(figures.buffer_seconds / BAR_SECONDS * BAR_CELLS), BAR_CELLS)
     drawn = max(generation["candidates"], 1)
+    dropped = generation["dropped"]
     drops = "  ".join(
-        f"{reason} {count / drawn:.1%}" for reason, count in generation["dropped"].items()
+        f"{reason} {count / drawn:.1%}" for reason, count in dropped.items() if reason != SET_ASIDE
     )
+    aside = dropped.get(SET_ASIDE, 0) / drawn
     entropy = generation["entropy"]
     return [
         ("keys", keyboard(figures.sounding, cells)),
@@ -94,7 +96,9 @@ def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
         ),
         ("candidates", f"K {figures.candidates}, {generation['phrases']} phrases written"),
         ("dropped", drops or "none"),
+        ("set aside", f"{aside:.0%} of candidates, which led away from the corpus (by design)"),
         ("relaxed", f"{sum(generation['relaxed'].values())}, {generation['redraws']} redraws"),
+        *tune_rows(generation),
         ("recalled", f"{generation['recalls']} figures came back"),
         ("entropy", "  ".join(f"{name} {nats:.2f}" for name, nats in entropy.items())),
         (
@@ -103,6 +107,15 @@ def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
             f"({figures.policy})",
         ),
     ]
+
+
+def tune_rows(generation: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the line on the tune that is being written; none in music without tunes."""
+    tune = generation.get("tune")
+    if not tune:
+        return []
+    text = f"{tune['number']}, {tune['style']}, {tune['key']}, {tune['tempo_bpm']:.0f} bpm, "
+    return [("tune", text + f"{tune['notes']} notes")]
 
 
 class LogView:

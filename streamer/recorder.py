@@ -55,6 +55,9 @@ class MidiFileSink:
         track_name: Name of the track.
         pwrite: For tests: ``os.pwrite`` or something that fails like it.
 
+    Attributes:
+        notes: How many have begun.
+
     Raises:
         RecordingError: The file cannot be made.
     """
@@ -71,6 +74,7 @@ class MidiFileSink:
         self._unsaved = bytearray()
         self._lost = 0
         self._tick = 0
+        self.notes = 0
         self._down: set[tuple[int, int]] = set()
         self._pedals: set[int] = set()
         self._flushing = threading.Lock()
@@ -90,6 +94,11 @@ class MidiFileSink:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
         return self
+
+    @property
+    def seconds(self) -> float:
+        """How much music was written, in seconds."""
+        return self._tick * TICK_MS / 1000.0
 
     def send(self, message: bytes, at_ms: float | None = None) -> None:
         """Queue one message; any thread, never waits.
@@ -134,6 +143,8 @@ class MidiFileSink:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
+                if self._thread is not None:
+                    logger.info("%s: %s", self.path, written(self.notes, self.seconds))
         if self.error is not None or self._lost:
             unsaved = len(self._unsaved) + self._lost
             reason = self.error or f"{self.path}: the disk was full for too long"
@@ -163,6 +174,7 @@ class MidiFileSink:
         kind, channel = message[0] & 0xF0, message[0] & 0x0F
         if kind == 0x90 and message[2]:
             self._down.add((channel, message[1]))
+            self.notes += 1
         elif kind in (0x80, 0x90):
             if (channel, message[1]) not in self._down:
                 return False
@@ -233,6 +245,14 @@ class MidiFileSink:
                 "name a file in a folder that can be written"
             ) from error
         return self._file
+
+
+def written(notes: int, seconds: float) -> str:
+    """Return in words what a recording holds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    length = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{notes} note{'' if notes == 1 else 's'}, {length} of music"
 
 
 def _set_aside(path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from streamer.errors import RecordingError
 from streamer.events import CONTROL_PEDAL, check_message, control
 from streamer.realtime import step_back
-from streamer.recorder import FLUSH_SECONDS, MidiFileSink
+from streamer.recorder import FLUSH_SECONDS, MidiFileSink, written
 from streamer.sounding import SoundingTable
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class RotatingSink:
         self._start_ms: float | None = None
         self._now_ms = 0.0
         self._retry_ms = float("-inf")
+        self._told = False
         self._working = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -114,6 +115,9 @@ class RotatingSink:
             self._thread.join()
         self.flush()
         self._sink.close()
+        if not self._told:
+            self._told = True
+            logger.info("%s: %s", self._sink.path, written(self._sink.notes, self._sink.seconds))
 
     def remove_oldest(self) -> None:
         """Remove the oldest of our files until all together are within the limit."""

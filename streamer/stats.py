@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from streamer.lateness import LatenessHistogram
 from streamer.notes import ARGUMENTS, Phrase
 
+SET_ASIDE = "astray"
+"""The reason for which up to half of the sound candidates are left, by design: no fault of theirs,
+the stream as a whole is led back to its corpus (:mod:`streamer.generators.homing`)."""
+
 
 @dataclass(slots=True)
 class GenerationStats:
@@ -153,10 +157,15 @@ class StreamFigures:
 
     def line(self) -> str:
         """Return the figures as one line of a log."""
-        drops = ", ".join(f"{n} {reason}" for reason, n in self.generation["dropped"].items())
+        dropped = self.generation["dropped"]
+        drops = ", ".join(f"{n} {reason}" for reason, n in dropped.items() if reason != SET_ASIDE)
+        aside = f", {dropped[SET_ASIDE]} set aside" if SET_ASIDE in dropped else ""
         late = self.lateness_ms
+        tune = self.generation.get("tune")
+        playing = f"tune {tune['number']} ({tune['style']}), " if tune else ""
         return (
-            f"{self.notes_sent} notes, {self.buffer_seconds:.1f} s ahead, K {self.candidates}, "
-            f"dropped {drops or 'none'}, {self.underruns} underruns, late p50 {late['p50']:.2f} "
-            f"p99 {late['p99']:.2f} max {late['max']:.2f} ms"
+            f"{playing}{self.notes_sent} notes, {self.buffer_seconds:.1f} s ahead, "
+            f"K {self.candidates}, "
+            f"dropped {drops or 'none'}{aside}, {self.underruns} underruns, "
+            f"late p50 {late['p50']:.2f} p99 {late['p99']:.2f} max {late['max']:.2f} ms"
         )

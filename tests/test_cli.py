@@ -166,13 +166,16 @@ def test_a_missing_extra_is_one_line_that_says_which(name, extra):
     assert (1, line) == (run.returncode, run.stderr)
 
 
-def test_a_config_with_three_mistakes_is_one_line_that_names_all_three(tmp_path):
+def test_a_config_with_three_mistakes_has_a_line_for_each(tmp_path):
     path = tmp_path / "perpetuo.toml"
     path.write_text('[model]\ntemprature = 1\ncandidates = 900\n[port]\nchannel = "x"\n')
     run = perpetuo("models", "--config", str(path))
     assert run.returncode == 1
-    assert len(run.stderr.splitlines()) == 1
-    assert all(name in run.stderr for name in ("temprature", "900", "port.channel"))
+    lines = run.stderr.splitlines()
+    assert 3 == len(lines)
+    for line, name in zip(lines, ("temprature", "900", "port.channel"), strict=True):
+        assert line.startswith(f"perpetuo models: {path}: ")
+        assert name in line
 
 
 def test_models_of_an_unknown_folder_say_what_to_do(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Figures of the stream: counters, the line of the log, the view of the terminal."""
 
 import io
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -144,3 +145,12 @@ def test_live_view_draws_and_leaves_the_terminal_whole() -> None:
     assert "C4 G4" not in last
     assert "Ctrl-C" not in last
     assert out.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_candidates_that_homing_sets_aside_are_not_shown_as_faults() -> None:
+    """Half of them is the rule; a person would look for something broken."""
+    generation = GenerationStats(candidates=100, dropped=Counter(astray=48, loop=2)).to_dict()
+    shown = dict(rows(figures(generation=generation)))
+    assert "loop 2.0%" == shown["dropped"]
+    assert "48% of candidates, which led away from the corpus (by design)" == shown["set aside"]
+    assert "dropped 2 loop, 48 set aside, " in figures(generation=generation).line()
