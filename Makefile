@@ -8,11 +8,12 @@ ARGS ?=
 # Share of the streamer that the tests must run through, in percent, branches counted.
 FLOOR := 90
 
-.PHONY: help play test install lint type format wheel clean
+.PHONY: help play test vm-test install lint type format wheel clean
 
 help:
 	@echo "make play     install the edge and stream (ARGS='--port synth' and the like)"
 	@echo "make test     install everything and run the tests"
+	@echo "make vm-test  play in a virtual machine with ALSA, USB and systemd (root, Debian)"
 	@echo "make install  install everything: training, export, tools"
 	@echo "make lint     ruff and the layers"
 	@echo "make type     mypy"
@@ -25,6 +26,10 @@ play: $(VENV)/edge.done
 
 test: $(VENV)/all.done
 	$(BIN)/python -m pytest -m "not benchmark" --cov --cov-report=term --cov-fail-under=$(FLOOR)
+
+# A machine with ALSA, USB and systemd, emulated; where none can be made it says why.
+vm-test: $(VENV)/all.done
+	$(BIN)/python -m tests.vm.run $(ARGS)
 
 install: $(VENV)/all.done
 

@@ -268,6 +268,16 @@ def wheel_needs(wheel: Path) -> bytes:
         return packed.read(name)
 
 
+def put_tiny_bundle(folder: Path) -> None:
+    """Write the untrained bundle of the tests; an emulated processor hardly notices it."""
+    try:
+        from tests.bundles import write_tiny_bundle
+    except ImportError as error:
+        raise Unavailable(f"no test bundle without {error.name} (make install)") from error
+    folder.mkdir()
+    write_tiny_bundle(folder)
+
+
 def put_project(work: Path, root: Path) -> None:
     """Install the checkout in ``root`` as a person would, and put the guest's tests beside it."""
     version = next((root / "usr/bin").glob("python3.[0-9]*")).name.removeprefix("python")
@@ -275,6 +285,7 @@ def put_project(work: Path, root: Path) -> None:
     for name in ("vm", "perpetuo-source"):
         shutil.rmtree(root / "opt" / name, ignore_errors=True)
     shutil.copytree(GUEST, root / "opt/vm")
+    put_tiny_bundle(root / "opt/vm/bundles")
     (root / "opt/vm/init").chmod(0o755)
     source = root / "opt/perpetuo-source"
     shutil.copytree(CHECKOUT / "systemd", source / "systemd")

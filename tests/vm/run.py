@@ -1,6 +1,6 @@
 """``make vm-test``: boots a virtual machine for each scenario and says what it found.
 
-    python -m tests.vm.run [--only NAME ...] [--limit SECONDS] [--required]
+    python -m tests.vm.run [--only NAME ...] [--limit SECONDS] [--required] [--strict]
 
 Exit status 0 when all scenarios passed, or could not be run (the reason is printed, and counts as
 a failure with ``--required``), 1 when one failed. What each saw is in ``build/vm/results.json``,
@@ -55,15 +55,25 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def boot(scenario: Scenario, work: Path, seconds: float) -> tuple[list[dict[str, Any]], str]:
+def boot(
+    scenario: Scenario, work: Path, seconds: float, words: str
+) -> tuple[list[dict[str, Any]], str]:
     """Run the machine until it is switched off.
+
+    Args:
+        scenario: What is run.
+        work: Where the machine lies.
+        seconds: The limit.
+        words: More words for the kernel's command line.
 
     Returns:
         The lines of the scenario, and why it ended before its time, or nothing.
     """
     lines_path, log = work / f"{scenario.name}.jsonl", work / f"{scenario.name}.log"
     lines_path.write_bytes(b"")
-    words = f"console=ttyS0 quiet panic=-1 first={scenario.first} scenario={scenario.name}"
+    words = (
+        f"console=ttyS0 quiet panic=-1 first={scenario.first} scenario={scenario.name} {words}"
+    ).rstrip()
     command = [
         "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none", "-nic", "none",
         "-accel", os.environ.get("PERPETUO_VM_ACCEL", "tcg"), "-cpu", "max", "-smp", "1",
@@ -90,10 +100,10 @@ def boot(scenario: Scenario, work: Path, seconds: float) -> tuple[list[dict[str,
     return lines, ended
 
 
-def judge(scenario: Scenario, work: Path, seconds: float) -> dict[str, Any]:
+def judge(scenario: Scenario, work: Path, seconds: float, words: str) -> dict[str, Any]:
     """Run one scenario and return what is to be written about it."""
     began = time.monotonic()
-    lines, ended = boot(scenario, work, min(scenario.limit_seconds, seconds))
+    lines, ended = boot(scenario, work, min(scenario.limit_seconds, seconds), words)
     took = round(time.monotonic() - began, 1)
     checks = [line for line in lines if "check" in line]
     status = next((line["exit"] for line in lines if "exit" in line), None)
@@ -134,6 +144,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=[s.name for s in SCENARIOS], metavar="NAME")
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds for all")
     parser.add_argument("--required", action="store_true", help="a skipped scenario is a failure")
+    parser.add_argument("--strict", action="store_true", help="hold to the time that is promised")
     parser.add_argument("--work", type=Path, default=WORK, help="where machine and results lie")
     options = parser.parse_args()
     until = time.monotonic() + options.limit
@@ -157,7 +168,7 @@ def main() -> int:
             results.append({"scenario": scenario.name, "verdict": "skipped", "why": why})
             say(f"{scenario.name} SKIPPED: {why}")
             continue
-        results.append(judge(scenario, options.work, left))
+        results.append(judge(scenario, options.work, left, "strict=1" * options.strict))
         tell(results[-1])
     (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     verdicts = [result["verdict"] for result in results]

@@ -25,8 +25,18 @@ SYNTH = "USB Piano"
 INSTRUMENT = "f_midi"
 """The far end of the cable: what an instrument with a USB socket hears."""
 
+TINY = "/opt/vm/bundles/tiny"
+"""An untrained bundle that is no burden to an emulated processor."""
+
 START_SECONDS = 120.0
 """How long the product may take to load in an emulated machine."""
+
+RESUME_SECONDS = 1.5
+"""What is promised: after the return of a port the music goes on within this."""
+
+STRICT = " strict=1" in Path("/proc/cmdline").read_text()
+PATIENCE_SECONDS = RESUME_SECONDS if STRICT else 8.0
+"""What is held against it: a machine that is emulated by a busy host may stand still for long."""
 
 
 class Report:
@@ -274,6 +284,23 @@ class Cable:
         if not wait_for(lambda: self.plugged, 20):
             raise TimeoutError("the sequencer has not noticed the cable")
         return now, time.monotonic()
+
+    def flicker(self) -> tuple[float, float]:
+        """Let the instrument be gone for a moment only; returns the time before and after.
+
+        Its driver is taken off and put back, which is quicker than any hand.
+        """
+        driver = Path("/sys/bus/usb/drivers/snd-usb-audio")
+        interfaces = sorted(path.name for path in driver.glob("*:*"))
+        before = time.monotonic()
+        for name in interfaces:
+            (driver / "unbind").write_text(name)
+        if self.plugged:
+            raise RuntimeError("the instrument was not gone at all")
+        (driver / "bind").write_text(interfaces[0])
+        if not self.plugged:
+            raise RuntimeError("the instrument has not come back")
+        return before, time.monotonic()
 
 
 def run(scenario: Callable[[Report], None]) -> None:
