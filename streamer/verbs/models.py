@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.description = "List the bundles that can play, with family, size, licence and corpus."
+    parser.description = "List the bundles that can play, with family, size, licence, corpus and styles."
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_common(parser)
 
@@ -56,6 +56,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             f"{row['name']:<{width}}  {row['family']}  {row['bytes'] / 1e6:.1f} MB  "
             f"{row['licence']}  {_one_line(row['corpus'])}"
         )
+        if row["styles"]:
+            print(f"{'':<{width}}  styles: {', '.join(row['styles'])}")
 
 
 def _one_line(corpus: Any) -> str:
