@@ -32,6 +32,7 @@ from streamer.settings import ModelSettings, Settings
 from streamer.synth import fit_notes
 from streamer.tunes import TUNE_CODEC_NAME
 from streamer.tunesource import open_tunes
+from streamer.windowsource import open_window
 
 logger = logging.getLogger(__name__)
 
@@ -81,22 +82,30 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
         MidiFileError: The file to continue cannot be read.
     """
     bundle = resolve_bundle(settings.model.model, settings.model.bundle_paths)
-    if bundle.manifest.kind != "step":
-        raise BundleError(
-            f"bundle {bundle.manifest.name} is of kind {bundle.manifest.kind}, and this perpetuo "
-            "plays kind step; update perpetuo or choose another model"
-        )
     seed = settings.model.seed
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     rng = np.random.Generator(np.random.SFC64(seed))
     generator: Generator
-    if bundle.codec.name == TUNE_CODEC_NAME:
+    _refuse_query(bundle, settings)
+    if bundle.manifest.kind == "window":
+        filters = filters_for(bundle, settings)
+        generator = open_window(bundle, settings, controls, rng, filters)
+    elif bundle.codec.name == TUNE_CODEC_NAME:
         filters = filters_for(bundle, settings, TUNE_FILTERS)
         generator = open_tunes(bundle, settings, controls, rng, filters)
     else:
         generator = _open_step(bundle, settings, controls, rng)
     candidates = generator.candidates
     return Source(bundle, generator, Performer(), controls, seed, candidates, settings.synth)
+
+
+def _refuse_query(bundle: Bundle, settings: Settings) -> None:
+    """A query is for bundles that answer; the others say so (BundleError)."""
+    if settings.model.query is not None and bundle.manifest.kind != "window":
+        raise BundleError(
+            f"bundle {bundle.manifest.name} (family {bundle.manifest.family}) answers no query; "
+            "leave --query out, or choose a bundle of family query (`perpetuo models`)"
+        )
 
 
 def _open_step(

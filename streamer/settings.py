@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from streamer.controls import Controls
 from streamer.errors import ConfigError
+from streamer.expressionsettings import ExpressionSettings
 from streamer.midisettings import ClockSettings, InputSettings, SynthSettings
 from streamer.midisettings import PortSettings as PortSettings
 from streamer.schema import Range, Wrong, convert, shown, takes
@@ -55,6 +56,7 @@ class ModelSettings:
         judge: What else drops candidates: those whose piece signature (paper 001) or whose note
             entropies (paper 003) lie farther from the corpus than nearly all of its own.
         prime: A .mid file that the stream continues; of tunes, whose melody the first is like.
+        query: A .mid file whose bars are answered, for a bundle of family query.
         style: Styles of the bundle with weights, ``bach:0.7,jazz:0.3``; None plays each in turn.
         provider: Where the network runs; ``cuda`` needs onnxruntime-gpu.
         bundle_paths: More folders in which bundles are looked for.
@@ -74,6 +76,7 @@ class ModelSettings:
     ranking: Ranking = "regulated"
     judge: Judging = "none"
     prime: Path | None = None
+    query: Path | None = None
     style: str | None = None
     provider: Provider = "cpu"
     bundle_paths: tuple[Path, ...] = ()
@@ -199,6 +202,7 @@ class Settings:
     filters: FilterSettings = field(default_factory=FilterSettings)
     recall: RecallSettings = field(default_factory=RecallSettings)
     tunes: TuneSettings = field(default_factory=TuneSettings)
+    expression: ExpressionSettings = field(default_factory=ExpressionSettings)
     controls: Controls = field(default_factory=Controls)
     buffer: BufferSettings = field(default_factory=BufferSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)

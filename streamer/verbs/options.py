@@ -90,6 +90,21 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     add_setting(
         parser,
+        "--query",
+        "model.query",
+        metavar="FILE.mid",
+        help="a piece that is answered bar by bar, for a bundle of family query",
+    )
+    add_setting(
+        parser,
+        "--bits",
+        "controls.bits",
+        metavar="N",
+        help="bits of each bar of a query that reach the network: 0 lets nothing through, "
+        "1024 (or nothing said) all",
+    )
+    add_setting(
+        parser,
         "--style",
         "model.style",
         metavar="STYLES",

@@ -1,0 +1,188 @@
+"""A section of cells becomes notes on the grid, under the live controls; and two are joined.
+
+In: the probabilities of a section and a snapshot of the controls. Out: which cells sound, the notes
+in steps, how unsure the model was of each step. Used by the window generator alone; nothing here
+knows of time in ms, of files or of ports.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.controls import OCTAVE, Controls
+from streamer.steering import SCALE_STEPS
+from streamer.windows import CELL_DTYPE, RollCodec
+from streamer.windowspec import WindowSpec
+
+DENSITY_NATS = 1.5
+"""How far the threshold moves, in logits, for each nat of the density control."""
+
+LEAST_ALPHA, MOST_ALPHA = 1e-3, 0.999
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """What one candidate sounds like.
+
+    Attributes:
+        notes: :data:`streamer.windows.CELL_DTYPE`, sorted.
+        sounding: Pitches held in the last step.
+        first: Pitches in the first step that may go on from before, with the length of each.
+        entropies: Of the cells of each step together, ``(steps, 1)`` float32, nats.
+        unsure: Mean entropy of the cells of each note, ``(notes,)`` float32, nats.
+    """
+
+    notes: NDArray[Any]
+    sounding: frozenset[int]
+    first: dict[int, int]
+    entropies: NDArray[np.float32]
+    unsure: NDArray[np.float32]
+
+
+def read_section(
+    probabilities: NDArray[np.float32], codec: RollCodec, spec: WindowSpec, controls: Controls
+) -> Section:
+    """Decide which cells sound.
+
+    Args:
+        probabilities: ``(steps, pitches, layers)``, 0..1.
+        codec: The bundle's.
+        spec: Its thresholds.
+        controls: Density moves the threshold, range takes cells away, a scale lock moves them to
+            the next note of the scale.
+    """
+    values = probabilities.astype(np.float64)
+    uncertain = cell_entropies(values)
+    held = values[..., 0]
+    if spec.normalise:
+        held = spread(held)
+    tilt = -DENSITY_NATS * math.log(controls.density)
+    cells = np.zeros(codec.shape, dtype=np.bool_)
+    cells[..., 0] = held > _moved(spec.alpha, tilt)
+    if codec.onsets:
+        cells[..., 1] = values[..., 1] > _moved(spec.alpha_onset, tilt)
+    cells = on_scale(cells, codec, controls)
+    cells[:, ~allowed_keys(codec, controls)] = False
+    notes = codec.decode(cells)
+    on: NDArray[np.bool_] = np.asarray(cells.any(-1))
+    keys = np.flatnonzero(on[0]) + codec.low
+    struck = np.zeros(codec.pitches, dtype=np.bool_)
+    if codec.onsets:
+        struck |= cells[0, :, 1]
+    starts = {int(n["pitch"]): int(n["length"]) for n in notes if n["onset"] == 0}
+    return Section(
+        notes,
+        frozenset((np.flatnonzero(on[-1]) + codec.low).tolist()),
+        {key: starts[key] for key in keys.tolist() if not struck[key - codec.low]},
+        uncertain.sum(axis=(1, 2), dtype=np.float64).astype(np.float32)[:, None],
+        _of_notes(uncertain[..., 0], notes, codec),
+    )
+
+
+def cell_entropies(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the entropy of each cell, nats, in the shape that came."""
+    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    return np.asarray(-(p * np.log(p) + (1 - p) * np.log1p(-p)))
+
+
+def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values moved and scaled to fill 0..1; of equal values all become 0."""
+    low, high = float(values.min()), float(values.max())
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def allowed_keys(codec: RollCodec, controls: Controls) -> NDArray[np.bool_]:
+    """Return which pitches of the codec sound within range once transposed, ``(pitches,)``.
+
+    When less than an octave would be left all are allowed, and the performer folds the notes into
+    the range by octaves.
+    """
+    sounding = np.arange(codec.low, codec.high + 1) + controls.transpose
+    inside = (sounding >= controls.low) & (sounding <= controls.high)
+    if inside.sum() < OCTAVE:
+        return np.ones(codec.pitches, dtype=np.bool_)
+    return np.asarray(inside)
+
+
+def on_scale(cells: NDArray[np.bool_], codec: RollCodec, controls: Controls) -> NDArray[np.bool_]:
+    """Return the cells with those off the scale moved to its next note below, or above.
+
+    A lock of less than 1 moves that share of the twelve pitch classes' foreign ones, the lowest
+    first; what is moved onto a key that sounds already merges with it.
+    """
+    if controls.scale == "off" or controls.scale_lock <= 0:
+        return cells
+    steps = SCALE_STEPS[controls.scale]
+    keys = np.arange(codec.low, codec.high + 1)
+    above = (keys + controls.transpose - controls.root) % OCTAVE
+    foreign = [c for c in range(OCTAVE) if c not in steps]
+    foreign = foreign[: math.ceil(len(foreign) * controls.scale_lock)]
+    out = cells.copy()
+    for i in np.flatnonzero(np.isin(above, foreign)).tolist():
+        below = [j for j in (i - 1, i + 1, i - 2, i + 2) if 0 <= j < len(keys)]
+        target = next((j for j in below if above[j] in steps), None)
+        if target is not None:
+            out[:, target] |= cells[:, i]
+        out[:, i] = False
+    return out
+
+
+def join(before: Section, after: Section, longest: int) -> tuple[NDArray[Any], frozenset[int]]:
+    """Make one note of what sounds across the line between two sections.
+
+    Args:
+        before: The section that ends.
+        after: The one that follows; its own notes are not changed.
+        longest: No note becomes longer, steps.
+
+    Returns:
+        The notes of ``before``, those that go on with their full length, and the pitches of
+        ``after`` whose first note is thereby told.
+    """
+    steps = len(before.entropies)
+    notes = before.notes.copy()
+    told = set()
+    for i in np.flatnonzero(notes["onset"] + notes["length"] == steps).tolist():
+        key = int(notes["pitch"][i])
+        more = after.first.get(key)
+        if more is not None and key in before.sounding:
+            notes["length"][i] += more
+            told.add(key)
+    notes["length"] = np.minimum(notes["length"], longest)
+    return notes, frozenset(told)
+
+
+def without(notes: NDArray[Any], told: frozenset[int]) -> NDArray[np.bool_]:
+    """Return which notes are to be struck: all but the first of the pitches already told."""
+    gone = (notes["onset"] == 0) & np.isin(notes["pitch"], sorted(told))
+    return np.asarray(~gone)
+
+
+def empty_section(codec: RollCodec) -> Section:
+    """Return a section in which nothing sounds."""
+    nothing = np.zeros((codec.steps, 1), dtype=np.float32)
+    return Section(np.zeros(0, CELL_DTYPE), frozenset(), {}, nothing, np.zeros(0, dtype=np.float32))
+
+
+def _moved(alpha: float, tilt: float) -> float:
+    """Return a threshold moved by so many logits."""
+    if not tilt:
+        return alpha
+    logit = math.log(alpha / (1 - alpha)) + tilt
+    return min(max(1 / (1 + math.exp(-logit)), LEAST_ALPHA), MOST_ALPHA)
+
+
+def _of_notes(
+    uncertain: NDArray[np.float64], notes: NDArray[Any], codec: RollCodec
+) -> NDArray[np.float32]:
+    """Return the mean entropy of the cells that each note covers."""
+    sums = np.concatenate([np.zeros((1, uncertain.shape[1])), np.cumsum(uncertain, axis=0)])
+    key = notes["pitch"].astype(np.int64) - codec.low
+    start, length = notes["onset"], notes["length"]
+    found = (sums[start + length, key] - sums[start, key]) / np.maximum(length, 1)
+    return np.asarray(found, dtype=np.float32)
