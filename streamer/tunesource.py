@@ -16,6 +16,7 @@ from streamer.codecs import codec_as
 from streamer.controls import LiveControls
 from streamer.engine import Engine, Function
 from streamer.errors import BundleError, MidiFileError
+from streamer.expressivevoice import voice_for
 from streamer.generators.tunedrawing import TuneDrawing
 from streamer.generators.tunes import TuneGenerator
 from streamer.generators.tunestyle import Latent
@@ -52,6 +53,7 @@ def open_tunes(
         controls,
         filters,
         tune_panels(bundle, model.provider),
+        voice_for(bundle, settings.expression, rng),
     )
     if model.prime is not None:
         generator.prime(latent_of(bundle, model.prime, generator.styles, model.provider))
@@ -65,7 +67,7 @@ def tune_drawing(bundle: Bundle, settings: Settings) -> TuneDrawing:
         BundleError: A default of the bundle is out of range.
     """
     model, manifest = settings.model, bundle.manifest
-    limits, rules = tune_limits_for(manifest, settings.filters, settings.tunes)
+    limits, rules, style_rules = tune_limits_for(manifest, settings.filters, settings.tunes)
     chosen: dict[str, Any] = {}
     for name in ("phrase_notes", "candidates", "temperature"):
         value = getattr(model, name)
@@ -82,6 +84,7 @@ def tune_drawing(bundle: Bundle, settings: Settings) -> TuneDrawing:
             ranking=model.ranking,
             limits=limits,
             rules=rules,
+            style_rules=style_rules,
             tunes=settings.tunes,
             styles=() if model.style is None else parse_styles(model.style),
             **chosen,

@@ -36,6 +36,8 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         metre: Most common number of quarter notes in a bar.
         notes: Quantiles of how many notes a track has, at the levels.
         pitch: Lowest and highest pitch that all but one note in a hundred lie in, MIDI.
+        rules: Bounds of the rules for tunes where this style plays, over those of the bundle, by
+            the names of :class:`streamer.selection.tune_context.TuneRules`.
     """
 
     name: _Name
@@ -48,6 +50,7 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     metre: float
     notes: list[float]
     pitch: tuple[int, int]
+    rules: dict[str, float | list[float]] = {}
 
 
 class TunesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

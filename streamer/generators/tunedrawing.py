@@ -31,6 +31,7 @@ class TuneDrawing:
         ranking: A name of :data:`streamer.selection.ranking.RANKINGS`.
         limits: Bounds of the filters of all music.
         rules: Bounds of the rules for tunes.
+        style_rules: The same for tunes of one style, in the bundle's order; empty takes ``rules``.
         tunes: How tunes follow each other.
         styles: What is asked for; names and shares, none for all in turn.
     """
@@ -42,6 +43,7 @@ class TuneDrawing:
     ranking: str = "regulated"
     limits: Limits = field(default_factory=Limits)
     rules: TuneRules = field(default_factory=TuneRules)
+    style_rules: tuple[TuneRules, ...] = ()
     tunes: TuneSettings = field(default_factory=TuneSettings)
     styles: tuple[tuple[str, float], ...] = ()
 

@@ -29,6 +29,10 @@ CONTEXT_NOTES = 256
 ON_THE_LINE = 1e-6
 """So near to a bar line a place is on it, bars."""
 
+LONG_BEATS, GRID_BEATS = 1.5, 0.5
+"""A note of so many quarters or more lasts until a place on this grid: the corpus's long notes and
+rests are of any length once they are counted in units, and every one would shift the beat."""
+
 PLAIN_VELOCITY, PLAIN_SHARE = 72, 0.9
 ACCENTS = (8, 3)
 """Of the first note of a bar, and of notes on other beats, where nothing else plays the notes."""
@@ -155,14 +159,25 @@ class Tune:
             return key, self.transpose
         return key, 0 if self.modulation is None else self.modulation.transposition(key)
 
+    def ends(self, notes: TuneArray) -> NDArray[np.float64]:
+        """Return where the note after each of the next notes would begin, ``(notes,)``.
+
+        Long notes end on a half of a beat, and what follows is moved with them.
+        """
+        lengths = notes["length"].astype(np.float64)
+        ends: NDArray[np.float64] = self.place + np.cumsum(lengths)
+        grid = GRID_BEATS * self.manner.beat
+        for i in np.flatnonzero(lengths >= LONG_BEATS * self.manner.beat).tolist():
+            ends[i:] += np.rint(ends[i] / grid) * grid - ends[i]
+        return ends
+
     def places(self, notes: TuneArray) -> tuple[NDArray[np.float64], float, float]:
         """Return where each of the next notes begins, how far the last is held, and what is next.
 
         A closing note is held to a bar line, a quarter at least; after the rest the next tune
         begins on a whole quarter, and on a bar line where bars are whole quarters.
         """
-        lengths = notes["length"].astype(np.float64)
-        ends = self.place + np.cumsum(lengths)
+        ends = self.ends(notes)
         onsets = np.concatenate([[self.place], ends[:-1]])
         if notes["length"][-1] != END:
             return onsets, float(ends[-1]), float(ends[-1])

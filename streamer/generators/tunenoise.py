@@ -1,4 +1,4 @@
-"""What is added to the noise of a tune's next notes: live controls, its end, its first phrase.
+"""What is added to the noise of a tune's next notes: live controls, and its end.
 
 In: the controls, the codec, the tune. Out: nats for each class of each note. Called by the tune
 generator for each draw.
@@ -109,20 +109,3 @@ def end_bias(
             share = (count - first) / max(last - first, 1)
             bias[step, end] = END_FIRST_NATS + share * (END_LAST_NATS - END_FIRST_NATS)
     return bias
-
-
-def push_phrase(
-    noise: NDArray[np.float32], classes: NDArray[np.int64], codec: TuneCodec, strength: float
-) -> None:
-    """Put a phrase forward in one candidate's noise ``(notes, classes)``, from its first note.
-
-    Args:
-        noise: Changed in place.
-        classes: ``(notes, 3)`` of a phrase, of which as many are used as there are notes.
-        codec: The bundle's.
-        strength: Nats.
-    """
-    for step, row in enumerate(classes[: len(noise)].tolist()):
-        for argument, number in enumerate(row):
-            if argument < 2 or number != codec.end_class:
-                noise[step, codec.offsets[argument] + number] += np.float32(strength)

@@ -33,16 +33,16 @@ from streamer.generators.tunedrawing import TuneDrawing
 from streamer.generators.tunekey import Key, Modulation
 from streamer.generators.tuneline import PlainVoice, Tune, Voice, inside
 from streamer.generators.tunememory import TuneMemory
-from streamer.generators.tunenoise import control_bias, end_bias, octave_shift, push_phrase
+from streamer.generators.tunenoise import control_bias, end_bias, octave_shift
+from streamer.generators.tunereturn import came_back, push_phrase, unfit_return
 from streamer.generators.tunestyle import Latent, Styles
 from streamer.noise import force_classes, gumbel_noise
 from streamer.notes import Note, Phrase
 from streamer.selection.filters import LOOP_TAIL_NOTES, Filter, Limits, Panel
-from streamer.selection.tune_context import TuneContext
+from streamer.selection.tune_context import TuneContext, TuneRules
 from streamer.selection.tune_filters import TUNE_FILTERS, TUNE_RELAX_ORDER
 from streamer.stats import GenerationStats
 from streamer.tunes import (
-    PITCH_CLASSES,
     TUNE_ARGUMENTS,
     TUNE_DTYPE,
     TuneArray,
@@ -58,8 +58,8 @@ RETURN_AFTER_PHRASES = 2
 LEAST_CUT_SHARE = 0.5
 """A phrase is cut at a bar line only where so much of it is left."""
 
-UNFIT_RETURN = "figure"
-"""Why a candidate is dropped whose returning phrase the model finds less likely than chance."""
+PURE_SHARE = 0.75
+"""A tune keeps the rules of a style that has this weight in it."""
 
 Start = Callable[..., dict[str, Array]]
 """``z``, ``style`` -> ``s``: :class:`streamer.engine.Function` of the graph ``start``."""
@@ -268,7 +268,7 @@ class TuneGenerator:
                 self._context(tune, notes, key, controls, limits, recent)
                 for notes, key in zip(tunes, keys, strict=True)
             ],
-            [_unfit(block, k, tune.first if returns else None) for k in range(count)],
+            [unfit_return(block, k, tune.first if returns else None) for k in range(count)],
             block=block,
             tunes=tunes,
             keys=keys,
@@ -281,8 +281,7 @@ class TuneGenerator:
         ends = np.flatnonzero(classes[:, 2] == self._codec.end_class)
         if len(ends):
             return notes[: int(ends[0]) + 1]
-        lines = tune.is_line(tune.place + np.cumsum(notes["length"].astype(np.float64)))
-        cuts = np.flatnonzero(lines) + 1
+        cuts = np.flatnonzero(tune.is_line(tune.ends(notes))) + 1
         least = math.ceil(LEAST_CUT_SHARE * len(notes))
         return notes[: int(cuts[-1])] if len(cuts) and cuts[-1] >= least else notes
 
@@ -316,14 +315,20 @@ class TuneGenerator:
             fresh=len(notes),
             style=tune.weights,
             z=tune.latent,
-            start=tune.place,
+            onsets=tune.places(notes)[0],
             beat=tune.manner.beat,
             bar=tune.manner.bar,
             transpose=key[1],
             heard=self._memory.heard(whole, len(notes), tune.count),
             closing=key[0].closing,
-            rules=self._drawing.rules,
+            rules=self._rules(tune),
         )
+
+    def _rules(self, tune: Tune) -> TuneRules:
+        """Return the rules of the tune's style, or those of all where it lies between styles."""
+        best = int(tune.weights.argmax())
+        own = self._drawing.style_rules
+        return own[best] if own and tune.weights[best] >= PURE_SHARE else self._drawing.rules
 
     def _commit(self, tune: Tune, choice: Choice[_Draw]) -> Phrase:
         draw, best, plain = choice.candidates, choice.best, choice.phrase
@@ -333,7 +338,7 @@ class TuneGenerator:
         played = inside(self._voice.play(line), plain.start_ms, plain.end_ms)
         if draw.returning:
             tune.returned = tune.phrases
-            self._stats.recalls += _came_back(tune.first, classes)
+            self._stats.recalls += came_back(tune.first, classes)
         self._state = self._after(draw.block, best, classes)
         tune.add(notes, classes)
         self.last_tune = notes
@@ -374,23 +379,3 @@ def _limits(limits: Limits, controls: Controls) -> Limits:
     if controls.transpose == 0 and controls.low == 0 and controls.high == 127:
         return limits
     return replace(limits, pitch_low=0, pitch_high=127)
-
-
-def _unfit(block: StepBlock, candidate: int, first: NDArray[np.int64] | None) -> str | None:
-    """Return why a returning phrase does not fit here, None when it does or none was offered."""
-    if first is None:
-        return None
-    notes = min(len(first), len(block.classes))
-    came = block.classes[:notes, candidate, 0] == first[:notes, 0]
-    if not came.any():
-        return None
-    mean = float(block.log_probs[:notes, candidate, 0][came].mean())
-    return UNFIT_RETURN if mean < -math.log(PITCH_CLASSES) else None
-
-
-def _came_back(first: NDArray[np.int64] | None, classes: NDArray[np.int64]) -> bool:
-    """Whether the first half of a phrase is that of the tune's first one."""
-    if first is None:
-        return False
-    half = min(math.ceil(len(first) / 2), len(classes))
-    return bool((classes[:half, :2] == first[:half, :2]).all())

@@ -8,6 +8,7 @@ Called once when a generator is made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -25,32 +26,38 @@ def limits_for(manifest: Manifest, settings: FilterSettings) -> Limits:
     Raises:
         BundleError: The manifest names a bound that there is not, or one of the wrong form.
     """
-    limits = replace(Limits(), **_of_bundle(manifest, Limits()))
+    limits = replace(Limits(), **_of_bundle(manifest, manifest.filters, Limits()))
     return replace(limits, **_of_person(settings, limits))
 
 
 def tune_limits_for(
     manifest: Manifest, settings: FilterSettings, tunes: TuneSettings
-) -> tuple[Limits, TuneRules]:
-    """Return the bounds and the rules for tunes, in the same way.
+) -> tuple[Limits, TuneRules, tuple[TuneRules, ...]]:
+    """Return the bounds, the rules for tunes, and those for each of the bundle's styles.
 
     Raises:
         BundleError: As :func:`limits_for`.
     """
     of_limits = {f.name for f in fields(Limits)}
-    both = _of_bundle(manifest, Limits(), TuneRules())
+    both = _of_bundle(manifest, manifest.filters, Limits(), TuneRules())
     limits = replace(Limits(), **{n: v for n, v in both.items() if n in of_limits})
-    rules = replace(TuneRules(), **{n: v for n, v in both.items() if n not in of_limits})
+    of_all = {n: v for n, v in both.items() if n not in of_limits}
     said = {f.name: getattr(tunes, f.name, None) for f in fields(TuneRules)}
-    rules = replace(rules, **{name: value for name, value in said.items() if value is not None})
-    return replace(limits, **_of_person(settings, limits)), rules
+    person = {name: value for name, value in said.items() if value is not None}
+    rules = replace(TuneRules(), **(of_all | person))
+    styles = [] if manifest.tunes is None else manifest.tunes.styles
+    own = (of_all | _of_bundle(manifest, style.rules, TuneRules()) | person for style in styles)
+    of_styles = tuple(replace(TuneRules(), **each) for each in own)
+    return replace(limits, **_of_person(settings, limits)), rules, of_styles
 
 
-def _of_bundle(manifest: Manifest, *bounds: Any) -> dict[str, Any]:
-    """Return the manifest's bounds, in the form of those in the dataclasses ``bounds``."""
+def _of_bundle(
+    manifest: Manifest, filters: Mapping[str, float | list[float]], *bounds: Any
+) -> dict[str, Any]:
+    """Return bounds of the manifest in the form of those in the dataclasses ``bounds``."""
     defaults = {f.name: getattr(each, f.name) for each in bounds for f in fields(each)}
     found: dict[str, Any] = {}
-    for name, value in manifest.filters.items():
+    for name, value in filters.items():
         default = defaults.get(name)
         pair = isinstance(default, tuple)
         if default is None or pair != isinstance(value, list) or (pair and len(value) != 2):  # type: ignore[arg-type]  # a list by the test before

@@ -50,6 +50,10 @@ def _no_notes() -> TuneArray:
     return np.zeros(0, dtype=TUNE_DTYPE)
 
 
+def _no_onsets() -> NDArray[Any]:
+    return np.zeros(0)
+
+
 def _no_style() -> NDArray[Any]:
     return np.zeros(0, dtype=np.float32)
 
@@ -64,7 +68,7 @@ class TuneContext(Context):
         fresh: How many of them are the candidate's, the last ones.
         style: Weights of the bundle's styles, ``(styles,)``, >= 0, in the manifest's order.
         z: The tune's latent, ``(latent,)``.
-        start: Onset of the candidate's first note, counted from a bar line.
+        onsets: Where each of the candidate's notes begins, counted from a bar line, ``(fresh,)``.
         beat: Length of a quarter, above 0.
         bar: Length of a bar, above 0.
         transpose: What is added to a pitch to make it sound, semitones.
@@ -77,7 +81,7 @@ class TuneContext(Context):
     fresh: int = 0
     style: NDArray[Any] = field(default_factory=_no_style)
     z: NDArray[Any] = field(default_factory=_no_style)
-    start: float = 0.0
+    onsets: NDArray[Any] = field(default_factory=_no_onsets)
     beat: float = float(UNIT_PARTS)
     bar: float = 4.0 * UNIT_PARTS
     transpose: int = 0
@@ -94,9 +98,3 @@ class TuneContext(Context):
     def ends(self) -> bool:
         """Whether the tune ends with the candidate."""
         return bool(len(self.tune)) and bool(self.tune["length"][-1] == END)
-
-    @property
-    def onsets(self) -> NDArray[np.float64]:
-        """Onset of each of the candidate's notes, counted as :attr:`start` is."""
-        lengths = self.own["length"][:-1].astype(np.float64)
-        return self.start + np.concatenate([[0.0], np.cumsum(lengths)])

@@ -44,7 +44,8 @@ def seen(
     notes = tuple(Note(p, float(t), 100.0, 64) for p, t in zip(pitches, onsets, strict=True))
     end = float(onsets[-1]) + 500.0 if len(pitches) else 0.0
     phrase = Phrase(notes, np.zeros((len(notes), 3), np.float32), 0.0, end)
-    return phrase, TuneContext(tune=tune, fresh=len(pitches), **more)
+    beats = 12.0 * onsets / 500.0 + more.pop("start", 0.0)
+    return phrase, TuneContext(tune=tune, fresh=len(pitches), onsets=beats, **more)
 
 
 def test_plain_tune_passes_every_rule() -> None:

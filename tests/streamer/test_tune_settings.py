@@ -176,7 +176,7 @@ def test_temperature_is_one_number_or_three(
 def test_bounds_are_the_bundles_and_over_them_the_persons(folder: Path) -> None:
     filters = {"leap": 12.0, "density": [0.5, 6.0], "on_beat_share": 0.1, "longest_rest_ms": 4e3}
     manifest = write_tiny_tunes_bundle(folder, "bounded", filters=filters).manifest
-    limits, rules = tune_limits_for(
+    limits, rules, _ = tune_limits_for(
         manifest, FilterSettings(pitch_low=40), TuneSettings(leap=9, same_pitch_run=3)
     )
     assert (9, 3, 0.1) == (rules.leap, rules.same_pitch_run, rules.on_beat_share)
