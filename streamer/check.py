@@ -14,40 +14,25 @@ import struct
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from streamer import realtime
-from streamer.errors import BundleError, ConfigError, PortError
-from streamer.midisettings import PortSettings
-from streamer.ports import list_ports, midi_problems
-from streamer.ports.names import AutoRules, choose_automatically, match, nearest
-from streamer.ports.synth import find_fluidsynth, find_soundfont
+from streamer.checkmidi import (
+    check_input,
+    check_midi_clock,
+    check_ports,
+    check_systems,
+    check_target,
+)
+from streamer.errors import BundleError, ConfigError
+from streamer.finding import Finding
 from streamer.settings import Settings, default_config_path, load_settings
-
-Level = Literal["ok", "note", "fail"]
-LABELS: dict[str, str] = {"ok": "ok", "note": "note", "fail": "FAIL"}
 
 CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies")
 COARSE_CLOCK_SECONDS = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        what: Its name, a word or two.
-        level: ``ok``; ``note`` for what plays on but less well; ``fail`` for what does not play.
-        text: What was found and, unless ok, the remedy.
-    """
-
-    what: str
-    level: Level
-    text: str
 
 
 def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding]:
@@ -67,8 +52,10 @@ def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding
         settings = _options_alone(overrides)
     findings.append(check_engine())
     findings.append(check_bundle(settings))
-    findings.append(check_midi_system())
+    findings.extend(check_systems(settings))
     findings.extend(check_ports(settings))
+    heard = check_input(settings)
+    findings += [heard, check_midi_clock(settings, heard)]
     findings.append(check_record(settings))
     findings.append(check_clock())
     findings.append(check_realtime(settings.scheduler.realtime_priority))
@@ -121,67 +108,11 @@ def check_bundle(settings: Settings) -> Finding:
     return Finding("bundle", "ok", text)
 
 
-def check_midi_system() -> Finding:
-    """A MIDI system of this machine can be used by this user."""
-    usable = any(port.name == "virtual" for port in list_ports())
-    problems = midi_problems()
-    if usable:
-        return Finding("MIDI", "ok", "ports can be opened" + _listed(problems, "; not used: "))
-    return Finding("MIDI", "note", "no live ports" + _listed(problems, ": "))
-
-
-def _listed(problems: Mapping[str, str], before: str) -> str:
-    return before + "; ".join(problems.values()) if problems else ""
-
-
-def check_ports(settings: Settings) -> list[Finding]:
-    """Each port that is played to."""
-    return [check_port(settings, name) for name in settings.port.names]
-
-
-def check_port(settings: Settings, wanted: str | None = None) -> Finding:
-    """What the port stands for is there; None is the first."""
-    wanted = settings.port.names[0] if wanted is None else wanted
-    word, _, rest = wanted.partition(":")
-    if wanted == "null":
-        return Finding("port", "ok", "plays to nobody")
-    if wanted == "virtual" or word == "jack":
-        usable = any(port.name == "virtual" for port in list_ports())
-        text = "a port of our own" if usable else "no live ports: play to synth or file:PATH"
-        return Finding("port", "ok" if usable else "fail", text)
-    if word == "file":
-        return _check_target("port", Path(rest))
-    if wanted == "synth":
-        try:
-            find_fluidsynth()
-            soundfont = find_soundfont(settings.port.soundfont)
-        except PortError as error:
-            return Finding("port", "fail", str(error))
-        return Finding("port", "ok", f"FluidSynth with {soundfont}")
-    return _check_live_port(wanted, settings.port)
-
-
-def _check_live_port(wanted: str, settings: PortSettings) -> Finding:
-    outputs = [port for port in list_ports() if port.direction == "output"]
-    live = [port for port in outputs if port.kind != "builtin"]
-    if wanted == "auto":
-        rules = AutoRules(settings.client_name, settings.allow, settings.deny)
-        chosen = choose_automatically(live, rules)
-        if chosen is None:
-            text = "no hardware output is connected: a virtual port, a soft synth or a file instead"
-            return Finding("port", "note", text)
-    else:
-        chosen = match(wanted, live)
-    if chosen is None:
-        return Finding("port", "fail", f"there is no port '{wanted}'; {nearest(wanted, live)}")
-    return Finding("port", "ok", f"{chosen.name} ({chosen.system})")
-
-
 def check_record(settings: Settings) -> Finding:
     """The recording can be written."""
     path, folder = settings.record.path, settings.record.folder
     if path is not None:
-        target = _check_target("recording", path)
+        target = check_target("recording", path)
         if folder is None or target.level == "fail":
             return target
     if folder is None:
@@ -190,16 +121,6 @@ def check_record(settings: Settings) -> Finding:
     if not there.is_dir() or not os.access(there, os.W_OK):
         return Finding("recording", "fail", f"{there} may not be written; choose another folder")
     return Finding("recording", "ok", str(folder))
-
-
-def _check_target(what: str, path: Path) -> Finding:
-    """Whether a file can be written there."""
-    folder = path.parent
-    if not folder.is_dir():
-        return Finding(what, "fail", f"{folder} is no folder: mkdir -p {folder}")
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        return Finding(what, "fail", f"{path} may not be written; choose another file")
-    return Finding(what, "ok", str(path))
 
 
 def check_clock() -> Finding:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from streamer import check, cli
+from streamer import check, checkmidi, cli
 from streamer.errors import PortError
+from streamer.finding import Finding
+from streamer.midisettings import ClockSettings, InputSettings
 from streamer.ports.base import PortInfo
 from streamer.settings import PortSettings, RecordSettings, Settings
 from tests.bundles import write_tiny_bundle
 
 PIANO = PortInfo("Digital Piano:MIDI 1", "output", "alsa", "hardware", "Digital Piano:MIDI 1 20:0")
 
+KEYS = PortInfo("Keys:MIDI 1", "input", "alsa", "hardware", "Keys:MIDI 1 24:0")
 OWN = PortInfo("virtual", "output", "builtin", "builtin", "Perpetuo")
 
 
@@ -24,11 +27,11 @@ def tiny(tmp_path) -> Path:
 
 @pytest.fixture
 def piano(monkeypatch) -> None:
-    monkeypatch.setattr(check, "list_ports", lambda: [PIANO])
+    monkeypatch.setattr(checkmidi, "list_ports", lambda: [PIANO])
 
 
-def port(spec: str) -> check.Finding:
-    return check.check_port(Settings(port=PortSettings(port=spec)))
+def port(spec: str) -> Finding:
+    return checkmidi.check_port(Settings(port=PortSettings(port=spec)))
 
 
 def test_a_machine_that_can_play_has_status_0(tiny, tmp_path, piano, capsys):
@@ -48,14 +51,14 @@ def test_what_keeps_from_playing_has_status_1_and_the_rest_is_still_looked_at(tm
     findings = json.loads(capsys.readouterr().out)
     failed = [row["what"] for row in findings if row["level"] == "fail"]
     assert ["settings", "settings", "bundle"] == failed
-    assert {"engine", "MIDI", "port", "recording", "clock", "real time"} <= {
+    assert {"engine", "port", "input", "MIDI clock", "recording", "clock", "real time"} <= {
         row["what"] for row in findings
     }
 
 
 def test_a_connected_port_is_found_by_part_of_its_name(piano):
-    assert check.Finding("port", "ok", "Digital Piano:MIDI 1 (alsa)") == port("digital")
-    assert check.Finding("port", "ok", "Digital Piano:MIDI 1 (alsa)") == port("auto")
+    assert Finding("port", "ok", "Digital Piano:MIDI 1 (alsa)") == port("digital")
+    assert Finding("port", "ok", "Digital Piano:MIDI 1 (alsa)") == port("auto")
 
 
 def test_an_unknown_port_is_a_failure_that_offers_the_nearest(piano):
@@ -65,44 +68,136 @@ def test_an_unknown_port_is_a_failure_that_offers_the_nearest(piano):
 
 
 def test_no_hardware_is_no_failure_for_auto(monkeypatch):
-    monkeypatch.setattr(check, "list_ports", list)
+    monkeypatch.setattr(checkmidi, "list_ports", list)
     assert port("auto").level == "note"
 
 
-def test_no_midi_system_is_noted_with_the_reasons(monkeypatch):
-    monkeypatch.setattr(check, "list_ports", list)
-    monkeypatch.setattr(check, "midi_problems", lambda: {"alsa": "no rights", "jack": "no server"})
-    assert check.Finding("MIDI", "note", "no live ports: no rights; no server") == (
-        check.check_midi_system()
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """What MIDI systems there are, as a function that sets it up."""
+
+    def set_up(ports=(), problems=None, node=False):
+        monkeypatch.setattr(checkmidi, "list_ports", lambda: list(ports))
+        monkeypatch.setattr(checkmidi, "midi_problems", lambda: problems or {})
+        path = tmp_path / "seq"
+        if node:
+            path.touch()
+        monkeypatch.setattr(checkmidi.backends, "ALSA_SEQUENCER", path)
+
+    return set_up
+
+
+def systems(port: str = "auto") -> list[Finding]:
+    return checkmidi.check_systems(Settings(port=PortSettings(port=port)))
+
+
+def test_midi_systems_that_are_not_there_are_noted_one_by_one(machine):
+    machine(problems={"alsa": "no sequencer", "jack": "no server"})
+    assert [Finding("ALSA", "note", "no sequencer"), Finding("JACK", "note", "no server")] == (
+        systems()
     )
 
 
-def test_one_usable_midi_system_is_enough(monkeypatch):
-    monkeypatch.setattr(check, "list_ports", lambda: [PIANO, OWN])
-    monkeypatch.setattr(check, "midi_problems", lambda: {"jack": "no server"})
-    assert check.Finding("MIDI", "ok", "ports can be opened; not used: no server") == (
-        check.check_midi_system()
+def test_a_midi_system_that_is_shut_to_us_is_a_failure_where_it_is_wanted(machine):
+    machine(problems={"alsa": "add the user to the group audio"}, node=True)
+    assert [Finding("ALSA", "fail", "add the user to the group audio")] == systems()
+    assert "note" == systems("synth")[0].level
+
+
+def test_a_usable_midi_system_says_how_many_ports_it_has(machine):
+    machine([PIANO, KEYS, OWN], {"jack": "no server"})
+    assert Finding("ALSA", "ok", "outputs: 1, inputs: 1") == systems()[0]
+    machine([OWN])
+    assert "ok" == systems()[0].level
+    machine()
+    assert "note" == systems()[0].level
+
+
+def heard(port: str = "auto", mode: str = "internal", to: str = "auto", **more) -> list[Finding]:
+    settings = Settings(
+        port=PortSettings(port=to),
+        input=InputSettings(port=port, **more),
+        clock=ClockSettings(mode=mode),
     )
+    finding = checkmidi.check_input(settings)
+    return [finding, checkmidi.check_midi_clock(settings, finding)]
+
+
+def test_the_input_that_would_be_heard_is_named(machine):
+    machine([PIANO, KEYS, OWN])
+    assert Finding("input", "ok", "Keys:MIDI 1 (alsa)") == heard()[0]
+    assert Finding("input", "ok", "Keys:MIDI 1 (alsa)") == heard("keys")[0]
+    assert Finding("input", "ok", "a port of our own, Perpetuo in") == heard("virtual")[0]
+    assert Finding("input", "ok", "a port of our own, Perpetuo in") == heard(deny=("keys",))[0]
+    assert Finding("input", "ok", "no controller is heard") == heard("off")[0]
+    missing = heard("Kezs")[0]
+    assert "note" == missing.level
+    assert "is waited for; did you mean 'Keys:MIDI 1'?" in missing.text
+
+
+def test_the_clock_source_is_named(machine):
+    machine([PIANO, KEYS, OWN])
+    assert "internal: none" in heard()[1].text
+    assert Finding("MIDI clock", "ok", "sent, 120 BPM") == heard(mode="send")[1]
+    assert "note" == heard(mode="send", to="synth")[1].level
+    assert (
+        Finding("MIDI clock", "ok", "followed from Keys:MIDI 1 (alsa)") == heard(mode="follow")[1]
+    )
+
+
+def test_a_clock_to_follow_and_nothing_to_hear_it_by_is_a_failure(machine):
+    machine(problems={"alsa": "no sequencer"})
+    assert ["fail", "fail"] == [finding.level for finding in heard(mode="follow")]
+    assert ["note", "ok"] == [finding.level for finding in heard()]
+    assert "fail" == heard("keys")[0].level
+
+
+def test_jack_is_looked_for_where_it_is_asked_for(machine):
+    machine([OWN], {"jack": "no JACK server runs"})
+    assert "no JACK server runs; start it" in port("jack").text
+    synth = PortInfo("fluidsynth:midi", "output", "jack", "software", "fluidsynth:midi")
+    machine([PIANO, synth, OWN])
+    assert Finding("port", "ok", "fluidsynth:midi (jack)") == port("jack:fluidsynth")
+    assert "fail" == port("jack:digital").level
+
+
+def test_denied_hardware_is_said_to_be_there(machine):
+    machine([PIANO, OWN])
+    settings = Settings(port=PortSettings(deny=("piano",)))
+    assert "no hardware output is allowed" in checkmidi.check_port(settings).text
+
+
+def test_every_output_is_looked_for(machine):
+    machine([PIANO, OWN])
+    settings = Settings(port=PortSettings(port=("digital@3", "nowhere@1=2", "null")))
+    assert ["ok", "fail", "ok"] == [f.level for f in checkmidi.check_ports(settings)]
 
 
 def test_a_synth_that_is_not_installed_is_a_failure(monkeypatch, tmp_path):
     soundfont = tmp_path / "piano.sf2"
     soundfont.touch()
-    monkeypatch.setattr(check, "find_soundfont", lambda wanted: soundfont)
-    monkeypatch.setattr(check, "find_fluidsynth", lambda: "/usr/bin/fluidsynth")
-    assert check.Finding("port", "ok", f"FluidSynth with {soundfont}") == port("synth")
+    monkeypatch.setattr(checkmidi, "find_soundfont", lambda wanted: soundfont)
+    monkeypatch.setattr(checkmidi, "find_fluidsynth", lambda: "/usr/bin/fluidsynth")
+    monkeypatch.setattr(checkmidi, "probe_synth", lambda soundfont: None)
+    assert Finding("port", "ok", f"FluidSynth with {soundfont}") == port("synth")
+
+    def mute(soundfont: Path) -> None:
+        raise PortError("fluidsynth has ended: no sound device")
+
+    monkeypatch.setattr(checkmidi, "probe_synth", mute)
+    assert Finding("port", "fail", "fluidsynth has ended: no sound device") == port("synth")
 
     def missing() -> str:
         raise PortError("fluidsynth is not on PATH")
 
-    monkeypatch.setattr(check, "find_fluidsynth", missing)
-    assert check.Finding("port", "fail", "fluidsynth is not on PATH") == port("synth")
+    monkeypatch.setattr(checkmidi, "find_fluidsynth", missing)
+    assert Finding("port", "fail", "fluidsynth is not on PATH") == port("synth")
 
 
 def test_a_port_of_our_own_needs_a_midi_system(monkeypatch):
-    monkeypatch.setattr(check, "list_ports", lambda: [OWN])
+    monkeypatch.setattr(checkmidi, "list_ports", lambda: [OWN])
     assert port("virtual").level == "ok"
-    monkeypatch.setattr(check, "list_ports", list)
+    monkeypatch.setattr(checkmidi, "list_ports", list)
     assert port("virtual").level == "fail"
 
 
@@ -111,7 +206,7 @@ def test_playing_to_nobody_always_works():
 
 
 def test_a_recording_needs_a_folder_that_can_be_written(tmp_path):
-    def record(path: Path) -> check.Finding:
+    def record(path: Path) -> Finding:
         return check.check_record(Settings(record=RecordSettings(path)))
 
     assert record(tmp_path / "x.mid").level == "ok"
@@ -129,7 +224,7 @@ def test_no_onnxruntime_is_a_failure(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(check, "version", missing)
-    assert check.Finding("engine", "fail", "no onnxruntime: pip install onnxruntime") == (
+    assert Finding("engine", "fail", "no onnxruntime: pip install onnxruntime") == (
         check.check_engine()
     )
 
@@ -152,4 +247,4 @@ def test_priority_that_is_refused_is_noted_with_the_line_that_allows_it(monkeypa
 
 
 def test_priority_that_nobody_asked_for_is_ok():
-    assert check.Finding("real time", "ok", "not asked for") == check.check_realtime(0)
+    assert Finding("real time", "ok", "not asked for") == check.check_realtime(0)

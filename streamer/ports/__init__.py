@@ -325,8 +325,13 @@ def _can_sound() -> bool:
 def _without_midi(problem: str, settings: PortSettings) -> Port:
     """Open what a machine without MIDI can play to: a soft synth that is heard, or a file."""
     if _synth_problem() is None and _can_sound():
-        logger.warning("%s; playing to FluidSynth (--port synth)", problem)
-        return SynthPort(settings.soundfont)
+        try:
+            port = SynthPort(settings.soundfont)
+        except PortError as error:
+            problem = f"{problem}; {error}"
+        else:
+            logger.warning("%s; playing to FluidSynth (--port synth)", problem)
+            return port
     path = Path(time.strftime("perpetuo-%Y%m%d-%H%M%S.mid"))
     sink = MidiFileSink(path).start()
     logger.warning("%s; playing to the file %s", problem, path)

@@ -20,6 +20,14 @@ from streamer.ports.jackwatch import JackWatch
 
 ALSA_SEQUENCER = Path("/dev/snd/seq")
 
+ALSA_CONFIGURATION = Path("/usr/share/alsa/alsa.conf")
+"""Without it libasound makes no client."""
+
+NO_ROOM = (
+    "ALSA has no room for another client; close a few programs that use MIDI, or find the one that "
+    "leaks in /proc/asound/seq/clients"
+)
+
 Direction = Literal["output", "input"]
 
 Heard = Callable[[bytes], object]
@@ -152,12 +160,15 @@ class RtMidiBackend:
             raise PortError(self._refusal(error)) from error
 
     def _refusal(self, error: Exception) -> str:
-        if self.system == "alsa":
+        if self.system != "alsa":
+            return f"{self.system}: {error}"
+        own = os.environ.get("ALSA_CONFIG_PATH")
+        if not Path(own or ALSA_CONFIGURATION).exists():
             return (
-                "ALSA has no room for another client; close a few programs that use MIDI, or find "
-                "the one that leaks in /proc/asound/seq/clients"
+                f"ALSA misses its own settings ({own or ALSA_CONFIGURATION}): "
+                "sudo apt install libasound2-data"
             )
-        return f"{self.system}: {error}"
+        return NO_ROOM
 
 
 class AlsaBackend(RtMidiBackend):
@@ -266,18 +277,21 @@ class JackBackend(RtMidiBackend):
 def alsa_problem(node: Path = ALSA_SEQUENCER) -> str | None:
     """Say why ALSA's sequencer cannot be used, with the remedy; None when its node opens.
 
-    RtMidi has one text for all of these.
+    RtMidi has one text for all of these. To open the node is to be a client for a moment.
     """
     try:
         os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
-    except FileNotFoundError:
-        return f"there is no ALSA sequencer ({node}; sudo modprobe snd-seq)"
     except PermissionError:
-        return f"{node} may not be opened; add the user to the group audio"
+        return (
+            f"{node} may not be opened; add the user to the group audio "
+            "(sudo usermod -aG audio $USER), and log in again"
+        )
     except OSError as error:
-        if error.errno == errno.ENODEV:
+        if error.errno in (errno.ENOENT, errno.ENODEV):
             return f"there is no ALSA sequencer ({node}; sudo modprobe snd-seq)"
-        # Too many clients: RtMidi's own attempt gives the last word.
+        if error.errno == errno.ENOMEM:
+            return NO_ROOM
+        # Anything else: RtMidi's own attempt gives the last word.
         return None
     return None
 

@@ -119,11 +119,12 @@ def choose_automatically(ports: Sequence[PortInfo], rules: AutoRules) -> PortInf
     return next((port for kind in kinds for port in allowed if port.kind == kind), None)
 
 
-def nearest(wanted: str, ports: Sequence[PortInfo]) -> str:
+def nearest(wanted: str, ports: Sequence[PortInfo], what: str = "output") -> str:
     """Return a clause that offers the likeliest names, for an error message."""
     names = [port.name for port in ports]
     if not names:
-        return "there is no output to choose from; is the synth connected?"
+        device = "synth" if what == "output" else "controller"
+        return f"there is no {what} to choose from; is the {device} connected?"
     keys = {part.casefold(): name for name in names for part in (*name.split(":"), name)}
     close = difflib.get_close_matches(wanted.casefold(), keys, n=3, cutoff=0.5)
     offered = list(dict.fromkeys(keys[key] for key in close))

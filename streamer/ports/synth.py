@@ -11,8 +11,11 @@ import logging
 import os
 import shutil
 import subprocess
+import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from streamer.errors import PortError
 from streamer.events import check_message
@@ -32,6 +35,15 @@ SOUNDFONTS = (
 
 QUIT_SECONDS = 3.0
 
+START_SECONDS = 0.3
+"""Without a sound device FluidSynth ends this soon, or soon after."""
+
+PROBE_SECONDS = 1.5
+"""How long `perpetuo check` waits for that."""
+
+REASON_LINES = 50
+
+_ELSEWHERE = "is there a sound device? play to a MIDI port or --port file:PATH instead"
 _REMEDY = "sudo apt install fluidsynth timgm6mb-soundfont"
 
 
@@ -72,7 +84,7 @@ class SynthPort:
         command: The program; None finds it.
 
     Raises:
-        PortError: FluidSynth or a soundfont is not there, or does not start.
+        PortError: FluidSynth or a soundfont is not there, or it ends at once; with its own reason.
     """
 
     name = "synth"
@@ -83,7 +95,7 @@ class SynthPort:
         options: Sequence[str] = (),
         command: Sequence[str] | None = None,
     ) -> None:
-        line = [*(command or (find_fluidsynth(), "-q", "-m", "none")), *options]
+        line = [*(command or (find_fluidsynth(), "-q", "-n")), *options]
         line.append(str(find_soundfont(soundfont)))
         self._line = line
         try:
@@ -91,23 +103,40 @@ class SynthPort:
                 line,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 # Control-C is ours to hear: the synth is to live until the notes have ended.
                 start_new_session=True,
             )
         except OSError as error:
             raise PortError(f"fluidsynth cannot be started: {error.strerror}; {_REMEDY}") from error
-        if self._process.stdin is None:
+        if self._process.stdin is None or self._process.stderr is None:
             raise PortError("fluidsynth was started without a pipe")
-        self._pipe = self._process.stdin
+        self._pipe, self._said = self._process.stdin, deque[str](maxlen=REASON_LINES)
+        # Read for as long as it lives: a full pipe would hold the sound up.
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process.stderr,), name="synth", daemon=True
+        )
+        self._reader.start()
         # A synth that hangs must not hang the scheduler: a full pipe is an error, not a wait.
         os.set_blocking(self._pipe.fileno(), False)
         self._epoch = 1
+        self.require(START_SECONDS)
 
     @property
     def epoch(self) -> int:
         """See :class:`streamer.ports.base.Port`."""
         return self._epoch
+
+    def require(self, seconds: float) -> None:
+        """Wait for so long whether it lives.
+
+        Raises:
+            PortError: It has ended; with its own reason.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+            self.close()
+            raise PortError(self._ended())
 
     def send(self, message: bytes, at_ms: float | None = None) -> None:
         """Play one message; what FluidSynth's shell has no word for is left out.
@@ -126,9 +155,7 @@ class SynthPort:
                 "fluidsynth does not take notes any more; is its sound device busy?"
             ) from error
         except (OSError, ValueError) as error:
-            raise PortError(
-                "fluidsynth has ended; start it by hand to see why: " + " ".join(self._line)
-            ) from error
+            raise PortError(self._ended()) from error
 
     def close(self) -> None:
         """Let FluidSynth end, and end it if it does not."""
@@ -139,6 +166,31 @@ class SynthPort:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _read(self, stderr: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in stderr:
+                self._said.append(line.decode("utf-8", "replace").strip())
+
+    def _ended(self) -> str:
+        """Say why it has ended: its last complaint, or the line to try by hand."""
+        self._reader.join(START_SECONDS)
+        errors = [line for line in self._said if "error:" in line]
+        for line in reversed(errors or [line for line in self._said if line]):
+            reason = line.rpartition("error:")[2].strip().rstrip(".")
+            return f"fluidsynth has ended: {reason}; {_ELSEWHERE}"
+        return "fluidsynth has ended; start it by hand to see why: " + " ".join(self._line)
+
+
+def probe_synth(soundfont: Path, command: Sequence[str] | None = None) -> None:
+    """Start FluidSynth, let it be, and end it: can it open a sound device?
+
+    Raises:
+        PortError: It cannot be started, or ends; with its own reason.
+    """
+    port = SynthPort(soundfont, command=command)
+    port.require(PROBE_SECONDS)
+    port.close()
 
 
 def _shell_line(message: bytes) -> bytes | None:

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; the status is 1 when something keeps the stream from playing."""
-    from streamer.check import LABELS, check_all
+    from streamer.check import check_all
+    from streamer.finding import LABELS
 
     config: Path | None = args.config
     overrides = {name: value for name, value in vars(args).items() if "." in name}

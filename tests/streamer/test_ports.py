@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamer import ports as ports_module
 from streamer.errors import PortError, RecordingError
-from streamer.ports import FanOutPort, NullPort, list_ports, open_port
+from streamer.ports import FanOutPort, NullPort, backends, list_ports, open_port
 from streamer.ports.backends import RtMidiBackend, alsa_problem, make_backends
 from streamer.ports.base import PortLost
 from streamer.ports.clients import UNCONFIRMED_BYTES, Sender
@@ -354,8 +354,12 @@ def test_jack_where_there_is_none_is_refused():
         Bench(SYNTH).open("jack:juno")
 
 
-def test_too_many_clients_are_told_apart_from_no_alsa(tmp_path):
+def test_too_many_clients_are_told_apart_from_no_alsa(monkeypatch, tmp_path):
     text = "MidiOutAlsa::initialize: error creating ALSA sequencer client object."
+    bench = Bench(SYNTH, refusal=text)
+    monkeypatch.setattr(backends, "ALSA_CONFIGURATION", tmp_path / "none.conf")
+    assert "apt install libasound2-data" in bench.owner.problems()["alsa"]
+    monkeypatch.setattr(backends, "ALSA_CONFIGURATION", tmp_path)
     bench = Bench(SYNTH, refusal=text)
     assert "no room for another client" in bench.owner.problems()["alsa"]
     assert "modprobe snd-seq" in alsa_problem(tmp_path / "seq")
@@ -374,12 +378,20 @@ def test_a_system_that_is_not_there_is_not_tried(caplog):
     assert "modprobe" in caplog.text
 
 
-def test_a_sequencer_that_may_not_be_opened_names_the_group(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "group audio"),
+        (errno.ENOMEM, "no room for another client"),
+        (errno.ENODEV, "modprobe"),
+    ],
+)
+def test_a_sequencer_that_does_not_open_names_the_remedy(monkeypatch, tmp_path, number, remedy):
     def refuse(path, flags):
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(os, "open", refuse)
-    assert "group audio" in alsa_problem(tmp_path)
+    assert remedy in alsa_problem(tmp_path)
 
 
 def test_without_python_rtmidi_the_remedy_is_named(monkeypatch):
@@ -468,7 +480,7 @@ def test_closing_several_ports_closes_all_and_reports_the_recording_first():
 def fake_synth(tmp_path):
     """A program that writes down what it is told, in place of FluidSynth."""
     heard, program, font = tmp_path / "heard", tmp_path / "fluidsynth", tmp_path / "font.sf2"
-    program.write_text(f"#!/bin/sh\ncat > {heard}\n", encoding="utf-8")
+    program.write_text(f"#!/bin/sh\nexec cat > {heard}\n", encoding="utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     font.touch()
     return heard, program, font
@@ -489,14 +501,32 @@ def test_the_synth_is_spoken_to_in_its_shell(fake_synth):
     ]
 
 
-def test_a_synth_that_has_ended_is_an_error_with_the_command_to_try(fake_synth, tmp_path):
+def test_a_synth_that_ends_at_once_is_refused_with_its_own_reason(fake_synth):
     _, program, font = fake_synth
-    program.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    complaints = "ALSA lib pcm.c: Unknown PCM\nfluidsynth: error: Failed to open it\nGiving up."
+    program.write_text(f"#!/bin/sh\necho '{complaints}' >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(PortError, match=r"fluidsynth has ended: Failed to open it; is there a sou"):
+        SynthPort(font, command=[str(program)])
+
+
+def test_a_synth_that_ends_later_says_so_at_the_next_message(fake_synth):
+    _, program, font = fake_synth
+    program.write_text("#!/bin/sh\nread line\nexit 1\n", encoding="utf-8")
     port = SynthPort(font, command=[str(program)])
+    port.send(ON)
     port._process.wait(10)
-    with pytest.raises(PortError, match=r"fluidsynth has ended.*font\.sf2"):
+    with pytest.raises(PortError, match=r"fluidsynth has ended; start it by hand.*font\.sf2"):
         port.send(ON)
     port.close()
+
+
+def test_a_synth_that_talks_a_lot_is_not_held_up(fake_synth):
+    heard, program, font = fake_synth
+    program.write_text(f"#!/bin/sh\nhead -c 300000 /dev/zero | tr '\\0' '\\n' >&2\ncat > {heard}\n")
+    port = SynthPort(font, command=[str(program)])
+    port.send(ON)
+    port.close()
+    assert "noteon 0 60 64\n" == heard.read_text(encoding="utf-8")
 
 
 def test_a_synth_or_soundfont_that_is_not_there_is_refused_with_the_remedy(monkeypatch, tmp_path):
