@@ -4,8 +4,8 @@ One network, told apart by what its decoder sees beside the style: ``lm`` the pr
 ``vae`` the latent z, ``vrash`` ("supported by history") both. A note is three classes (see
 streamer/tunes.py), drawn by chained heads: pitch class, then octave, then length.
 
-The encoder (``vrash_encoder.py``) sees the notes and by default not the style: so what tells the styles
-apart stays in z, where a style's mean latent can be found again and moved.
+The encoder (``vrash_encoder.py``) sees the notes and by default not the style: so what tells the
+styles apart stays in z, where a style's mean latent can be found again and moved.
 
 In: class tensors ``(B, N, 3)``. Out: logits, and plain arrays for the exporter.
 """
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.tunes import TUNE_ARGUMENTS, TuneCodec
-from training.models.vrash_encoder import TuneEncoder
 from training.models.highway import highway, highway_cell
+from training.models.vrash_encoder import TuneEncoder
 
 ARGUMENTS = len(TUNE_ARGUMENTS)
 PROGRAMMES = 16
