@@ -46,7 +46,9 @@ def check_all(config: Path | None, overrides: Mapping[str, Any]) -> list[Finding
     try:
         settings = load_settings(config, overrides)
         path = config or default_config_path()
-        findings.append(Finding("settings", "ok", str(path) if path.exists() else "the defaults"))
+        # os.path: in a folder that we may not enter Path.exists raises.
+        there = str(path) if os.path.exists(path) else "the defaults"
+        findings.append(Finding("settings", "ok", there))
     except ConfigError as error:
         findings.extend(Finding("settings", "fail", problem) for problem in error.problems)
         settings = _options_alone(overrides)
@@ -117,7 +119,7 @@ def check_record(settings: Settings) -> Finding:
             return target
     if folder is None:
         return Finding("recording", "ok", "none asked for")
-    there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
+    there = next(f for f in (folder, *folder.absolute().parents) if os.path.exists(f))
     if not there.is_dir() or not os.access(there, os.W_OK):
         return Finding("recording", "fail", f"{there} may not be written; choose another folder")
     return Finding("recording", "ok", str(folder))

@@ -56,6 +56,21 @@ def test_what_keeps_from_playing_has_status_1_and_the_rest_is_still_looked_at(tm
     }
 
 
+def test_settings_in_a_home_that_may_not_be_entered_are_the_defaults(tiny, piano, monkeypatch):
+    there = Path.exists
+
+    def forbidden(path: Path) -> bool:
+        if path.name == "perpetuo.toml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return there(path)
+
+    monkeypatch.setattr(check, "load_settings", lambda config, overrides: Settings())
+    monkeypatch.setattr(check, "check_bundle", lambda settings: Finding("bundle", "ok", ""))
+    monkeypatch.setattr(check, "default_config_path", lambda: Path("/nonexistent/perpetuo.toml"))
+    monkeypatch.setattr(Path, "exists", forbidden)
+    assert Finding("settings", "ok", "the defaults") in check.check_all(None, {})
+
+
 def test_a_connected_port_is_found_by_part_of_its_name(piano):
     assert Finding("port", "ok", "Digital Piano:MIDI 1 (alsa)") == port("digital")
     assert Finding("port", "ok", "Digital Piano:MIDI 1 (alsa)") == port("auto")
