@@ -7,6 +7,8 @@ through the entry-point group ``perpetuo.baselines``, because the edge has neith
   paper's model as one writes it down.
 - ``torch_tables``: this project's own torch module, ``Chain.step``, which gathers rows of tables in
   place of one-hot products, as the engine does.
+- The same two of a bundle of tunes: ``Vrash.step`` as it stands, and with what is the same for
+  every note taken once (:mod:`export.tune_baselines`).
 - ``five_sessions``: one ONNX Runtime session for each submodel with one-hot inputs and LSTM
   operators, sampled in Python: what exporting five ``nn.LSTM`` as they are gives.
 
@@ -20,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from export import tune_baselines
 from streamer.bundle import Bundle
 from streamer.codec import ChainCodec
 from streamer.codecs import codec_as
@@ -27,13 +30,14 @@ from streamer.engine import open_session
 from streamer.manifest import STEP_GRAPH
 from streamer.noise import gumbel_noise
 from streamer.notes import ARGUMENTS
+from streamer.tunes import TUNE_CODEC_NAME
 
 NOTES = 2
 GROUPS = len(ARGUMENTS)
 
 
 def torch_eager(bundle: Bundle) -> Callable[[], int]:
-    """Return a player of five ``nn.LSTM`` on one thread.
+    """Return a player of five ``nn.LSTM`` on one thread, or of the melody model as it stands.
 
     Raises:
         ImportError: torch is not installed.
@@ -43,6 +47,8 @@ def torch_eager(bundle: Bundle) -> Callable[[], int]:
     from torch import nn
     from torch.nn import functional as F
 
+    if bundle.codec.name == TUNE_CODEC_NAME:
+        return tune_baselines.torch_eager(bundle)
     _require_chain(bundle)
     torch.set_num_threads(1)
     hidden, layers = _shape(bundle)
@@ -72,7 +78,7 @@ def torch_eager(bundle: Bundle) -> Callable[[], int]:
 
 
 def torch_tables(bundle: Bundle) -> Callable[[], int]:
-    """Return a player of ``Chain.step`` on one thread.
+    """Return a player of the torch module's ``step`` on one thread, with tables where it can.
 
     Raises:
         ImportError: torch is not installed.
@@ -82,6 +88,8 @@ def torch_tables(bundle: Bundle) -> Callable[[], int]:
 
     from training.models.chain import Chain, ChainConfig
 
+    if bundle.codec.name == TUNE_CODEC_NAME:
+        return tune_baselines.torch_tables(bundle)
     _require_chain(bundle)
     torch.set_num_threads(1)
     hidden, layers = _shape(bundle)

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamer.codecs import argument_names, codec_from_dict
 from streamer.manifest import Manifest
-from streamer.notes import ARGUMENTS
 
 
-def write_card(manifest: Manifest, weights: int, size: int, remarks: str = "") -> str:
+def write_card(manifest: Manifest, about: str, weights: int, size: int, remarks: str = "") -> str:
     """Return the card.
 
     Args:
         manifest: Of the bundle.
+        about: Markdown: what kind of model this is.
         weights: Number of trained weights.
         size: Of the graphs, bytes.
         remarks: Markdown by the person who trained it: what was tried, what it sounds like.
     """
     parts = [
         f"# {manifest.name}",
-        _opening(manifest, weights, size),
+        _opening(manifest, about, weights, size),
         "## Play it",
         f"```\nperpetuo play --model {manifest.name}\n```",
         "If that name is not found, give the path of this folder.",
@@ -41,16 +42,14 @@ def write_card(manifest: Manifest, weights: int, size: int, remarks: str = "") -
     return "\n\n".join(parts) + "\n"
 
 
-def _opening(manifest: Manifest, weights: int, size: int) -> str:
+def _opening(manifest: Manifest, about: str, weights: int, size: int) -> str:
     model = manifest.config.get("model", {})
     shape = ", ".join(f"{key} {value}" for key, value in model.items())
     return (
         f"Family `{manifest.family}`, kind `{manifest.kind}`: {weights:,} weights, "
         f"{size / 1e6:.1f} MB. Codec `{manifest.codec['name']}` "
         f"(`{manifest.codec_fingerprint[:12]}`). Configuration: {shape or 'not stated'}.\n\n"
-        "Five LSTMs in a chain sample pitch, time shift, duration, velocity change and pedal of "
-        "one note after the other (paper 000). ONNX with float32 arithmetic; matrices are rounded "
-        "to float16 values and stored so."
+        f"{about}"
     )
 
 
@@ -73,9 +72,10 @@ def _licence(manifest: Manifest) -> str:
 
 
 def _metrics(manifest: Manifest) -> str:
-    metrics = manifest.metrics
-    lines = []
-    held_out = {k: metrics[k] for k in (*ARGUMENTS, "total") if isinstance(metrics.get(k), float)}
+    metrics, lines = manifest.metrics, []
+    arguments = argument_names(codec_from_dict(manifest.codec))
+    shown = (*arguments, "kl", "total")
+    held_out = {k: metrics[k] for k in shown if isinstance(metrics.get(k), float)}
     if held_out:
         lines.append("Held-out compositions, nats per note:\n")
         lines.append("| " + " | ".join(held_out) + " |")
@@ -85,19 +85,24 @@ def _metrics(manifest: Manifest) -> str:
     if parity:
         lines.append(
             f"Parity with torch: {parity['notes']:,} notes identical, log-probabilities within "
-            f"{parity['log_prob_error']:.1e} nats."
+            f"{parity['log_prob_error']:.1e} nats" + _functions(parity.get("functions", {})) + "."
         )
     statistics = manifest.statistics
     if statistics.arguments:
         means = ", ".join(
             f"{name} {a.entropy_mean:.2f}"
-            for name, a in zip(ARGUMENTS, statistics.arguments, strict=True)
+            for name, a in zip(arguments, statistics.arguments, strict=True)
         )
         lines.append(
             f"\nMean entropy on its training pieces, nats: {means} "
             f"({statistics.phrases:,} phrases of {statistics.phrase_notes} notes)."
         )
     return "\n".join(lines) or "Not measured."
+
+
+def _functions(errors: dict[str, float]) -> str:
+    """How far the graphs that play nothing are from torch."""
+    return "".join(f", {name} within {error:.1e}" for name, error in errors.items())
 
 
 def _training(manifest: Manifest) -> str:

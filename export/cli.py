@@ -22,8 +22,8 @@ def register(subparsers: Any) -> None:
         "export",
         help="turn a checkpoint into a bundle that plays",
         description=(
-            "Write manifest, graph and card, and prove that the graph plays what the checkpoint"
-            " plays: same notes, log-probabilities within 1e-4 nats. Without the proof nothing is"
+            "Write manifest, graphs and card, and prove that they play what the checkpoint plays:"
+            " same notes, log-probabilities within 1e-4 nats. Without the proof nothing is"
             " written."
         ),
     )
@@ -32,19 +32,20 @@ def register(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="DIR",
                         help="the bundle's folder (default: its name)")  # fmt: skip
     parser.add_argument("--name", help="what --model takes (default: the preset's name)")
-    parser.add_argument("--statistics-from", type=Path, metavar="TENSORS.npz",
-                        help="take ground truth for ranking, filters and drift from the training"
-                             " pieces of this tensor file")  # fmt: skip
+    parser.add_argument("--statistics-from", type=Path, metavar="FILE.npz",
+                        help="take ground truth for ranking, filters, drift and styles from the"
+                             " training pieces of this file of perpetuo prepare")  # fmt: skip
     parser.add_argument("--licence", metavar="SPDX",
                         help="of the weights (default: the strictest of the corpora)")  # fmt: skip
     parser.add_argument("--corpus", metavar="TEXT", help="one line on what it was trained on")
     parser.add_argument("--remarks", type=Path, metavar="FILE.md",
                         help="text for the end of the card")  # fmt: skip
-    parser.add_argument("--phrase-notes", type=int, default=32, metavar="N",
-                        help="notes of a phrase (default 32)")  # fmt: skip
+    parser.add_argument("--phrase-notes", type=int, metavar="N",
+                        help="notes of a phrase (default: the family's, 32 or 16)")  # fmt: skip
     parser.add_argument("--temperature", type=_numbers, default=[1.0], metavar="T",
-                        help="what plays when nothing is set (default 1); or five, parted by"
-                             " commas: pitch,shift,duration,velocity,pedal")  # fmt: skip
+                        help="what plays when nothing is set (default 1); or one for each argument,"
+                             " parted by commas: pitch,shift,duration,velocity,pedal, or"
+                             " pitch class,octave,length")  # fmt: skip
     parser.add_argument("--candidates", type=int, default=16, metavar="K",
                         help="phrases drawn at once when nothing is set (default 16)")  # fmt: skip
     parser.add_argument("--default", action="append", default=[], metavar="NAME=VALUE",
@@ -88,11 +89,13 @@ def _check(args: argparse.Namespace) -> None:
     problems = [
         f"{option} must be in range {low}..{high}, not {value}"
         for option, (value, low, high) in ranges.items()
-        if not low <= value <= high
+        if value is not None and not low <= value <= high
     ]
-    if len(args.temperature) not in (1, 5) or not all(0.1 <= t <= 4 for t in args.temperature):
+    if len(args.temperature) not in (1, 3, 5) or not all(0.1 <= t <= 4 for t in args.temperature):
         given = ",".join(f"{t:g}" for t in args.temperature)
-        problems.append(f"--temperature must be one number or five in range 0.1..4, not {given}")
+        problems.append(
+            f"--temperature must be one number, three or five in range 0.1..4, not {given}"
+        )
     from streamer.pipeline import STREAM_DEFAULTS
 
     for item in args.default:

@@ -34,17 +34,33 @@ _KNOWN: dict[str, tuple[str, str]] = {
         "POP909, Z. Wang and others, github.com/music-x-lab/POP909-Dataset",
     ),
     "mutopia": ("per file", "The Mutopia Project and its contributors, www.mutopiaproject.org"),
+    "bach": (
+        "per file",
+        "The Mutopia Project and its contributors, www.mutopiaproject.org; works by J. S. Bach",
+    ),
+    "jazz": (
+        "ODbL 1.0",
+        "Weimar Jazz Database, The Jazzomat Research Project, M. Pfleiderer and others, "
+        "jazzomat.hfm-weimar.de; contents under DbCL 1.0, made available here under the ODbL",
+    ),
+    "nottingham": (
+        "GPL 3.0",
+        "Nottingham Music Database, E. Foxley and others; cleaned by jukedeck",
+    ),
     "beethoven-piano": ("per file", "Editors of Beethoven's piano works, named in the corpus"),
 }
 """Licence and attribution of the corpora that this project was made with, by folder name."""
 
-_FREE = ("cc0", "public domain", "mit", "bsd", "apache", "isc")
+# Weights are a work produced from a database, not the database: of such a work the ODbL (4.3) asks
+# for a notice that names it, which the table of sources is.
+_FREE = ("cc0", "public domain", "mit", "bsd", "apache", "isc", "odbl")
 
 NOTICES = {
     NON_COMMERCIAL: "Not for commercial use; share under the same terms, and name the sources.",
     SHARE_ALIKE: "Free to use, also for money; share under the same terms, and name the sources.",
     ATTRIBUTION: "Free to use; name the sources.",
-    UNKNOWN: "The licence of at least one source is not known: do not pass these weights on.",
+    UNKNOWN: "The licence of at least one source is not known, or does not say what becomes of "
+    "weights: do not pass them on.",
 }
 
 

@@ -23,23 +23,17 @@ import torch
 import streamer
 from export.bundle import describe_graph, make_manifest, write_bundle
 from export.card import write_card
-from export.graph import build_chain_graph
+from export.family import Built, FamilyExport
 from export.licences import NOTICES, UNKNOWN, sources_of, weights_licence
-from export.parity import Parity, prove_parity
-from export.statistics import PHRASE_NOTES, measure_judges, measure_statistics
+from export.parity import Parity
+from export.registry import EXPORTERS
 from export.wrap import load_for_export
 from streamer.bundle import Bundle
-from streamer.engine import Engine
 from streamer.errors import ConfigError
-from streamer.manifest import STEP_GRAPH, Manifest, Statistics
-from streamer.pipeline import step_settings
-from streamer.settings import Settings
+from streamer.manifest import Manifest
 from training.checkpoint import Checkpoint
-from training.data.tensors import TensorSet
 
 logger = logging.getLogger(__name__)
-
-GRAPH_FILE = "chain.onnx"
 
 _NOT_TOLD = ("corpus", "prepared", "versions", "seed")
 """Entries of a checkpoint that have a place of their own in the manifest, or are too long."""
@@ -54,11 +48,11 @@ class ExportOptions:
     Attributes:
         name: The bundle's name; None takes the preset's.
         target: The bundle's folder; None takes the name, in the working directory.
-        tensors: Tensor file for the ground truth; None leaves it out.
+        tensors: File of the corpus for the ground truth; None leaves it out.
         licence: SPDX identifier; None takes the strictest that the corpora ask for.
         corpus: One line on the corpus; None is made from the collections' names.
         remarks: Markdown for the card.
-        phrase_notes: Notes of a phrase.
+        phrase_notes: Notes of a phrase; None takes what the family usually has.
         defaults: Entries of the manifest's defaults that differ.
         seed: Of the parity proof's noise.
     """
@@ -69,7 +63,7 @@ class ExportOptions:
     licence: str | None = None
     corpus: str | None = None
     remarks: str = ""
-    phrase_notes: int = PHRASE_NOTES
+    phrase_notes: int | None = None
     defaults: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
 
@@ -101,30 +95,33 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
         raise ConfigError(
             [f"--name must be lower-case letters, digits and dashes (48 at most), not {name!r}"]
         )
-    graph = build_chain_graph(model.export_arrays()).SerializeToString(deterministic=True)
-    if options.tensors is None:
-        statistics, judges = Statistics(options.phrase_notes), {}
-    else:
-        tensors = TensorSet.load(options.tensors)
-        statistics = measure_statistics(model, tensors, options.phrase_notes)
-        judges = measure_judges(tensors)
-    manifest = _manifest(name, checkpoint, graph, statistics, options)
-    manifest = msgspec.structs.replace(manifest, judges=judges)
+    family = EXPORTERS[checkpoint.family]
+    phrase_notes = options.phrase_notes or family.phrase_notes
+    observed = family.observe(model, options.tensors, phrase_notes)
+    built = family.build(model, observed)
+    manifest = _manifest(name, checkpoint, built, options, phrase_notes, family, observed)
     weights = sum(p.numel() for p in model.parameters())
     target = options.target or Path(name)
-    parity = _prove(model, manifest, graph, options.seed)
+    parity = _prove(family, model, manifest, built, options.seed)
     metrics = {**manifest.metrics, "parity": asdict(parity)}
     manifest = msgspec.structs.replace(manifest, metrics=metrics)
-    card = write_card(manifest, weights, len(graph), options.remarks)
-    return Exported(write_bundle(target, manifest, {GRAPH_FILE: graph}, card), parity)
+    size = sum(len(graph.model) for graph in built)
+    card = write_card(manifest, family.about, weights, size, options.remarks)
+    return Exported(write_bundle(target, manifest, _files(built), card), parity)
 
 
-def _prove(model: Any, manifest: Manifest, graph: bytes, seed: int) -> Parity:
+def _files(built: list[Built]) -> dict[str, bytes]:
+    return {graph.file: graph.model for graph in built}
+
+
+def _prove(
+    family: FamilyExport, model: Any, manifest: Manifest, built: list[Built], seed: int
+) -> Parity:
     """Play a draft of the bundle, loaded from disk as the edge loads it, against the model."""
     with tempfile.TemporaryDirectory(prefix="perpetuo-export-") as folder:
-        draft = write_bundle(Path(folder) / "draft", manifest, {GRAPH_FILE: graph}, "")
-        step_settings(draft, Settings())  # whether the edge can play by its defaults
-        parity = prove_parity(model, Engine(draft), seed)
+        draft = write_bundle(Path(folder) / "draft", manifest, _files(built), "")
+        family.check(draft)
+        parity = family.prove(model, draft, seed)
     logger.info(
         "parity: %d notes identical, log-probabilities within %.1e nats",
         parity.notes,
@@ -136,9 +133,11 @@ def _prove(model: Any, manifest: Manifest, graph: bytes, seed: int) -> Parity:
 def _manifest(
     name: str,
     checkpoint: Checkpoint,
-    graph: bytes,
-    statistics: Statistics,
+    built: list[Built],
     options: ExportOptions,
+    phrase_notes: int,
+    family: FamilyExport,
+    observed: dict[str, Any],
 ) -> Manifest:
     training = checkpoint.training
     sources = sources_of(training.get("corpus", {}))
@@ -146,17 +145,16 @@ def _manifest(
     told = {key: value for key, value in training.items() if key not in _NOT_TOLD}
     defaults = {
         "temperature": 1.0,
-        "phrase_notes": options.phrase_notes,
+        "phrase_notes": phrase_notes,
         "candidates": 16,
         **options.defaults,
     }
     return make_manifest(
         name,
         checkpoint.codec_tables(),
-        [describe_graph(STEP_GRAPH, GRAPH_FILE, graph)],
-        statistics,
+        [describe_graph(*graph) for graph in built],
         family=checkpoint.family,
-        filters=limits_from(statistics),
+        kind=family.kind,
         defaults=defaults,
         corpus=options.corpus or ", ".join(source.name for source in sources),
         sources=sources,
@@ -167,25 +165,8 @@ def _manifest(
         metrics=dict(checkpoint.metrics),
         versions={**training.get("versions", {}), **_versions()},
         created=dt.datetime.now(dt.UTC).date().isoformat(),
+        **observed,
     )
-
-
-def limits_from(statistics: Statistics) -> dict[str, float | list[float]]:
-    """Return bounds of the hard filters: what one phrase in a thousand of the corpus goes beyond.
-
-    Named as the fields of :class:`streamer.selection.filters.Limits`.
-    """
-    if not statistics.note:
-        return {}
-    low, high = statistics.levels.index(0.001), statistics.levels.index(0.999)
-    note = statistics.note
-    return {
-        "mean_pitch": [note["pitch"][low], note["pitch"][high]],
-        "density": [note["density"][low], note["density"][high]],
-        "velocity": [note["velocity"][low], note["velocity"][high]],
-        "polyphony": note["polyphony"][high],
-        "longest_rest_ms": note["longest_rest_ms"][high],
-    }
 
 
 def _versions() -> dict[str, str]:

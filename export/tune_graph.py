@@ -6,11 +6,13 @@ torch. Called by the exporter, and by tests that want a small bundle. One form s
 
 The step is made fast in the ways of :mod:`export.graph`:
 
-- The previous note is a sum of rows of one table of the first micro-layer's pre-activations.
+- Tables in place of products: rows of the previous note (pitch class and octave together, length)
+  for the first micro-layer; rows of what is already chosen for the later heads.
 - What latent and styles add is the same for every note of a call: it is taken outside the Scan.
-- The three heads' first layers are one product; each sampled argument adds one row for all later
-  heads at once.
-- Entropies and log-probabilities are taken after the Scan, for all notes at once.
+- ONNX Runtime makes one operator of a Gemm and the function behind it; candidate and transform gate
+  are two products for that reason. 31 operators a note are left.
+- Inside, noise and bias enter as the third operand of a head's product. The logits themselves, and
+  from them entropies and log-probabilities, are taken after the Scan, for all notes at once.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from export.nodes import FLOAT, INT, Graph, Nodes, make_model, value
 Arrays = Mapping[str, NDArray[np.float32]]
 
 ARGUMENT_COUNT = 3
+HALVES = ("candidate", "transform")
 STEP_FILE, ENCODE_FILE, START_FILE = "tune.onnx", "encoder.onnx", "start.onnx"
 
 
@@ -149,27 +152,41 @@ def build_tune_graph(arrays: Arrays) -> ModelProto:
 
 def _add_weights(graph: Graph, shape: TuneShape, arrays: Arrays) -> None:
     """Add tables and matrices; names are used by the body, which sees the outer graph."""
-    nothing = np.zeros((1, 2 * shape.hidden), np.float32)
-    graph.constant("rows_table", np.concatenate([arrays["prev_table"], nothing]))
+    _add_rows(graph, shape, arrays)
     for layer in range(shape.depth):
-        graph.constant(f"r_{layer}", arrays[f"r_{layer}"])
-        if layer:
-            graph.inner(f"rb_{layer}", arrays[f"rb_{layer}"])
-    heads = range(ARGUMENT_COUNT)
-    graph.constant("head_a", np.concatenate([arrays[f"head_a_{m}"] for m in heads], axis=1))
-    graph.inner("head_ab", np.concatenate([arrays[f"head_ab_{m}"] for m in heads]))
-    offsets = shape.offsets
-    for j in range(ARGUMENT_COUNT - 1):
-        later = range(j + 1, ARGUMENT_COUNT)
-        share = [arrays[f"head_rows_{m}"][offsets[j] : offsets[j + 1]] for m in later]
-        graph.constant(f"share_{j}", np.concatenate(share, axis=1))
-        graph.inner(f"parts_{j}", [shape.head, shape.head * len(later)], np.int64)
-    for m in heads:
-        graph.constant(f"head_b_{m}", arrays[f"head_b_{m}"])
-    graph.constant("head_bb", np.concatenate([arrays[f"head_bb_{m}"] for m in heads]))
-    graph.inner("first_rows", offsets[:ARGUMENT_COUNT], np.int64)
-    graph.inner("ones", np.ones((1, ARGUMENT_COUNT)))
-    graph.inner("middle", [1], np.int64)
+        matrix = arrays[f"r_{layer}"]
+        for half, name in enumerate(HALVES):
+            part = slice(half * shape.hidden, (half + 1) * shape.hidden)
+            graph.constant(f"r_{layer}_{name}", matrix[:, part])
+            if layer:
+                graph.inner(f"rb_{layer}_{name}", arrays[f"rb_{layer}"][part])
+    for m in range(ARGUMENT_COUNT):
+        for name in (f"head_a_{m}", f"head_b_{m}"):
+            graph.constant(name, arrays[name])
+    graph.inner("head_ab_0", arrays["head_ab_0"])
+    # The bias of a later head rides on the rows of what was chosen before it.
+    first, second = shape.sizes[:2]
+    rows, width = arrays["head_rows_2"], shape.head
+    graph.constant("rows_1", arrays["head_rows_1"] + arrays["head_ab_1"])
+    of_class = rows[:first, None] + arrays["head_ab_2"]
+    graph.constant("rows_2", of_class + rows[first:].reshape(1, second, width))
+    graph.constant(
+        "head_bb", np.concatenate([arrays[f"head_bb_{m}"] for m in range(ARGUMENT_COUNT)])
+    )
+
+
+def _add_rows(graph: Graph, shape: TuneShape, arrays: Arrays) -> None:
+    """Tables of the previous note: one row for pitch class and octave together, one for length.
+
+    Behind the last pitch class is a row for "no note", behind the last length one of zeros.
+    """
+    first, second, _ = shape.sizes
+    table, width = arrays["prev_table"], 2 * shape.hidden
+    pitch = table[:first, None] + table[None, first : first + second]
+    none = np.broadcast_to(table[-1], (1, second, width))
+    graph.constant("pitch_rows", np.concatenate([pitch, none]))
+    lengths = table[first + second : -1]
+    graph.constant("length_rows", np.concatenate([lengths, np.zeros((1, width), np.float32)]))
 
 
 def _add_condition(graph: Graph, arrays: Arrays) -> None:
@@ -181,75 +198,89 @@ def _add_condition(graph: Graph, arrays: Arrays) -> None:
 
 
 def _build_body(graph: Graph, shape: TuneShape) -> Any:
-    """One note. State in, noise slices in; state out, classes and logits out."""
+    """One note. State in, noise slices in; state out, what the heads were given out."""
     n = Nodes("y")
-    rows = n("Gather", ["rows_table", "rows"], axis=0)
-    # A product with ones sums the rows faster than ReduceSum (see export/graph.py).
-    before = n("Add", [n("Squeeze", [n("MatMul", ["ones", rows]), "middle"]), "condition"])
+    rows = [n("GatherND", ["pitch_rows", "pitch"]), n("GatherND", ["length_rows", "length"])]
+    before = n("Sum", [*rows, "condition"])
+    added = n.many("Split", [before], 2, axis=1, num_outputs=2)
     s = "s"
     for layer in range(shape.depth):
-        gates = n("Gemm", [s, f"r_{layer}", f"rb_{layer}" if layer else before])
-        candidate, transform = n.many("Split", [gates], 2, axis=1, num_outputs=2)
-        away = n("Sub", [n("Tanh", [candidate]), s])
-        moved = n("Mul", [n("Sigmoid", [transform]), away])
-        last = layer == shape.depth - 1
-        s = n("Add", [s, moved], out="s_next" if last else "")
-    left = n("Gemm", [s, "head_a", "head_ab"])
-    chosen = []
+        if layer:
+            added = [f"rb_{layer}_{name}" for name in HALVES]
+        gates = [
+            n("Gemm", [s, f"r_{layer}_{name}", more])
+            for name, more in zip(HALVES, added, strict=True)
+        ]
+        away = n("Sub", [n("Tanh", [gates[0]]), s])
+        moved = n("Mul", [n("Sigmoid", [gates[1]]), away])
+        s = n("Add", [s, moved], out="s_next" if layer == shape.depth - 1 else "")
+    chosen: list[str] = []
     for m in range(ARGUMENT_COUNT):
-        mine = left
-        if m < ARGUMENT_COUNT - 1:
-            mine, left = n.many("Split", [left, f"parts_{m}"], 2, axis=1)
-        logits = n("MatMul", [n("Tanh", [mine]), f"head_b_{m}"], out=f"logits_{m}")
-        chosen.append(n("ArgMax", [n("Add", [logits, f"noise_{m}"])], axis=1, keepdims=1))
-        if m < ARGUMENT_COUNT - 1:
-            left = n("Add", [left, n("GatherND", [f"share_{m}", chosen[m]])])
-    columns = n("Concat", chosen, out="columns", axis=1)
-    n("Add", [columns, "first_rows"], out="rows_next")
+        more = "head_ab_0"
+        if m == 1:
+            more = n("GatherND", ["rows_1", chosen[0]])
+        elif m == 2:
+            more = n("GatherND", ["rows_2", n("Concat", chosen, out="pitch_next", axis=1)])
+        inner = n("Tanh", [n("Gemm", [s, f"head_a_{m}", more])], out=f"inner_{m}")
+        noised = n("Gemm", [inner, f"head_b_{m}", f"noise_{m}"])
+        chosen.append(n("ArgMax", [noised], out=f"chosen_{m}", axis=1, keepdims=1))
+    # An output may not be given twice.
+    n("Identity", [chosen[2]], out="length_next")
 
     hidden: list[int | str] = ["batch", shape.hidden]
-    classes: list[int | str] = ["batch", ARGUMENT_COUNT]
-    inputs = [value("rows", INT, classes), value("s", FLOAT, hidden)]
+    inputs = [value("pitch", INT, ["batch", 2]), value("length", INT, ["batch", 1])]
+    inputs.append(value("s", FLOAT, hidden))
     inputs += [value(f"noise_{m}", FLOAT, ["batch", k]) for m, k in enumerate(shape.sizes)]
-    outputs = [value("rows_next", INT, classes), value("s_next", FLOAT, hidden)]
-    outputs.append(value("columns", INT, classes))
-    outputs += [value(f"logits_{m}", FLOAT, ["batch", k]) for m, k in enumerate(shape.sizes)]
+    outputs = [value("pitch_next", INT, ["batch", 2]), value("length_next", INT, ["batch", 1])]
+    outputs.append(value("s_next", FLOAT, hidden))
+    heads = range(ARGUMENT_COUNT)
+    outputs += [value(f"chosen_{m}", INT, ["batch", 1]) for m in heads]
+    outputs += [value(f"inner_{m}", FLOAT, ["batch", shape.head]) for m in heads]
     return helper.make_graph(n.nodes, "note", inputs, outputs, graph.body_initializers)
 
 
 def _build_outer(graph: Graph, shape: TuneShape, body: Any) -> None:
     """Find the first rows, run the Scan, measure all logits, pass latent and styles through."""
-    total = shape.offsets[-1]
-    none = graph.constant("none_rows", [total, total + 1, total + 1], np.int64)
-    starts = graph.constant("argument_rows", shape.offsets[:ARGUMENT_COUNT], np.int64)
+    first, _, last = shape.sizes
+    none = graph.constant("none_rows", [first, 0, last], np.int64)
     absent = graph("Less", ["previous", graph.constant("zero", 0, np.int64)])
-    rows = graph("Where", [absent, none, graph("Add", ["previous", starts])])
+    rows = graph("Where", [absent, none, "previous"])
+    widths = graph.constant("widths", [2, 1], np.int64)
+    start = graph.many("Split", [rows, widths], 2, axis=1)
     sizes = graph.constant("sizes", shape.sizes, np.int64)
-    noise = graph("Add", ["noise", "head_bb"])
-    slices = graph.many("Split", [noise, sizes], ARGUMENT_COUNT, axis=2)
-    logits = [f"all_logits_{m}" for m in range(ARGUMENT_COUNT)]
+    slices = graph.many(
+        "Split", [graph("Add", ["noise", "head_bb"]), sizes], ARGUMENT_COUNT, axis=2
+    )
+    columns = [f"all_chosen_{m}" for m in range(ARGUMENT_COUNT)]
+    inner = [f"all_inner_{m}" for m in range(ARGUMENT_COUNT)]
     graph.many(
         "Scan",
-        [rows, "s", *slices],
-        [graph.fresh(), "s_out", "classes", *logits],
+        [*start, "s", *slices],
+        [graph.fresh(), graph.fresh(), "s_out", *columns, *inner],
         body=body,
         num_scan_inputs=ARGUMENT_COUNT,
     )
+    graph("Concat", columns, out="classes", axis=2)
+    _measure(graph, columns, inner, sizes)
+    end = graph.constant("end", -1, np.int64)
+    graph("Gather", ["classes", end], out="previous_out", axis=0)
+    graph("Identity", ["z"], out="z_out")
+    graph("Identity", ["style"], out="style_out")
+
+
+def _measure(graph: Graph, columns: list[str], inner: list[str], sizes: str) -> None:
+    """Entropies and log-probabilities, untempered, of all notes at once."""
     parts = graph.many("Split", ["head_bb", sizes], ARGUMENT_COUNT, axis=0)
-    columns = graph.many("Split", ["classes"], ARGUMENT_COUNT, axis=2, num_outputs=ARGUMENT_COUNT)
     axis = graph.constant("axis_last", [-1], np.int64)
     entropies, log_probs = [], []
     for m in range(ARGUMENT_COUNT):
-        log_p = graph("LogSoftmax", [graph("Add", [logits[m], parts[m]])], axis=-1)
+        logits = graph("Add", [graph("MatMul", [inner[m], f"head_b_{m}"]), parts[m]])
+        log_p = graph("LogSoftmax", [logits], axis=-1)
         product = graph("Mul", [graph("Exp", [log_p]), log_p])
         entropies.append(graph("Neg", [graph("ReduceSum", [product, axis], keepdims=1)]))
         log_probs.append(graph("GatherElements", [log_p, columns[m]], axis=2))
     graph("Concat", entropies, out="entropies", axis=2)
     graph("Concat", log_probs, out="log_probs", axis=2)
-    end = graph.constant("end", -1, np.int64)
-    graph("Gather", ["classes", end], out="previous_out", axis=0)
-    graph("Identity", ["z"], out="z_out")
-    graph("Identity", ["style"], out="style_out")
 
 
 def build_start_graph(arrays: Arrays) -> ModelProto:

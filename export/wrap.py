@@ -14,12 +14,10 @@ from typing import Any
 
 import torch
 
+from export.registry import EXPORTERS
 from streamer.errors import DataError
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.families import model_from_checkpoint
-
-EXPORTABLE = ("chain",)
-"""Families that :mod:`export.graph` can build."""
 
 
 def load_for_export(path: Path) -> tuple[Checkpoint, Any]:
@@ -36,10 +34,10 @@ def load_for_export(path: Path) -> tuple[Checkpoint, Any]:
             or holds weights that are no numbers.
     """
     checkpoint = load_checkpoint(path)
-    if checkpoint.family not in EXPORTABLE:
+    if checkpoint.family not in EXPORTERS:
         raise DataError(
             f"{path}: family {checkpoint.family!r} cannot be exported; "
-            f"this version exports {', '.join(EXPORTABLE)}"
+            f"this version exports {', '.join(EXPORTERS)}"
         )
     model = model_from_checkpoint(checkpoint)
     for name, parameter in model.named_parameters():

@@ -170,6 +170,14 @@ def tiny_tune_arrays(
     return arrays
 
 
+def tiny_tune_config() -> dict[str, Any]:
+    """Return the configuration of a ``Vrash`` with the sizes of :func:`tiny_tune_arrays`."""
+    return {
+        "family": "vrash", "hidden": TINY_HIDDEN, "depth": 2, "latent": TINY_LATENT, "head": 6,
+        "embeddings": [3, 2, 4], "encoder_hidden": 5,
+    }  # fmt: skip
+
+
 def tiny_tunes_spec(styles: tuple[str, ...] = TINY_STYLES, latent: int = TINY_LATENT) -> TunesSpec:
     """Return styles that differ in latent mean, tempo and metre."""
     levels = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -222,7 +230,7 @@ def write_tiny_tunes_bundle(
         "corpus": "random numbers",
         "licence": "CC0-1.0",
         "defaults": {"temperature": 1.0, "phrase_notes": 16, "candidates": 4},
-        "config": {"model": {"family": "vrash", "hidden": TINY_HIDDEN, "depth": 2}},
+        "config": {"model": tiny_tune_config()},
         "created": "2026-01-01",
         **more,
     }

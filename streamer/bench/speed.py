@@ -31,6 +31,7 @@ from streamer.engine import Engine, State
 from streamer.errors import EngineError
 from streamer.manifest import STEP_GRAPH
 from streamer.noise import gumbel_noise
+from streamer.tunes import TUNE_CODEC_NAME
 
 BASELINES = "perpetuo.baselines"
 
@@ -129,15 +130,32 @@ def compare(bundle: Bundle, provider: str = "cpu", seconds: float = SECONDS) -> 
 
 
 def products_of_a_note(bundle: Bundle) -> list[tuple[int, int]]:
-    """Return the shape of each matrix that one note of a chain is multiplied with.
+    """Return the shape of each matrix that one note is multiplied with.
 
     Tables are not counted: of them a note reads a few rows.
+
+    Raises:
+        EngineError: The bundle's configuration does not say how large they are.
     """
     spec = bundle.manifest.graph(STEP_GRAPH)
+    if bundle.codec.name == TUNE_CODEC_NAME:
+        return _products_of_a_tune(bundle, int(spec.input("s").shape[1]))
     layers, groups, _, hidden = (int(n) if n != "batch" else 0 for n in spec.input("h").shape)
     first = [(hidden, 4 * hidden)] * groups
     above = [(2 * hidden, 4 * hidden)] * (groups * (layers - 1))
     return [*first, *above, *((hidden, size) for size in bundle.codec.sizes)]
+
+
+def _products_of_a_tune(bundle: Bundle, hidden: int) -> list[tuple[int, int]]:
+    """The highway cell's micro-layers, the heads' first layers as one, and their last ones."""
+    told = bundle.manifest.config.get("model", {})
+    depth, head = told.get("depth"), told.get("head")
+    if not isinstance(depth, int) or not isinstance(head, int):
+        raise EngineError(
+            f"{bundle.path}: its configuration says no depth and head; export the bundle again"
+        )
+    heads = [(head, size) for size in bundle.codec.sizes]
+    return [*[(hidden, 2 * hidden)] * depth, (hidden, head * len(heads)), *heads]
 
 
 def _engine_player(engine: Engine, batch: int, rng: np.random.Generator) -> Contestant:

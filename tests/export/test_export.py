@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from export import pipeline
+from export import chain
 from export.bundle import describe_graph, make_manifest, write_bundle
 from export.parity import Parity, ParityError
 from export.pipeline import ExportOptions, export_checkpoint
@@ -22,7 +22,7 @@ from tests.export.conftest import make_checkpoint, make_model
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parity has tests of its own."""
-    monkeypatch.setattr(pipeline, "prove_parity", lambda *_: Parity(9, 1e-6, 1e-6, 0))
+    monkeypatch.setattr(chain, "prove_parity", lambda *_: Parity(9, 1e-6, 1e-6, 0))
 
 
 @pytest.mark.usefixtures("quick")
@@ -86,7 +86,7 @@ def test_failed_parity_leaves_nothing(
     def fail(*_: object) -> Parity:
         raise ParityError("parity failed")
 
-    monkeypatch.setattr(pipeline, "prove_parity", fail)
+    monkeypatch.setattr(chain, "prove_parity", fail)
     with pytest.raises(ParityError):
         export_checkpoint(checkpoint, ExportOptions(target=tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []

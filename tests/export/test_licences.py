@@ -17,6 +17,8 @@ def licence(**corpora: str) -> str:
         ({"a": "CC BY-SA 3.0 DE"}, "CC-BY-SA-4.0"),
         ({"a": "CC-BY-NC-4.0"}, "CC-BY-NC-SA-4.0"),
         ({"a": "Public Domain", "b": "MIT"}, "CC-BY-4.0"),
+        ({"a": "Public-Domain", "b": "ODbL-1.0", "c": "CC-BY-2.5"}, "CC-BY-4.0"),
+        ({"a": "MIT", "b": "GPL-3.0"}, "LicenseRef-unknown"),
         ({"a": "MIT", "b": "CC BY-SA 4.0"}, "CC-BY-SA-4.0"),
         ({"a": "CC BY-SA 4.0", "b": "CC BY-NC-SA 4.0"}, "CC-BY-NC-SA-4.0"),
         ({"a": "CC BY-NC-SA 4.0", "b": ""}, "LicenseRef-unknown"),

@@ -8,6 +8,7 @@ import torch
 
 from export import parity
 from export.bundle import describe_graph, make_manifest, write_bundle
+from export.chain import ChainPlayer
 from export.graph import build_chain_graph
 from export.parity import ParityError, prove_parity
 from export.wrap import round_to_half
@@ -42,7 +43,7 @@ def test_every_form_of_the_model_plays_the_same_in_torch_and_onnx(
 ) -> None:
     model = make_model(**config)
     round_to_half(model)
-    result = prove_parity(model, engine_of(model, tmp_path))
+    result = prove_parity(ChainPlayer(model), engine_of(model, tmp_path))
     assert result.notes == 48 + 3 * 40 + 16 * 12
     assert result.log_prob_error < 1e-5
 
@@ -50,7 +51,7 @@ def test_every_form_of_the_model_plays_the_same_in_torch_and_onnx(
 def test_trained_length_of_512_notes_holds(tmp_path: Path) -> None:
     model = make_model()
     assert parity.RUNS == ((1, 512), (3, 512), (16, 32))
-    result = prove_parity(model, engine_of(model, tmp_path))
+    result = prove_parity(ChainPlayer(model), engine_of(model, tmp_path))
     assert result.notes == 2560
 
 
@@ -62,7 +63,7 @@ def test_any_weight_that_differs_is_found(weight: str, tmp_path: Path) -> None:
     with torch.no_grad():
         model.get_parameter(weight).mul_(1.1)
     with pytest.raises(ParityError, match="nothing was exported"):
-        prove_parity(model, engine)
+        prove_parity(ChainPlayer(model), engine)
 
 
 @pytest.mark.usefixtures("short")
@@ -77,7 +78,7 @@ def test_a_tie_that_falls_otherwise_is_tried_again(
         return ("classes differ", np.zeros(2)) if len(calls) == 1 else real(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(parity, "_compare", first_is_a_tie)
-    assert prove_parity(model, engine_of(model, tmp_path)).repeated == 1
+    assert prove_parity(ChainPlayer(model), engine_of(model, tmp_path)).repeated == 1
 
 
 def test_rounding_keeps_biases_and_refuses_what_half_cannot_hold() -> None:

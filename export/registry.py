@@ -1,0 +1,9 @@
+"""Which families can be exported, by the name that checkpoints and bundles have."""
+
+from __future__ import annotations
+
+from export.chain import CHAIN
+from export.family import FamilyExport
+from export.tunes import TUNES
+
+EXPORTERS: dict[str, FamilyExport] = {"chain": CHAIN, "lm": TUNES, "vae": TUNES, "vrash": TUNES}

@@ -1,0 +1,149 @@
+"""From a checkpoint of a melody model to a bundle that plays the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export import parity, tunes
+from export.bundle import describe_graph, make_manifest, write_bundle
+from export.parity import FunctionCase, ParityError, prove_functions, prove_parity
+from export.pipeline import ExportOptions, export_checkpoint
+from export.tunes import TunePlayer, function_cases
+from export.wrap import round_to_half
+from streamer.bundle import Bundle, load_bundle
+from streamer.cli import main
+from streamer.engine import Engine
+from streamer.errors import BundleError, DataError
+from streamer.manifest import Statistics
+from tests.bundles import tiny_tune_codec
+from tests.export.tune_corpus import make_tune_checkpoint, make_tune_model, make_tunes
+from training.models.vrash import VARIANTS, Vrash
+
+
+def bundle_of(model: Vrash, folder: Path) -> Bundle:
+    built = tunes._build(model, {})
+    specs = [describe_graph(*graph) for graph in built]
+    manifest = make_manifest("draft", tiny_tune_codec(), specs, Statistics(16), family="vrash")
+    return write_bundle(folder / "draft", manifest, {g.file: g.model for g in built}, "")
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer notes than the proof of an export takes."""
+    monkeypatch.setattr(parity, "RUNS", ((1, 48), (3, 40), (16, 12)))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tunes") / "tunes.npz"
+    make_tunes().save(path)
+    return path
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("family", VARIANTS)
+@pytest.mark.parametrize("config", [{}, {"depth": 1}, {"encoder_style": True}], ids=str)
+def test_every_form_of_the_model_plays_the_same_in_torch_and_onnx(
+    family: str, config: dict[str, object], tmp_path: Path
+) -> None:
+    model = make_tune_model(family, **config)
+    round_to_half(model)
+    bundle = bundle_of(model, tmp_path)
+    result = prove_parity(TunePlayer(model), Engine(bundle))
+    assert result.notes == 48 + 3 * 40 + 16 * 12
+    assert result.log_prob_error < 1e-5
+    errors = prove_functions(bundle, function_cases(model, bundle, 0))
+    assert max(errors.values()) < 1e-5
+    encoder = set() if family == "lm" else {"encode.mu", "encode.logvar"}
+    assert set(errors) == {"start.s", *encoder}
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize(
+    "weight", ["recurrent", "bias", "head_rows.1", "latent_in", "style_table", "no_note"]
+)
+def test_any_weight_of_the_step_that_differs_is_found(weight: str, tmp_path: Path) -> None:
+    model = make_tune_model()
+    with torch.no_grad():
+        model.no_note.normal_()
+    engine = Engine(bundle_of(model, tmp_path))
+    with torch.no_grad():
+        model.get_parameter(weight).mul_(1.1)
+    with pytest.raises(ParityError, match="nothing was exported"):
+        prove_parity(TunePlayer(model), engine)
+
+
+@pytest.mark.parametrize(
+    "weight", ["start_in", "encoder.w_in", "encoder.b_state", "encoder.out", "encoder.embeddings.1"]
+)
+def test_any_weight_of_the_other_graphs_that_differs_is_found(weight: str, tmp_path: Path) -> None:
+    model = make_tune_model()
+    bundle = bundle_of(model, tmp_path)
+    with torch.no_grad():
+        model.get_parameter(weight).mul_(1.1)
+    with pytest.raises(ParityError, match=r"(start|encode)\.\w+ differs"):
+        prove_functions(bundle, function_cases(model, bundle, 0))
+
+
+def test_function_that_answers_with_another_number_is_refused(tmp_path: Path) -> None:
+    bundle = bundle_of(make_tune_model(), tmp_path)
+    inputs = {"z": np.zeros((1, 4)), "style": np.zeros((1, 2))}
+    case = FunctionCase("start", inputs, {"s": np.full((1, 8), np.nan)})
+    with pytest.raises(ParityError, match=r"start\.s differs by nan"):
+        prove_functions(bundle, [case])
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("family", VARIANTS)
+def test_export_writes_all_graphs_styles_and_rules(
+    family: str, corpus: Path, tmp_path: Path
+) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model(family))
+    options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
+    bundle = export_checkpoint(checkpoint, options).bundle
+    manifest = bundle.manifest
+    assert (manifest.family, manifest.kind, manifest.styles) == (family, "step", ["bach", "jazz"])
+    wanted = ["step", "start"] if family == "lm" else ["step", "start", "encode"]
+    assert [graph.name for graph in manifest.graphs] == wanted
+    assert manifest.tunes is not None
+    assert manifest.tunes.style("jazz").tracks == 2
+    assert manifest.filters["leap"] == 3
+    assert manifest.defaults["phrase_notes"] == 16
+    assert len(manifest.statistics.arguments) == 3
+    for words in ("highway", "Public Domain", "Weimar", "3.600", "start.s within"):
+        assert words in bundle.card
+
+
+def test_tunes_without_their_corpus_are_refused(tmp_path: Path) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
+    with pytest.raises(DataError, match="--statistics-from"):
+        export_checkpoint(checkpoint, ExportOptions(target=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("short")
+def test_verb_exports_a_melody_model(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
+    command = ["export", str(checkpoint), "-o", str(tmp_path / "out"), "--name", "mine"]
+    options = ["--statistics-from", str(corpus), "--temperature", "1,1,0.8"]
+    assert main([*command, *options]) == 0
+    assert "parity over 360 notes" in capsys.readouterr().out
+    assert load_bundle(tmp_path / "out").manifest.defaults["temperature"] == [1, 1, 0.8]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("temperature", [[1.0] * 5, 99.0])
+def test_temperature_that_the_edge_cannot_play_by_is_refused(
+    temperature: object, corpus: Path, tmp_path: Path
+) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
+    options = ExportOptions(
+        target=tmp_path / "out", tensors=corpus, defaults={"temperature": temperature}
+    )
+    with pytest.raises(BundleError, match="temperature must be 3 numbers"):
+        export_checkpoint(checkpoint, options)
+    assert not (tmp_path / "out").exists()
