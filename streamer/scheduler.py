@@ -109,10 +109,8 @@ class Scheduler:
         self.last_advance = clock.now()
         self.lateness = LatenessHistogram()
         self.policy = "SCHED_OTHER"
-        self.notes_sent = 0
-        self.late_dropped = 0
-        self.stalls = 0
-        self.port_losses = 0
+        self.notes_sent = self.late_dropped = 0
+        self.stalls = self.port_losses = 0
 
     def stop(self) -> None:
         """End :meth:`run` within a moment; what sounds is silenced by it."""
@@ -266,6 +264,7 @@ class Scheduler:
         if slept - self._slept > STALL_SECONDS:
             logger.info("the machine slept for %.0f s; the music goes on", slept - self._slept)
             self._silence()
+            self._insist(self._greeting)  # a synth on its cable may have lost its power
         self._slept = slept
         if self._panic.is_set():
             self._panic.clear()
