@@ -19,6 +19,17 @@ NAMES = ("C", "C#", "D", "E flat", "E", "F", "F#", "G", "A flat", "A", "B flat",
 # How much a degree of the scale speaks for the key: the triad, above all the tonic, then the rest.
 _MAJOR = np.array([5.0, 0.3, 2.5, 0.4, 3.4, 2.6, 0.4, 4.0, 0.4, 2.4, 0.5, 2.2])
 _MINOR = np.array([5.0, 0.4, 2.5, 3.4, 0.4, 2.6, 0.4, 4.0, 2.0, 0.8, 2.0, 1.4])
+
+
+def _every_key() -> NDArray[np.float64]:
+    """Return what speaks for each key, ``(24, 12)``: major from C on, then minor."""
+    rows = [np.roll(profile, tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
+    away = np.array(rows) - np.mean(rows, axis=1, keepdims=True)
+    return np.asarray(away / np.linalg.norm(away, axis=1, keepdims=True), dtype=np.float64)
+
+
+_KEYS = _every_key()
+
 _FIRST, _LAST = 1.5, 3.0
 """How much more the first and the closing note of a tune count."""
 
@@ -64,16 +75,8 @@ def find_key(tune: TuneArray) -> Key:
         weights[-1] *= _LAST
     found = np.zeros(PITCH_CLASSES)
     np.add.at(found, tune["pitch"] % PITCH_CLASSES, weights)
-    scores = [[_fit(found, profile, tonic) for tonic in range(12)] for profile in (_MAJOR, _MINOR)]
-    best = int(np.argmax(scores))
+    best = int(np.argmax(_KEYS @ found))
     return Key(best % PITCH_CLASSES, best >= PITCH_CLASSES)
-
-
-def _fit(found: NDArray[np.float64], profile: NDArray[np.float64], tonic: int) -> float:
-    moved = np.roll(profile - profile.mean(), tonic)
-    away = found - found.mean()
-    spread = float(np.sqrt((away @ away) * (moved @ moved)))
-    return float(away @ moved) / spread if spread else 0.0
 
 
 @dataclass(frozen=True, slots=True)

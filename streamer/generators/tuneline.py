@@ -154,6 +154,8 @@ class Tune:
 
     def key_with(self, notes: TuneArray) -> tuple[Key, int]:
         """Return the key that the tune is written in, and its transposition, were this next."""
+        if self.key is not None and notes["length"][-1] != END:
+            return self.key, self.transpose
         key = find_key(np.concatenate([self._past, notes]))
         if self.key is not None:
             return key, self.transpose
@@ -208,10 +210,10 @@ class Tune:
 
     def add(self, notes: TuneArray, classes: NDArray[np.int64]) -> None:
         """Go on behind the next notes, which are committed."""
-        key, self.transpose = self.key_with(notes)
-        self.key = key
+        _, self.transpose = self.key_with(notes)
         _, _, self.place = self.places(notes)
         self._past = np.concatenate([self._past, notes])[-CONTEXT_NOTES:]
+        self.key = find_key(self._past)
         if self.first is None:
             self.first = classes
         self.count += len(notes)
