@@ -17,13 +17,19 @@ from streamer.codec import ChainCodec
 from streamer.codecs import Codec, codec_as
 from streamer.errors import ConfigError, DataError
 from streamer.tunes import TuneCodec
+from streamer.windows import RollCodec
 from training.checkpoint import Checkpoint
+from training.data.scores import ScoreSet
 from training.data.tensors import TensorSet
 from training.data.tunes import TuneSet
 from training.loop import LoopConfig
 from training.models.base import Task
 from training.models.chain import Chain, ChainConfig
 from training.models.chain_task import ChainData, ChainTask
+from training.models.draw import Draw, DrawConfig
+from training.models.draw_task import DrawData, DrawTask
+from training.models.query import Query, QueryConfig
+from training.models.query_task import QueryData, QueryTask
 from training.models.vrash import VARIANTS, Vrash, VrashConfig
 from training.models.vrash_task import VrashData, VrashTask
 
@@ -57,6 +63,7 @@ class Family:
         sections: The dataclasses that a preset's ``model`` and ``data`` tables fill.
         load: Reads the prepared corpus that the family trains on.
         from_corpus: What the configuration holds beside the preset's choices, of the corpus.
+        codec: Corpus and a preset's data choices -> what the model's classes mean.
     """
 
     build: Callable[[Mapping[str, Any], Codec], Any]
@@ -64,6 +71,7 @@ class Family:
     sections: tuple[type, type]
     load: Callable[[Path], Any]
     from_corpus: Callable[[Any], dict[str, Any]] = lambda _corpus: {}
+    codec: Callable[[Any, Mapping[str, Any]], Codec] = lambda corpus, _data: corpus.codec
 
 
 def _chain(config: Mapping[str, Any], codec: Codec) -> Chain:
@@ -97,12 +105,46 @@ def _styles(tunes: TuneSet) -> dict[str, Any]:
     return {"styles": list(tunes.styles)}
 
 
+def _draw(config: Mapping[str, Any], codec: Codec) -> Draw:
+    return Draw(DrawConfig(**config), codec_as(codec, RollCodec))
+
+
+def _draw_task(
+    model: Draw, scores: ScoreSet, data: Mapping[str, Any], seed: int, **options: bool
+) -> Task:
+    return DrawTask(model, scores, DrawData(**data), seed, **options)
+
+
+def _query(config: Mapping[str, Any], codec: Codec) -> Query:
+    return Query(QueryConfig(**config), codec_as(codec, RollCodec))
+
+
+def _query_task(
+    model: Query, scores: ScoreSet, data: Mapping[str, Any], seed: int, **options: bool
+) -> Task:
+    return QueryTask(model, scores, QueryData(**data), seed, **options)
+
+
 FAMILIES: dict[str, Family] = {
     "chain": Family(_chain, _chain_task, (ChainConfig, ChainData), TensorSet.load),
     **{
         name: Family(_vrash(name), _vrash_task, (VrashConfig, VrashData), TuneSet.load, _styles)
         for name in VARIANTS
     },
+    "draw": Family(
+        _draw,
+        _draw_task,
+        (DrawConfig, DrawData),
+        ScoreSet.load,
+        codec=lambda _scores, data: DrawData(**data).codec(),
+    ),
+    "query": Family(
+        _query,
+        _query_task,
+        (QueryConfig, QueryData),
+        ScoreSet.load,
+        codec=lambda _scores, data: QueryData(**data).codec(),
+    ),
 }
 
 

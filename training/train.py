@@ -146,7 +146,7 @@ def _task(preset: Preset, tensors: Any, device: torch.device, args: argparse.Nam
     family = FAMILIES[preset.family]
     try:
         config = {**preset.model, **family.from_corpus(tensors)}
-        model = family.build(config, tensors.codec).to(device)
+        model = family.build(config, family.codec(tensors, preset.data)).to(device)
     except ValueError as error:
         raise ConfigError([f"preset {preset.name}: {error}"]) from error
     if args.start_from:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from streamer.errors import DataError
+from streamer.windows import RollCodec
 from training.data.scores import ScoreSet
 from training.data.sections import Sections, chunks
 from training.models.base import StepResult
@@ -30,16 +31,29 @@ class DrawData:
         overlap: Share of a section by which the next one overlaps it, 0 (the paper) .. 0.95.
         move: Whether each epoch cuts every piece at another beat (ours).
         transpose: Augmentation, semitones up or down (ours; the paper has none).
+        steps_per_beat: Steps of a quarter note.
+        beats: Length of a section, quarter notes.
+        low: Lowest pitch.
+        high: Highest pitch.
     """
 
     batch: int = 37
     overlap: float = 0.0
     move: bool = True
     transpose: int = 5
+    steps_per_beat: int = 8
+    beats: int = 13
+    low: int = 0
+    high: int = 127
 
     def __post_init__(self) -> None:
         if self.batch < 1 or not 0 <= self.overlap <= 0.95 or not 0 <= self.transpose <= 11:
             raise ValueError("batch must be 1 or more, overlap 0..0.95, transpose 0..11")
+
+    def codec(self) -> RollCodec:
+        """Return what the cells of the model mean."""
+        steps = self.steps_per_beat * self.beats
+        return RollCodec("roll", self.steps_per_beat, steps, self.low, self.high)
 
 
 class DrawTask:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamer.errors import DataError
+from streamer.windows import RollCodec
 from training.data.scores import ScoreSet
 from training.data.sections import bars
 from training.models.base import StepResult
@@ -27,15 +28,26 @@ class QueryData:
         batch: Bars of an update.
         transpose: Augmentation, semitones up or down.
         empty: Whether bars without a note are learnt too.
+        steps_per_beat: Steps of a quarter note; a bar has four.
+        low: Lowest pitch.
+        high: Highest pitch.
     """
 
     batch: int = 128
     transpose: int = 5
     empty: bool = True
+    steps_per_beat: int = 4
+    low: int = 24
+    high: int = 101
 
     def __post_init__(self) -> None:
         if self.batch < 1 or not 0 <= self.transpose <= 11:
             raise ValueError("batch must be 1 or more, transpose in range 0..11")
+
+    def codec(self) -> RollCodec:
+        """Return what the cells of the model mean."""
+        steps = 4 * self.steps_per_beat
+        return RollCodec("bars", self.steps_per_beat, steps, self.low, self.high, onsets=True)
 
 
 class QueryTask:

@@ -1,0 +1,217 @@
+"""Ground truth for a bundle of a window family: the training sections, as music and as latents.
+
+In: a model of family ``draw`` or ``query`` and the score file it was trained on. Out: parts of the
+manifest: thresholds, tempo, lengths, the latent over the corpus, entropy statistics over sections,
+bounds of the hard filters. Called by :mod:`export.windows`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.errors import DataError
+from streamer.generators.section import cell_entropies, spread
+from streamer.manifest import ArgumentStatistics, Statistics
+from streamer.selection.entropy import STATISTICS, CorpusEntropy, sequence_statistics
+from streamer.windows import RollCodec
+from streamer.windowspec import WindowSpec
+from training.data.scores import ScoreSet
+from training.data.sections import Sections, bars, chunks
+
+SECTIONS = 512
+"""Enough for quantiles; more would only take longer."""
+
+LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.5, 0.84, 0.95, 0.99, 0.999, 1.0)
+RARE = (0.001, 0.999)
+ALPHAS = 200
+"""Thresholds that are tried, as in the paper's figure 5."""
+
+
+def sample_sections(scores: ScoreSet, codec: RollCodec, count: int = SECTIONS) -> Sections:
+    """Return training sections, spread over the corpus, always the same.
+
+    Raises:
+        DataError: There is none.
+    """
+    cut = bars if codec.onsets else chunks
+    found = cut(scores, scores.indices("train"), codec)
+    if not len(found):
+        raise DataError(
+            f"no training section of {codec.beats:g} quarter notes in the scores; give those that "
+            "the model was trained on"
+        )
+    chosen = np.random.default_rng(0).permutation(len(found))[:count]
+    return Sections(found.packed[chosen], codec, found.piece[chosen])
+
+
+def corpus_tempo(scores: ScoreSet) -> tuple[float, float]:
+    """Return the median tempo of the training pieces, and their most common bar in quarters."""
+    pieces = [scores.pieces[i] for i in scores.indices("train")]
+    bars_of = Counter(piece.metre.bar for piece in pieces)
+    return float(np.median([piece.bpm for piece in pieces])), bars_of.most_common(1)[0][0]
+
+
+def figures(cells: NDArray[Any], codec: RollCodec) -> dict[str, NDArray[np.float64]]:
+    """Return figures of sections: notes a beat, filled cells a step, longest note, pitches."""
+    found: dict[str, list[float]] = {
+        "notes_per_beat": [], "filled": [], "longest": [], "pitch": [], "polyphony": [],
+        "longest_rest": [],
+    }  # fmt: skip
+    for one in cells:
+        notes = codec.decode(one)
+        on = one.any(-1)
+        found["notes_per_beat"].append(len(notes) / codec.beats)
+        found["filled"].append(float(on.sum() / codec.steps))
+        if not len(notes):
+            continue
+        found["longest"].append(float(notes["length"].max()))
+        found["pitch"].append(float(notes["pitch"].mean()))
+        found["polyphony"].append(float(on.sum(1).max()))
+        onsets = np.unique(notes["onset"])
+        found["longest_rest"].append(float(np.diff(onsets, prepend=0).max()))
+    return {name: np.asarray(values) for name, values in found.items()}
+
+
+def calibrate_alpha(
+    generated: NDArray[np.floating], real: NDArray[Any], codec: RollCodec
+) -> tuple[float, float]:
+    """Return the threshold at which generated sections are as full as real ones, and the miss.
+
+    As full: as many notes a beat and as many cells a step, both in logarithms, together.
+
+    Args:
+        generated: Probabilities ``(n, steps, pitches)``, already spread to 0..1 each.
+        real: Cells ``(m, steps, pitches, layers)``.
+        codec: Their meaning.
+    """
+    wanted = figures(real, codec)
+    notes, filled = wanted["notes_per_beat"].mean(), wanted["filled"].mean()
+    best = (0.5, np.inf)
+    for alpha in np.linspace(0, 1, ALPHAS + 2)[1:-1].tolist():
+        on = generated > alpha
+        starts = on & ~np.concatenate([np.zeros_like(on[:, :1]), on[:, :-1]], axis=1)
+        per_beat, cells = starts.sum((1, 2)).mean() / codec.beats, on.sum((1, 2)).mean()
+        cells = cells / codec.steps
+        if per_beat <= 0 or cells <= 0:
+            continue
+        miss = abs(float(np.log(per_beat / notes))) + abs(float(np.log(cells / filled)))
+        if miss < best[1]:
+            best = (float(alpha), miss)
+    return best
+
+
+@torch.no_grad()
+def draw_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
+    """Return what the edge must know to play DRAW."""
+    codec, config = model.codec, model.config
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn((config.passes, len(real), config.latent), generator=generator)
+    drawn = torch.sigmoid(model.decode(z)).numpy().reshape(-1, codec.steps, codec.pitches)
+    even = np.stack([spread(one) for one in drawn.astype(np.float64)])
+    alpha, _ = calibrate_alpha(even, real.cells(slice(None)), codec)
+    return WindowSpec(
+        latent=config.latent,
+        passes=config.passes,
+        normalise=True,
+        alpha=alpha,
+        **_music(scores, real),
+    )
+
+
+@torch.no_grad()
+def query_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
+    """Return what the edge must know to play the query VAE; the latent is that of the corpus.
+
+    The variance of a component is that of its posterior means, plus the mean of their variances:
+    the variance of the latents as a whole.
+    """
+    every = bars(scores, scores.indices("train"), model.codec)
+    means, variances = [], []
+    for start in range(0, len(every), 1024):
+        cells = torch.from_numpy(every.cells(slice(start, start + 1024))).float()
+        mean, log_variance = model.encode(cells)
+        means.append(mean.numpy())
+        variances.append(log_variance.exp().numpy())
+    mean, within = np.concatenate(means).astype(np.float64), np.concatenate(variances)
+    total = mean.var(axis=0) + within.mean(axis=0)
+    return WindowSpec(
+        latent=model.config.latent,
+        mean=mean.mean(axis=0).round(6).tolist(),
+        variance=total.round(6).tolist(),
+        **_music(scores, real),
+    )
+
+
+def _music(scores: ScoreSet, real: Sections) -> dict[str, Any]:
+    codec = real.codec
+    bpm, metre = corpus_tempo(scores)
+    found = figures(real.cells(slice(None)), codec)
+    low, middle, high = np.quantile(found["notes_per_beat"], (0.05, 0.5, 0.95)).tolist()
+    longest = int(np.ceil(np.quantile(found["longest"], RARE[1])))
+    return {
+        "bpm": round(bpm, 2),
+        "metre": metre,
+        "longest_steps": max(longest, codec.steps_per_beat) * (2 if codec.onsets else 1),
+        "notes_per_beat": (round(low, 3), round(middle, 3), round(high, 3)),
+    }
+
+
+def limits_of(real: Sections, spec: WindowSpec) -> dict[str, float | list[float]]:
+    """Return bounds of the hard filters: what one section in a thousand goes beyond.
+
+    Named as the fields of :class:`streamer.selection.filters.Limits`; times are those at the
+    bundle's own tempo.
+    """
+    codec = real.codec
+    found = figures(real.cells(slice(None)), codec)
+    beat_s = 60.0 / spec.bpm
+
+    def outer(name: str, scale: float = 1.0) -> list[float]:
+        low, high = np.quantile(found[name], RARE)
+        return [round(float(low) * scale, 4), round(float(high) * scale, 4)]
+
+    return {
+        "mean_pitch": outer("pitch"),
+        "density": outer("notes_per_beat", 1 / beat_s),
+        "polyphony": outer("polyphony")[1],
+        "longest_rest_ms": outer("longest_rest", 1000 * beat_s / codec.steps_per_beat)[1]
+        + 1000 * beat_s,
+    }
+
+
+@torch.no_grad()
+def window_statistics(redraw: Callable[[torch.Tensor], torch.Tensor], real: Sections) -> Statistics:
+    """Return entropy statistics over training sections, each drawn over by the model.
+
+    Args:
+        redraw: Cells ``(n, ...)`` float -> logits of the same sections.
+        real: Training sections.
+    """
+    entropies = []
+    for start in range(0, len(real), 64):
+        cells = torch.from_numpy(real.cells(slice(start, start + 64))).float()
+        shown = torch.sigmoid(redraw(cells)).numpy().astype(np.float64)
+        some = cell_entropies(shown.reshape(len(cells), *real.codec.shape))
+        entropies.append(some.sum(axis=(2, 3)))
+    steps = np.concatenate(entropies)
+    statistics = np.stack([sequence_statistics(row[:, None]) for row in steps], axis=1)
+    corpus = CorpusEntropy.measure(statistics)
+    column: dict[str, Any] = {
+        name: {
+            "edges": list(corpus.histograms[s][0].edges),
+            "counts": list(corpus.histograms[s][0].counts),
+        }
+        for s, name in enumerate(STATISTICS)
+    }
+    column["entropy_mean"] = float(steps.mean())
+    column["entropy_sd"] = float(statistics[0, :, 0].std())
+    return Statistics(
+        real.codec.steps, len(real), [msgspec.convert(column, ArgumentStatistics)], [], {}
+    )

@@ -1,0 +1,174 @@
+"""Families ``draw`` and ``query`` as the exporter sees them (papers 001 and 002)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from export.draw_graph import build_draw_graph
+from export.family import Built, FamilyExport
+from export.parity import FunctionCase, Parity, prove_functions
+from export.query_graph import build_answer_graph, build_decode_graph, build_encode_graph
+from export.window_statistics import (
+    draw_spec,
+    limits_of,
+    query_spec,
+    sample_sections,
+    window_statistics,
+)
+from streamer.bundle import Bundle
+from streamer.channel import allocate, full_bits, transmit
+from streamer.errors import DataError
+from streamer.settings import Settings
+from streamer.windowsource import window_settings
+from streamer.windowspec import ANSWER_GRAPH, DECODE_GRAPH
+from training.data.scores import ScoreSet
+
+ENCODE_GRAPH = "encode"
+BATCHES = (1, 5)
+"""Sections that are compared at once."""
+
+
+def _scores(corpus: Path | None) -> ScoreSet:
+    if corpus is None:
+        raise DataError(
+            "a model that composes bars needs to know its corpus: give the score file that it was "
+            "trained on with --statistics-from"
+        )
+    return ScoreSet.load(corpus)
+
+
+def _observe_draw(model: Any, corpus: Path | None, phrase_notes: int) -> dict[str, Any]:
+    del phrase_notes
+    scores = _scores(corpus)
+    real = sample_sections(scores, model.codec)
+    spec = draw_spec(model, scores, real)
+    generator = torch.Generator().manual_seed(0)
+    config = model.config
+
+    def redraw(cells: torch.Tensor) -> torch.Tensor:
+        noise = torch.randn((config.passes, len(cells), config.latent), generator=generator)
+        logits: torch.Tensor = model(cells.flatten(1), noise)[0]
+        return logits
+
+    return {
+        "window": spec,
+        "statistics": window_statistics(redraw, real),
+        "filters": limits_of(real, spec),
+    }
+
+
+def _build_draw(model: Any, observed: dict[str, Any]) -> list[Built]:
+    del observed
+    graph = build_draw_graph(model.export_arrays(), model.codec)
+    return [Built(DECODE_GRAPH, "decoder.onnx", graph.SerializeToString(deterministic=True))]
+
+
+@torch.no_grad()
+def _prove_draw(model: Any, bundle: Bundle, seed: int) -> Parity:
+    rng = np.random.default_rng(seed)
+    codec, config = model.codec, model.config
+    cases = []
+    for batch in BATCHES:
+        for passes in (1, config.passes):
+            z = rng.standard_normal((passes, batch, config.latent)).astype(np.float32)
+            shown = torch.sigmoid(model.decode(torch.from_numpy(z)))
+            wanted = shown.numpy().reshape(batch, codec.steps, codec.pitches)
+            cases.append(FunctionCase(DECODE_GRAPH, {"z": z}, {"probabilities": wanted}))
+    return Parity(0, 0.0, 0.0, 0, prove_functions(bundle, cases))
+
+
+def _observe_query(model: Any, corpus: Path | None, phrase_notes: int) -> dict[str, Any]:
+    del phrase_notes
+    scores = _scores(corpus)
+    real = sample_sections(scores, model.codec)
+    spec = query_spec(model, scores, real)
+
+    def redraw(cells: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = model.decode(model.encode(cells)[0])
+        return logits
+
+    return {
+        "window": spec,
+        "statistics": window_statistics(redraw, real),
+        "filters": limits_of(real, spec),
+    }
+
+
+def _build_query(model: Any, observed: dict[str, Any]) -> list[Built]:
+    arrays, codec, spec = model.export_arrays(), model.codec, observed["window"]
+    answer = build_answer_graph(arrays, codec, np.array(spec.mean), np.array(spec.variance))
+    graphs = [
+        (DECODE_GRAPH, "decoder.onnx", build_decode_graph(arrays, codec)),
+        (ANSWER_GRAPH, "answer.onnx", answer),
+        (ENCODE_GRAPH, "encoder.onnx", build_encode_graph(arrays, codec)),
+    ]
+    return [
+        Built(name, file, graph.SerializeToString(deterministic=True))
+        for name, file, graph in graphs
+    ]
+
+
+@torch.no_grad()
+def _prove_query(model: Any, bundle: Bundle, seed: int) -> Parity:
+    rng = np.random.default_rng(seed)
+    codec, latent = model.codec, model.config.latent
+    spec = bundle.manifest.window
+    assert spec is not None, "decode_manifest refuses a window bundle without"
+    mean, variance = np.array(spec.mean), np.array(spec.variance)
+    cases = []
+    for batch in BATCHES:
+        cells = (rng.random((batch, *codec.shape)) < 0.1).astype(np.float32)
+        z, log_variance = (t.numpy() for t in model.encode(torch.from_numpy(cells)))
+        cases.append(
+            FunctionCase(ENCODE_GRAPH, {"cells": cells}, {"mean": z, "log_variance": log_variance})
+        )
+        for bits in (0, latent, full_bits(latent)):
+            rates = np.tile(allocate(variance, bits), (batch, 1))
+            noise = rng.standard_normal((batch, latent)).astype(np.float32)
+            sent = transmit(z, rates, mean, variance, noise).astype(np.float32)
+            shown = torch.sigmoid(model.decode(torch.from_numpy(sent)))
+            wanted = shown.numpy().reshape(batch, *codec.shape)
+            inputs: dict[str, Any] = {"cells": cells, "rates": rates, "noise": noise}
+            cases.append(FunctionCase(ANSWER_GRAPH, inputs, {"z": sent, "probabilities": wanted}))
+            cases.append(FunctionCase(DECODE_GRAPH, {"z": sent}, {"probabilities": wanted}))
+    return Parity(0, 0.0, 0.0, 0, prove_functions(bundle, cases))
+
+
+def _check(bundle: Bundle) -> None:
+    """Refuse defaults that the edge could not play by."""
+    window_settings(bundle, Settings())
+
+
+DRAW = FamilyExport(
+    kind="window",
+    about=(
+        "A recurrent network writes a section of thirteen beats on a canvas in several passes "
+        "(DRAW, paper 001); the stream follows a path through its latents. Velocity and "
+        "micro-timing come from the performance layer, not from the network. ONNX with float32 "
+        "arithmetic; matrices are rounded to float16 values and stored so where that is exact."
+    ),
+    phrase_notes=1,
+    build=_build_draw,
+    observe=_observe_draw,
+    check=_check,
+    prove=_prove_draw,
+)
+
+QUERY = FamilyExport(
+    kind="window",
+    about=(
+        "A variational autoencoder of one bar, with a channel of so many bits between encoder and "
+        "decoder (paper 002): it answers a query in the style of its corpus, and walks on by "
+        "itself when there is none. Velocity and micro-timing come from the performance layer, "
+        "not from the network. ONNX with float32 arithmetic."
+    ),
+    phrase_notes=1,
+    build=_build_query,
+    observe=_observe_query,
+    check=_check,
+    prove=_prove_query,
+)
