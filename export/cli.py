@@ -50,12 +50,17 @@ def register(subparsers: Any) -> None:
                         help="phrases drawn at once when nothing is set (default 16)")  # fmt: skip
     parser.add_argument("--default", action="append", default=[], metavar="NAME=VALUE",
                         help="another of the bundle's defaults, as anew_notes=512")  # fmt: skip
+    parser.add_argument("--filters", type=Path, metavar="FOLDER",
+                        help="add what perpetuo train filter wrote; CHECKPOINT may then be a bundle,"
+                             " which is written anew")  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export and say what came of it; returns the exit status."""
     _check(args)
+    if args.filters is not None and _is_bundle(args.checkpoint):
+        return _add_filters(args.checkpoint, args.filters, args.output or args.checkpoint)
     from export.pipeline import ExportOptions, export_checkpoint
 
     options = ExportOptions(
@@ -77,6 +82,27 @@ def run(args: argparse.Namespace) -> int:
     )
     if not bundle.manifest.statistics.arguments:
         print("without --statistics-from the ranking knows nothing of the corpus")
+    if args.filters is not None:
+        return _add_filters(bundle.path, args.filters, bundle.path)
+    return 0
+
+
+def _is_bundle(path: Path) -> bool:
+    return path.suffix == ".zip" or (path / "manifest.json").is_file()
+
+
+def _add_filters(bundle: Path, filters: Path, target: Path) -> int:
+    """Put filters into a bundle and say what came of it."""
+    from export.filters import add_filters
+
+    added = add_filters(bundle, filters, target)
+    manifest = added.bundle.manifest
+    worst = max(added.errors.values(), default=0.0)
+    print(
+        f"{manifest.name}: {added.bundle.size_bytes / 1e6:.1f} MB in {added.bundle.path}; filters "
+        f"of {', '.join(added.errors)} ({manifest.classifiers[0].labels} labels), within "
+        f"{worst:.1e} of scikit-learn"
+    )
     return 0
 
 

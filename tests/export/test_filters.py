@@ -191,3 +191,16 @@ def test_a_manifest_that_names_a_missing_fingerprint_is_refused(made, tmp_path):
     models = {g.file: bundle.graph_bytes(g.name) for g in manifest.graphs}
     with pytest.raises(BundleError, match="the fingerprint wants the graph nothing"):
         write_bundle(tmp_path / "odd", manifest, models, "")
+
+
+def test_the_verb_adds_filters_to_a_bundle(made, tmp_path, capsys):
+    out = tmp_path / "with"
+    arguments = ["export", str(made / "tiny-tunes"), "--filters", str(made / "filters")]
+    assert cli.main([*arguments, "-o", str(out)]) == 0
+    assert "filters of bach, jazz, all (surrogate labels), within" in capsys.readouterr().out
+    assert len(load_bundle(out).manifest.classifiers) == 3
+    arguments[-1] = str(tmp_path)
+    assert cli.main([*arguments, "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "perpetuo train filter" in error
+    assert error.count("\n") == 1
