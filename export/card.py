@@ -30,6 +30,7 @@ def write_card(manifest: Manifest, about: str, weights: int, size: int, remarks:
         "If that name is not found, give the path of this folder.",
         "## Made from",
         _sources(manifest),
+        *_styles(manifest),
         "## Licence",
         _licence(manifest),
         "## How good it is",
@@ -65,6 +66,24 @@ def _sources(manifest: Manifest) -> str:
         for s in manifest.sources
     ]
     return "\n".join(rows)
+
+
+def _styles(manifest: Manifest) -> list[str]:
+    """What the styles are like, where the model has some."""
+    if manifest.tunes is None:
+        return []
+    middle = manifest.tunes.levels.index(0.5)
+    rows = [
+        "| style | tracks | quarters a minute | unit, quarters | bar, quarters | notes | pitches |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    rows += [
+        f"| {s.name} | {s.tracks:,} | {s.bpm[middle]:g} | {s.unit_beats:g} | {s.metre:g} | "
+        f"{s.notes[middle]:g} | {s.pitch[0]}..{s.pitch[1]} |"
+        for s in manifest.tunes.styles
+    ]
+    after = "Medians of the training tracks; `--style` takes one or several, with weights."
+    return ["## Styles", "\n".join(rows), after]
 
 
 def _licence(manifest: Manifest) -> str:

@@ -29,6 +29,7 @@ from export.tune_statistics import (
 from streamer.bundle import Bundle
 from streamer.engine import Engine
 from streamer.errors import DataError
+from streamer.expressiontables import read_tables
 from streamer.manifest import STEP_GRAPH
 from streamer.settings import Settings
 from streamer.tunesource import tune_drawing
@@ -111,13 +112,8 @@ def _observe(model: Any, corpus: Path | None, phrase_notes: int) -> dict[str, An
         "filters": widest([style.rules for style in spec.styles]),
         "styles": list(tunes.styles),
         "tunes": spec,
-        "expression": expression_of(tunes),
+        "expression": fit_expression(tunes),
     }
-
-
-def expression_of(tunes: TuneSet) -> dict[str, Any]:
-    """Return the tables of the performance layer, fitted to how the corpus was played."""
-    return fit_expression(tunes)
 
 
 def _prove(model: Any, bundle: Bundle, seed: int) -> Parity:
@@ -143,6 +139,12 @@ def function_cases(model: Any, bundle: Bundle, seed: int) -> list[FunctionCase]:
     return cases
 
 
+def _check(bundle: Bundle) -> None:
+    """Refuse defaults and tables that the edge could not play by (BundleError)."""
+    tune_drawing(bundle, Settings())
+    read_tables(bundle.manifest.expression, bundle.manifest.name)
+
+
 TUNES = FamilyExport(
     kind="step",
     about=(
@@ -154,6 +156,6 @@ TUNES = FamilyExport(
     phrase_notes=PHRASE_NOTES,
     observe=_observe,
     build=_build,
-    check=lambda bundle: tune_drawing(bundle, Settings()),
+    check=_check,
     prove=_prove,
 )

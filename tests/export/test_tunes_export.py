@@ -112,7 +112,14 @@ def test_export_writes_all_graphs_styles_and_rules(
     assert manifest.filters["leap"] == 3
     assert manifest.defaults["phrase_notes"] == 16
     assert len(manifest.statistics.arguments) == 3
-    for words in ("highway", "Public Domain", "Weimar", "3.600", "start.s within"):
+    for words in (
+        "highway",
+        "Public Domain",
+        "Weimar",
+        "| jazz | 2 | 102 |",
+        "3.600",
+        "start.s within",
+    ):
         assert words in bundle.card
 
 
@@ -147,3 +154,17 @@ def test_temperature_that_the_edge_cannot_play_by_is_refused(
     with pytest.raises(BundleError, match="temperature must be 3 numbers"):
         export_checkpoint(checkpoint, options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("short")
+def test_tables_of_the_performance_layer_travel_in_the_bundle_and_are_checked(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
+    options = ExportOptions(target=tmp_path / "out", tensors=corpus)
+    # Nothing in the made tunes was played.
+    assert export_checkpoint(checkpoint, options).bundle.manifest.expression == {}
+    monkeypatch.setattr(tunes, "fit_expression", lambda tunes: {"version": 99})
+    with pytest.raises(BundleError, match="expression tables are of version 99"):
+        export_checkpoint(checkpoint, options)
+    assert load_bundle(tmp_path / "out").manifest.expression == {}
