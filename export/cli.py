@@ -51,8 +51,8 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--default", action="append", default=[], metavar="NAME=VALUE",
                         help="another of the bundle's defaults, as anew_notes=512")  # fmt: skip
     parser.add_argument("--filters", type=Path, metavar="FOLDER",
-                        help="add what perpetuo train filter wrote; CHECKPOINT may then be a bundle,"
-                             " which is written anew")  # fmt: skip
+                        help="add what perpetuo train filter wrote; CHECKPOINT may then be a"
+                             " bundle, which is written anew")  # fmt: skip
     parser.set_defaults(run=run)
 
 
