@@ -3,28 +3,45 @@
 import os
 import re
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 READY_SECONDS = 20
 """How long a program may take to start on a machine that is busy with something else."""
 
+POLITE = """
+import sys, rtmidi
+ear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=sys.argv[1])
+ear.set_callback(lambda event, data: print("0:", " ".join(f"{b:02x}" for b in event[0])))
+ear.open_virtual_port("input")
+sys.stdin.read()
+ear.cancel_callback()
+ear.delete()
+"""
+
 
 class Monitor:
-    """``jack_midi_dump``, read by a thread of its own, so that a test can wait for a count."""
+    """``jack_midi_dump``, read by a thread of its own, so that a test can wait for a count.
+
+    Attributes:
+        times: Seconds of ``time.monotonic`` at which each message came out of it.
+    """
 
     LINE = re.compile(r"^\s*\d+:((?: [0-9a-f]{2})+)")
 
-    def __init__(self, env):
+    def __init__(self, env, command=("stdbuf", "-oL", "jack_midi_dump", "-a", "mon")):
         self._process = subprocess.Popen(
-            ["stdbuf", "-oL", "jack_midi_dump", "-a", "mon"],
+            command,
             env=env,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
         self._heard = threading.Condition()
-        self._messages = []
+        self._messages, self.times = [], []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -34,6 +51,7 @@ class Monitor:
             if found:
                 with self._heard:
                     self._messages.append(bytes.fromhex(found[1]))
+                    self.times.append(time.monotonic())
                     self._heard.notify_all()
 
     def wait_for(self, enough, seconds=READY_SECONDS):
@@ -41,6 +59,11 @@ class Monitor:
         with self._heard:
             self._heard.wait_for(lambda: enough(self._messages), seconds)
             return list(self._messages)
+
+    def leave(self):
+        """Let a polite one go; returns when it has gone."""
+        self._process.stdin.close()
+        self._process.wait(READY_SECONDS)
 
     def close(self):
         """End the program."""
@@ -84,21 +107,32 @@ class JackServer:
         self.wait_for_port("mon:input")
         return monitor
 
+    def polite_monitor(self, name):
+        """Start a listener that can leave without holding up the server, ``NAME:input``."""
+        monitor = Monitor(self.env, (sys.executable, "-u", "-c", POLITE, name))
+        self._monitors.append(monitor)
+        self.wait_for_port(f"{name}:input")
+        return monitor
+
     def connect(self, source, target):
         """Connect two ports, once they are there."""
         self.wait_for_port(source)
         self.wait_for_port(target)
         self._run("jack_connect", source, target)
 
-    def wait_for_port(self, name):
-        """Return when the port is in the graph."""
+    def wait_for_port(self, name, *, there=True):
+        """Return when the port is in the graph, or is not."""
         tries = READY_SECONDS * 20
         pause = threading.Event()
         for _ in range(tries):
-            if name in self._run("jack_lsp").splitlines():
+            if (name in self._run("jack_lsp").splitlines()) is there:
                 return
             pause.wait(0.05)
-        raise TimeoutError(f"JACK has no port {name}: {self._run('jack_lsp')}")
+        raise TimeoutError(f"JACK and port {name}: {self._run('jack_lsp')}")
+
+    def signal(self, number):
+        """Send the server a signal: to stand still, say."""
+        self._process.send_signal(number)
 
     def kill(self):
         """Let the server die without a word."""

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import urllib.request
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import streamer
@@ -40,6 +41,8 @@ class Service:
         words: More of the command line.
         environ: More of the environment.
         watchdog_seconds: Within which a sign of life is wanted.
+        hears: Its MIDI input.
+        module: What is run in the place of ``streamer``.
 
     Attributes:
         signs: Seconds of ``time.monotonic`` at which signs of life came.
@@ -54,8 +57,9 @@ class Service:
         environ: dict[str, str] | None = None,
         watchdog_seconds: float = 10.0,
         hears: str = "off",
+        module: str = "streamer",
     ) -> None:
-        self.folder, self.words = folder, words
+        self.folder, self.words, self._module = folder, words, module
         self.config, self.log = folder / "perpetuo.toml", folder / "perpetuo.log"
         self._metrics_port = free_port()
         self._tail = (
@@ -86,12 +90,16 @@ class Service:
         self.config.write_text(settings + (self._tail if whole else ""), encoding="utf-8")
 
     def start(self, ready_seconds: float = 60.0) -> float:
-        """Start a life and wait until it says that it is ready; return how long that took."""
+        """Start a life and wait until it says that it is ready; return how long that took.
+
+        Raises:
+            RuntimeError: It does not, with what it has logged.
+        """
         began, before = time.monotonic(), self.count("READY=1")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "streamer", "play", "--plain"),
+                    *(sys.executable, "-m", self._module, "play", "--plain"),
                     *("--config", str(self.config), *self.words),
                 ],
                 env=self._environ,
@@ -100,7 +108,8 @@ class Service:
                 stdout=log,
                 stderr=log,
             )
-        self.wait(lambda: self.count("READY=1") > before, ready_seconds)
+        if not self.wait(lambda: self.count("READY=1") > before, ready_seconds):
+            raise RuntimeError(f"not ready within {ready_seconds:g} s: {self.output[-1000:]}")
         return time.monotonic() - began
 
     def wait(self, holds, seconds: float = 20.0, pause: float = 0.05) -> bool:
@@ -154,11 +163,16 @@ class Service:
         """All that it has logged."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def figures(self, seconds: float = 10.0) -> dict[str, float]:
-        """Return the metrics; cumulative counts of lateness as ``le=BOUND``."""
+    def scrape(self, seconds: float = 10.0) -> tuple[str, float]:
+        """Return the metrics as text, and the process's own idea of the date, seconds."""
         url = f"http://127.0.0.1:{self._metrics_port}/metrics"
         with urllib.request.urlopen(url, timeout=seconds) as answer:
-            text = answer.read().decode()
+            date = parsedate_to_datetime(answer.headers["Date"])
+            return answer.read().decode(), date.timestamp()
+
+    def figures(self, seconds: float = 10.0) -> dict[str, float]:
+        """Return the metrics; cumulative counts of lateness as ``le=BOUND``."""
+        text, _ = self.scrape(seconds)
         found = {}
         for line in text.splitlines():
             if match := METRIC.match(line):

@@ -14,6 +14,8 @@ import argparse
 import json
 import os
 import platform
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -142,6 +144,8 @@ def main() -> int:
     parser.add_argument("--model", default="piano", help="bundle, by name or path")
     parser.add_argument("--out", type=Path, default=Path("soak.json"))
     args = parser.parse_args()
+    # Ended from outside it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     report: dict[str, Any] = {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "asked_hours": args.hours,
