@@ -296,13 +296,16 @@ def put_project(work: Path, root: Path) -> None:
         shutil.copy(wheel, wheels)
     for kept in (root / "etc/perpetuo", root / "var/lib/perpetuo"):
         shutil.rmtree(kept, ignore_errors=True)
-    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+    environ = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     script = "/opt/perpetuo-source/systemd/install.sh"
     chroot = ["chroot", root, "bash", script, "--wheels", "/opt/perpetuo-source/wheels"]
     try:
         do(chroot, env=environ)
+        # What does not even start is found in a second here, and in minutes there.
+        do(["chroot", root, "perpetuo", "play", "--help"], env=environ)
+        do(["chroot", root, "perpetuo", "models"], env=environ)
     except Unavailable as error:
-        raise Broken(f"install.sh in a chroot: {error}") from error
+        raise Broken(f"installed in a chroot: {error}") from error
     unit = root / "etc/systemd/system/vm-scenario.service"
     shutil.copy(GUEST / "vm-scenario.service", unit)
     wants = unit.parent / "multi-user.target.wants"

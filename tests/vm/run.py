@@ -42,9 +42,9 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("alsa", 150),
+    Scenario("alsa", 120),
     Scenario("usb", 240),
-    Scenario("permissions", 150),
+    Scenario("permissions", 200),
     Scenario("service", 300, "/lib/systemd/systemd"),
 )
 
