@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.description = "List the bundles that can play, with family, size, licence, corpus and styles."
+    parser.description = (
+        "List the bundles that can play, with family, size, licence, corpus and styles."
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_common(parser)
 
@@ -50,10 +52,10 @@ def _row(bundle: Bundle) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    width = max(len(row["name"]) for row in rows)
+    width, family = (max(len(row[name]) for row in rows) for name in ("name", "family"))
     for row in rows:
         print(
-            f"{row['name']:<{width}}  {row['family']}  {row['bytes'] / 1e6:.1f} MB  "
+            f"{row['name']:<{width}}  {row['family']:<{family}}  {row['bytes'] / 1e6:.1f} MB  "
             f"{row['licence']}  {_one_line(row['corpus'])}"
         )
         if row["styles"]:
