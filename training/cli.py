@@ -9,6 +9,7 @@ from streamer.cli import add_verb
 VERBS = {
     "prepare": ("make tensors of a folder of MIDI files", "training.prepare"),
     "train": ("train a model, or with `train filter` what drops weak tunes", "training.train"),
+    "search": ("try many shapes of a model and say what made the difference", "training.search"),
     "study": ("show what the papers say must be shown of a family", "training.study"),
     "evaluate": ("measure music against real music", "training.evaluation.cli"),
 }

@@ -131,6 +131,23 @@ class Trainer:
                     break
         return best or load_checkpoint(self.folder / "best.pt").metrics
 
+    def run_for(self, seconds: float) -> None:
+        """Train for so long and no longer, without judging or saving; the rate is the peak's.
+
+        Raises:
+            StopTraining: SIGINT or SIGTERM.
+        """
+        end = time.monotonic() + seconds
+        with _stop_flag() as stopped:
+            while time.monotonic() < end:
+                for batch in self.task.batches(self.epoch):
+                    self._update(batch)
+                    if stopped():
+                        raise StopTraining(stopped())
+                    if time.monotonic() >= end:
+                        break
+                self.epoch, self.carry = self.epoch + 1, None
+
     def _run_epoch(
         self, stopped: Callable[[], int], progress: Callable[[str, float], None] | None
     ) -> None:
