@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from streamer.atomic import atomic_file
 from streamer.errors import DataError
+from streamer.selection.tune_features import LATENT_PREFIX
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +39,8 @@ PROOF_ROWS = 256
 class Classifier:
     """A fitted classifier, plain numbers.
 
-    The decision is ``x @ weights + intercept`` of standardised features x, or for the rbf kernel
+    The decision is ``x @ weights + intercept`` of standardised features x (of latent coordinates
+    centred ones), or for the rbf kernel
     ``exp(-gamma * |x - support|^2) @ weights + intercept``; the probability of "good" is the
     logistic function of ``slope * decision + offset``.
 
@@ -46,7 +48,7 @@ class Classifier:
         method: One of :data:`METHODS`.
         features: Names of the columns.
         mean: Of each feature.
-        scale: Of each feature, above 0.
+        scale: Of each feature, above 0; 1 for latent coordinates.
         weights: ``(features,)``, or one for each support vector.
         intercept: Of the decision.
         support: Support vectors, ``(vectors, features)``, standardised; empty for lines.
@@ -140,11 +142,10 @@ def fit(
     y, groups = good[chosen], works[chosen]
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     if method == "lr":
         line = LogisticRegression(C=1.0, max_iter=2000)
-        model = make_pipeline(StandardScaler(), line).fit(x, y)
+        model = make_pipeline(_scaler(names), line).fit(x, y)
         return _plain(method, names, model, model, 1.0, 0.0, x)
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
@@ -152,11 +153,29 @@ def fit(
     kernel = {"svc-linear": SVC(kernel="linear"), "svc-rbf": SVC(kernel="rbf", C=4.0)}[method]
     folds = list(_folds(y, groups, rng))
     both = CalibratedClassifierCV(
-        make_pipeline(StandardScaler(), kernel), cv=folds, ensemble=False
+        make_pipeline(_scaler(names), kernel), cv=folds, ensemble=False
     ).fit(x, y)
     inner = both.calibrated_classifiers_[0]
     sigmoid = inner.calibrators[0]
     return _plain(method, names, both, inner.estimator, -sigmoid.a_, -sigmoid.b_, x)
+
+
+def _scaler(names: tuple[str, ...]) -> Any:
+    """Return what standardises the entropies, and centres the latent coordinates.
+
+    These have a unit of their own, the prior's deviation: one that the encoder leaves unused would
+    be blown up to noise as loud as the rest.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import StandardScaler
+
+    latent = [i for i, name in enumerate(names) if name.startswith(LATENT_PREFIX)]
+    others = [i for i in range(len(names)) if i not in latent]
+    if latent and latent != list(range(latent[0], len(names))):
+        raise ValueError("latent coordinates must be the last features")
+    return ColumnTransformer(
+        [("scaled", StandardScaler(), others), ("centred", StandardScaler(with_std=False), latent)]
+    )
 
 
 def _folds(good: NDArray[np.bool_], works: NDArray[np.str_], rng: np.random.Generator) -> Any:
@@ -184,14 +203,16 @@ def _plain(
     x: Floats,
 ) -> Classifier:
     """Read the numbers out of scikit-learn's objects, and keep some of its answers."""
-    scaler, model = pipeline[0], pipeline[-1]
+    parts, model = pipeline[0].named_transformers_, pipeline[-1]
+    scaled, centred = parts["scaled"], parts["centred"]
+    latent = x.shape[1] - len(scaled.mean_)
     lines = method != "svc-rbf"
     proof = x[np.linspace(0, len(x) - 1, min(PROOF_ROWS, len(x))).astype(int)]
     return Classifier(
         method,
         names,
-        mean=np.asarray(scaler.mean_),
-        scale=np.asarray(scaler.scale_),
+        mean=np.concatenate([scaled.mean_, centred.mean_ if latent else []]),
+        scale=np.concatenate([scaled.scale_, np.ones(latent)]),
         weights=np.asarray(model.coef_ if lines else model.dual_coef_, dtype=np.float64)[0],
         intercept=float(model.intercept_[0]),
         support=np.zeros((0, x.shape[1])) if lines else np.asarray(model.support_vectors_),

@@ -40,13 +40,15 @@ TUNE_FEATURES = (
 )
 """Names of the sixteen figures, in order."""
 
+LATENT_PREFIX = "z_"
+
 _ROWS = 256
 """Tunes that are described at once: more would fill the cache with counts."""
 
 
 def feature_names(latent: int = 0) -> tuple[str, ...]:
     """Return the names of all figures: the sixteen, and ``z_0`` .. for ``latent`` coordinates."""
-    return (*TUNE_FEATURES, *(f"z_{i}" for i in range(latent)))
+    return (*TUNE_FEATURES, *(f"{LATENT_PREFIX}{i}" for i in range(latent)))
 
 
 def tune_features(tunes: Sequence[TuneArray]) -> Features:

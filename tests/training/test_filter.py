@@ -114,6 +114,16 @@ def test_a_classifier_of_plain_numbers_answers_as_scikit_learn(method, tmp_path)
     assert again.probability(x).tolist() == found.probability(x).tolist()
 
 
+def test_latent_coordinates_keep_the_units_of_the_prior():
+    rng = np.random.default_rng(0)
+    x, good, works = separable(rng)
+    found = fit("svc-rbf", ("a", "b", "z_0", "z_1"), x, good, works, rng)
+    assert found.scale[2:].tolist() == [1.0, 1.0]
+    assert found.scale[1] == pytest.approx(10, rel=0.2)
+    assert found.mean == pytest.approx(x.mean(axis=0), rel=1e-4)
+    assert found.probability(found.proof) == pytest.approx(found.proven, abs=1e-9)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_probabilities_are_calibrated(method):
     rng = np.random.default_rng(1)
