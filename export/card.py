@@ -128,7 +128,7 @@ def _training(manifest: Manifest) -> str:
     training: dict[str, Any] = manifest.config.get("training", {})
     lines = [f"- seed: {manifest.seed}"]
     lines += [
-        f"- {key}: {value}"
+        f"- {key}: {value:.3g}" if isinstance(value, float) else f"- {key}: {value}"
         for key, value in training.items()
         if isinstance(value, str | int | float) and value != "" and key != "seed"
     ]
