@@ -32,8 +32,8 @@ TORCH_RATIO = 10.0
 against the same with its tables taken once)."""
 
 MOST_SHARE = 0.02
-"""Of a core, processor time, with K = 16 and random weights; measured 0.5 % at a load of 10; what the
-scheduler takes is in ``perpetuo bench`` (0.45 % for all of it, with the bundle)."""
+"""Of a core, processor time, with K = 16 and random weights; measured 0.5 % at a load of 10. With
+scheduler and all, `perpetuo bench` measured 0.45 % of a bundle that was trained for ten minutes."""
 
 CODEC = TuneCodec(3, 7, tuple(range(1, 48)))
 """Classes of the bundle that ships: 12, 7 and 48."""
