@@ -1,10 +1,9 @@
 """A second voice under a tune: a bass of its own chords, or a drone (ours).
 
 In: phrases of a line, in quarters, with the key they stand in. Out: notes below it. The chord of a
-bar is the triad of the key's scale that its notes speak for most, by how long they last and whether
-they fall on beats, with a little favour for the chord before, for the tonic and its neighbours, and
-for a close on the tonic. The bass plays the root on the bar, and the fifth or the root again in the
-middle of bars that have one; the drone holds tonic and fifth.
+bar is the triad of the key's scale that its notes speak for most, above all the first of them, with
+some favour for common degrees and for a change; a tune closes on its tonic. The bass plays the root
+on the bar, and the fifth in the middle of bars that have one; the drone holds tonic and fifth.
 
 No randomness: the same tune has the same bass. Called by expressivevoice.py, in one thread.
 """
@@ -23,14 +22,18 @@ Floats = NDArray[np.float64]
 Kind = Literal["off", "bass", "drone"]
 
 _SCALES = {False: (0, 2, 4, 5, 7, 9, 11), True: (0, 2, 3, 5, 7, 8, 10)}
-_FAVOUR = {False: (0.30, 0.05, 0.0, 0.20, 0.25, 0.15, -0.30),
-           True: (0.30, -0.30, 0.15, 0.20, 0.20, 0.15, 0.10)}  # fmt: skip
-"""What speaks for each degree before a note is heard, in shares of a bar."""
+_FAVOUR = {False: (0.30, 0.09, -0.04, 0.37, 0.37, 0.14, -1.2),
+           True: (0.38, -1.0, 0.07, 0.11, 0.08, 0.15, 0.19)}  # fmt: skip
+"""What speaks for each degree before a note is heard, in shares of a bar on its root."""
 
-_STAY = 0.05
-_ROOT, _THIRD, _FIFTH, _FOREIGN = 1.0, 0.8, 0.7, -0.5
-_ON_BEAT, _ON_BAR = 1.3, 1.6
-_ON = 1e-3
+_MOVE = 0.05
+_TONES, _FOREIGN = (1.0, 0.67, 0.62), 0.0
+_FIRST = (0.36, 0.5, 0.36)
+"""What the share of a bar, and the note at its start, say for the triad of which they are the root,
+third and fifth. All of these numbers: a conditional logit on the annotated chords of pop909's
+training songs (docs/expression.md)."""
+
+_ON, _SOON = 1e-3, 0.26
 
 BASS_LOW, BASS_HIGH = 33, 52
 """The bass lies between these pitches, near to where it was."""
@@ -122,21 +125,18 @@ class SecondVoice:
         """Return the degree, 0..6, whose triad fits the notes of a bar best."""
         begin = np.maximum(onset[here], bar.start)
         weight = np.minimum(onset[here] + length[here], bar.end) - begin
-        weight = weight * np.where(np.abs(begin - np.rint(begin)) < _ON, _ON_BEAT, 1.0)
-        weight = weight * np.where(begin - bar.start < _ON, _ON_BAR, 1.0)
         weight = weight / max(float(weight.sum()), _ON)
         classes = (pitch[here] - tonic) % 12
         scale = _SCALES[minor]
+        first = int(classes[0]) if float(begin[0]) - bar.start < _SOON else -1
         scores = []
         for degree in range(7):
-            root, third, fifth = (scale[(degree + step) % 7] for step in (0, 2, 4))
-            value = np.select(
-                [classes == root, classes == third, classes == fifth],
-                [_ROOT, _THIRD, _FIFTH],
-                default=_FOREIGN,
-            )
-            stay = _STAY if degree == self._degree else 0.0
-            scores.append(float((weight * value).sum()) + _FAVOUR[minor][degree] + stay)
+            triad = [scale[(degree + step) % 7] for step in (0, 2, 4)]
+            value = np.select([classes == tone for tone in triad], _TONES, default=_FOREIGN)
+            score = float((weight * value).sum()) + _FAVOUR[minor][degree]
+            if first in triad:
+                score += _FIRST[triad.index(first)]
+            scores.append(score + (_MOVE if degree != self._degree else 0.0))
         return int(np.argmax(scores))
 
     def _bass(

@@ -100,7 +100,9 @@ class Played:
     @property
     def timed(self) -> bool:
         """Whether its onsets are a player's."""
-        return float((np.abs(self.late) > OFF_GRID).mean()) >= OFF_GRID_SHARE
+        # About its middle: a grid that begins a little late is a grid.
+        away = np.abs(self.late - np.median(self.late))
+        return float((away > OFF_GRID).mean()) >= OFF_GRID_SHARE
 
 
 def played_tracks(tunes: TuneSet, split: str = "train") -> list[Played]:
@@ -275,8 +277,8 @@ def _timing(tracks: Sequence[Played]) -> dict[str, Any]:
 
 
 def _rho(series: Sequence[NDArray[np.float64]]) -> float:
-    """Return the correlation of neighbours over all series, 0..0.97."""
-    long = [one for one in series if len(one) > 1]
+    """Return the correlation of neighbours within the series, each about its mean, 0..0.97."""
+    long = [one - one.mean() for one in series if len(one) > 1]
     if not long:
         return 0.0
     before = np.concatenate([one[:-1] for one in long])

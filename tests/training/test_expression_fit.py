@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from streamer.expressiontables import DEFAULT, VELOCITY_FEATURES, read_tables
 from streamer.tunes import END
 from training.data.tunes import TRACK_DTYPE, TuneInfo, TuneSet
 from training.expression import BORROWED_DRIFT, Played, fit_expression, played_tracks
+from training.studies.expression import expression
 
 BAR_ACCENT, HEIGHT, SPREAD, MEMORY = 6.0, 12.0, 6.0, 0.6
 SWING, DRIFT_MS, BPM = 0.12, 15.0, 120.0
@@ -132,6 +134,16 @@ def _play(player: Expression, track: Played) -> list:  # type: ignore[type-arg]
             fresh=start == 0,
         )  # fmt: skip
     return notes
+
+
+def test_the_study_writes_what_held_out_players_and_ours_do(tunes: TuneSet, tmp_path: Path) -> None:
+    rows = expression(tunes, tmp_path)
+    assert set(rows["styles"]) == {"jazz"}
+    velocity = rows["styles"]["jazz"]["velocity"]
+    assert velocity["tracks"] == 2
+    assert velocity["ks"] < 0.15  # 0.03 is measured
+    assert json.loads((tmp_path / "expression.json").read_text()) == rows
+    assert (tmp_path / "expression.png").stat().st_size > 1000
 
 
 def test_a_corpus_without_players_teaches_nothing() -> None:
