@@ -23,6 +23,8 @@ _NOT_HARDWARE = re.compile(r"midi through|virtual raw midi|virmidi|^system:(time
 _BRIDGE = re.compile(r"ttymidi|rtp-?midi|bluetooth|bluez|ble[-_ ]?midi", re.I)
 """Programs that stand for hardware: a DIN cable on a serial line, the network, Bluetooth."""
 
+_WAITING_BRIDGE = re.compile(r"^rtp-?midi[^:]*:network$", re.I)
+
 _JACK_HARDWARE = re.compile(r"^(system:midi|a2j:|alsa_midi:)|midi-bridge", re.I)
 
 
@@ -115,6 +117,8 @@ def choose_automatically(ports: Sequence[PortInfo], rules: AutoRules) -> PortInf
     What is allowed by name need be neither: who names a program wants it.
     """
     allowed = [port for port in ports if rules.allows(port)]
+    # Of a network bridge its peers, and last the port that waits for one to come.
+    allowed.sort(key=lambda port: bool(_WAITING_BRIDGE.search(port.name)))
     kinds = ("hardware", "bridge", "software") if rules.allow else ("hardware", "bridge")
     return next((port for kind in kinds for port in allowed if port.kind == kind), None)
 

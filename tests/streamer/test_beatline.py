@@ -26,7 +26,10 @@ SETTINGS = SchedulerSettings(lead_seconds=0.3, realtime_priority=0)
 START = 1000.0
 
 PHASE_SECONDS = 0.003
-"""What the issue asks of 99 in 100 beats under 1 ms of jitter (measured: 0.6 ms)."""
+"""What the issue asks of 99 in 100 beats under 1 ms of jitter (measured: 0.33 ms)."""
+
+RAMP_SECONDS = 0.01
+"""While the tempo climbs by 2 BPM a second (measured: 3.7 ms)."""
 
 TUNE_BPM = 96.0
 
@@ -164,7 +167,7 @@ def test_phase_is_kept_through_a_ramp_of_tempo():
     machine.after(10.0, lambda: machine.clock.every(0.025, faster))
     onsets = [at for at in machine.run() if at > START + 6.0]
     errors = np.abs(phases(onsets, machine.beats))
-    assert np.quantile(errors, 0.99) < 0.025  # measured 0.012, at 2 BPM a second
+    assert np.quantile(errors, 0.99) < RAMP_SECONDS
     settled = np.abs(phases([at for at in onsets if at > START + 40.0], machine.beats))
     assert settled.max() < PHASE_SECONDS
 

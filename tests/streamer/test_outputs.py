@@ -324,6 +324,12 @@ def test_auto_takes_a_bridge_to_hardware_after_hardware_and_before_a_port_of_our
     assert choose_automatically(outputs[:1], rules) is None
 
 
+def test_auto_takes_a_peer_of_a_network_bridge_before_the_port_that_waits_for_one():
+    names = ["rtpmidi pi:Network 129:0", "rtpmidi pi:DeepMind 129:1"]
+    outputs = describe(names, "alsa", "output")
+    assert names[1] == choose_automatically(outputs, AutoRules("Perpetuo")).address
+
+
 def test_auto_obeys_what_is_allowed_and_denied():
     outputs = describe([THROUGH, PROGRAM, SYNTH, DRUMS], "alsa", "output")
 
