@@ -32,6 +32,10 @@ MOST_ROWS = 4000
 FOLDS = 5
 """Of the calibration."""
 
+RBF_C, RBF_WIDTH = 16.0, 0.5
+"""Of the rbf kernel; its gamma is the width over features times variance. Chosen on the validation
+works of the corpus that ships, from C 1..64 and widths 0.5..2: the AUC moves by less than 0.01."""
+
 PROOF_ROWS = 256
 
 
@@ -150,7 +154,11 @@ def fit(
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.svm import SVC
 
-    kernel = {"svc-linear": SVC(kernel="linear"), "svc-rbf": SVC(kernel="rbf", C=4.0)}[method]
+    if method == "svc-linear":
+        kernel = SVC(kernel="linear")
+    else:
+        spread = float(_scaler(names).fit_transform(x).var())
+        kernel = SVC(kernel="rbf", C=RBF_C, gamma=RBF_WIDTH / (x.shape[1] * spread))
     folds = list(_folds(y, groups, rng))
     both = CalibratedClassifierCV(
         make_pipeline(_scaler(names), kernel), cv=folds, ensemble=False
