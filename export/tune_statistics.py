@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from streamer.errors import DataError
 from streamer.manifest import ArgumentStatistics, Statistics
 from streamer.selection.entropy import STATISTICS, CorpusEntropy, sequence_statistics
+from streamer.selection.fingerprint import run_hashes
+from streamer.selection.repetition import FIGURE_NOTES, previous_equal
 from streamer.selection.tune_filters import on_beat_share
 from streamer.tunes import END, UNIT_PARTS
 from streamer.tunespec import StyleSpec, TunesSpec
@@ -188,6 +190,20 @@ def _latents(model: Any, tunes: TuneSet, tracks: list[int]) -> tuple[NDArray[Any
     # The spread of the crops' means, and around each of them.
     spread = np.sqrt(found.var(axis=0) + np.concatenate(variances).mean(axis=0))
     return found.mean(axis=0), spread
+
+
+def _returned(tunes: TuneSet, tracks: list[int]) -> float:
+    """Return the share of figures that came before in their track, in any key, without overlap."""
+    found = total = 0
+    for index in tracks:
+        hashes = run_hashes(tunes.tune(index), FIGURE_NOTES)
+        found += int((previous_equal(_numbers(hashes), FIGURE_NOTES) >= 0).sum())
+        total += len(hashes)
+    return round(found / max(total, 1), 4)
+
+
+def _numbers(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return np.unique(hashes, return_inverse=True)[1].astype(np.int64)
 
 
 def _commonest(infos: list[TuneInfo]) -> tuple[float, float]:

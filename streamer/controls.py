@@ -60,7 +60,7 @@ class Controls:
         velocity_scale: Times every velocity.
         tempo_scale: Speed of playing.
         recall: Share of phrases in which a figure of the last minutes is put forward again; of
-            tunes their first phrase.
+            tunes one of their phrases.
         style_mix: How much of the first style that was named has gone over to the second.
         walk: How far a model that composes a section at a time goes from one to the next; 0 stays
             where it is, 1 forgets where it was.

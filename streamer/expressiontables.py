@@ -54,7 +54,7 @@ class StyleTable:
     """How one style is played.
 
     Attributes:
-        velocity_mean: Mean velocity of its tracks, 1..127.
+        velocity_mean: The velocity that all else is about, 1..127.
         velocity_effects: Steps of velocity for each of :data:`VELOCITY_FEATURES`.
         velocity_offset: What the effects sum to on average; taken away.
         velocity_sd: Standard deviation of what they leave unexplained.

@@ -176,7 +176,7 @@ def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:
         return StepSettings(
             temperature=_temperature(model, defaults.get("temperature", 1.0)),
             redraws=model.redraws,
-            ranking=model.ranking,
+            ranking=model.ranking or "regulated",
             limits=limits_for(bundle.manifest, settings.filters),
             recall=settings.recall,
             **chosen,

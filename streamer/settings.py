@@ -32,7 +32,7 @@ CONFIG_NAME = "perpetuo.toml"
 
 
 Temperature = Annotated[float, Range(0.1, 4.0)]
-Ranking = Literal["mean", "regulated", "information", "regulated-first-common"]
+Ranking = Literal["mean", "regulated", "information", "regulated-first-common", "typical"]
 Judging = Literal["none", "signature", "entropy", "both"]
 Provider = Literal["cpu", "cuda"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -52,7 +52,8 @@ class ModelSettings:
             a live stream lowers it when the machine cannot keep up.
         phrase_notes: Notes of a phrase. None takes the bundle's own.
         redraws: How often all candidates may be dropped by the filters before these relax.
-        ranking: How the candidates that remain are ordered (paper 000, section 4).
+        ranking: How the candidates that remain are ordered (paper 000, section 4). None takes
+            ``regulated``, for tunes ``typical``.
         judge: What else drops candidates: those whose piece signature (paper 001) or whose note
             entropies (paper 003) lie farther from the corpus than nearly all of its own.
         prime: A .mid file that the stream continues; of tunes, whose melody the first is like.
@@ -73,7 +74,7 @@ class ModelSettings:
     candidates: Annotated[int, Range(1, 64)] | None = None
     phrase_notes: Annotated[int, Range(4, 256, "notes")] | None = None
     redraws: Annotated[int, Range(0, 16)] = 3
-    ranking: Ranking = "regulated"
+    ranking: Ranking | None = None
     judge: Judging = "none"
     prime: Path | None = None
     query: Path | None = None

@@ -29,7 +29,9 @@ class TuneSettings:
         keys: ``related`` moves each tune to a key near to that of the one before; ``free`` leaves
             the key to the model.
         walk: How far the latent of a long tune moves with each phrase, in deviations of its style.
-        return_strength: How strongly a tune's first phrase is put forward when it returns, nats;
+        tonality: How strongly a tune keeps to the notes that it has, 0 leaves that to the model.
+        tonality: Annotated[float, Range(0, 4)] = 0.5
+    return_strength: How strongly a phrase of the tune is put forward when it returns, nats;
             ``controls.recall`` says how often.
         memory_minutes: How long other tunes are remembered, so that none comes twice.
         same_pitch_run: Most notes in a row on one pitch.
@@ -47,6 +49,7 @@ class TuneSettings:
     most_rest_bars: Annotated[int, Range(0, 16, "bars")] = 2
     keys: Keys = "related"
     walk: Annotated[float, Range(0, 1)] = 0.2
+    tonality: Annotated[float, Range(0, 4)] = 0.5
     return_strength: Annotated[float, Range(0, 50, "nats")] = 6.0
     memory_minutes: Annotated[float, Range(1, 1440, "minutes")] = 30.0
     same_pitch_run: Annotated[int, Range(1, 64, "notes")] | None = None

@@ -29,6 +29,9 @@ from streamer.tunes import TUNE_ARGUMENTS, TuneCodec
 from streamer.tunesettings import parse_styles
 from streamer.tunespec import ENCODE_GRAPH, START_GRAPH
 
+TUNE_RANKING = "typical"
+"""How candidates are ordered where a person says nothing."""
+
 
 def open_tunes(
     bundle: Bundle,
@@ -81,7 +84,7 @@ def tune_drawing(bundle: Bundle, settings: Settings) -> TuneDrawing:
     try:
         return TuneDrawing(
             redraws=model.redraws,
-            ranking=model.ranking,
+            ranking=model.ranking or TUNE_RANKING,
             limits=limits,
             rules=rules,
             style_rules=style_rules,

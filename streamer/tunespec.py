@@ -36,6 +36,7 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         metre: Most common number of quarter notes in a bar.
         notes: Quantiles of how many notes a track has, at the levels.
         pitch: Lowest and highest pitch that all but one note in a hundred lie in, MIDI.
+        returned: Share of its tracks' figures of eight notes that came before in the track, 0..1.
         rules: Bounds of the rules for tunes where this style plays, over those of the bundle, by
             the names of :class:`streamer.selection.tune_context.TuneRules`.
     """
@@ -50,6 +51,7 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     metre: float
     notes: list[float]
     pitch: tuple[int, int]
+    returned: _Share = 1.0
     rules: dict[str, float | list[float]] = {}
 
 

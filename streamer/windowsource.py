@@ -80,7 +80,7 @@ def window_settings(bundle: Bundle, settings: Settings) -> WindowSettings:
         return WindowSettings(
             candidates=candidates,
             redraws=model.redraws,
-            ranking=model.ranking if known else "mean",
+            ranking=(model.ranking or "regulated") if known else "mean",
             limits=limits_for(bundle.manifest, settings.filters),
         )
     except (ValueError, TypeError) as error:

@@ -37,7 +37,7 @@ STEP_SHARES = (0.3, 0.35, 0.35)
 """How often the next tune stays near the key, goes a fifth up, a fifth down."""
 
 CLOSING_MAJOR, CLOSING_MINOR = (0, 4, 7), (0, 3, 7)
-"""Degrees on which a tune may close, semitones above the tonic."""
+"""The triad, semitones above the tonic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Key:
 
     @property
     def closing(self) -> tuple[int, ...]:
-        """Pitch classes on which a tune may close, the tonic first."""
+        """Pitch classes of its triad, on which tunes close: the tonic, above all, comes first."""
         degrees = CLOSING_MINOR if self.minor else CLOSING_MAJOR
         return tuple((self.tonic + degree) % PITCH_CLASSES for degree in degrees)
 

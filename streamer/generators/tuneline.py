@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.generators.tunekey import Key, Modulation, find_key
+from streamer.generators.tunereturn import Returns
 from streamer.generators.tunestyle import Latent, Manner, Weights
 from streamer.notes import Note
 from streamer.performer import fold
@@ -110,9 +111,7 @@ class Tune:
         transpose: From written to sounding pitch, without octaves, semitones.
         place: Where the next note begins.
         count: Notes so far.
-        phrases: Phrases so far.
-        first: Classes of its first phrase, ``(notes, 3)``.
-        returned: At which phrase the first one came back last.
+        returns: Its phrases, as they may come back.
         ended: Whether its last note is written.
     """
 
@@ -128,9 +127,7 @@ class Tune:
     transpose: int = 0
     place: float = 0.0
     count: int = 0
-    phrases: int = 0
-    first: NDArray[np.int64] | None = None
-    returned: int = 0
+    returns: Returns = field(default_factory=Returns)
     ended: bool = False
     _past: TuneArray = field(default_factory=lambda: np.zeros(0, dtype=TUNE_DTYPE))
 
@@ -153,12 +150,10 @@ class Tune:
         return self.start_ms + place / self.manner.beat * self.manner.beat_ms
 
     def key_with(self, notes: TuneArray) -> tuple[Key, int]:
-        """Return the key that the tune is written in, and its transposition, were this next."""
-        if self.key is not None and notes["length"][-1] != END:
-            return self.key, self.transpose
-        key = find_key(np.concatenate([self._past, notes]))
+        """Return key and transposition of the notes so far; where there are none, of ``notes``."""
         if self.key is not None:
-            return key, self.transpose
+            return self.key, self.transpose
+        key = find_key(notes)
         return key, 0 if self.modulation is None else self.modulation.transposition(key)
 
     def ends(self, notes: TuneArray) -> NDArray[np.float64]:
@@ -188,6 +183,10 @@ class Tune:
         quarters = (release + self.rest_bars * bar) / beat
         return onsets, float(release), math.ceil(quarters - ON_THE_LINE) * beat
 
+    def closes_bar(self, notes: TuneArray) -> bool:
+        """Whether the next notes end with a bar, or end the tune."""
+        return bool(notes["length"][-1] == END or self.is_line(self.ends(notes)[-1:])[0])
+
     def line(self, notes: TuneArray, key: Key, transpose: int) -> Line:
         """Return the next notes as they are given to whoever plays them."""
         onsets, release, _ = self.places(notes)
@@ -210,14 +209,13 @@ class Tune:
 
     def add(self, notes: TuneArray, classes: NDArray[np.int64]) -> None:
         """Go on behind the next notes, which are committed."""
+        on_bar_line = self.on_bar_line
         _, self.transpose = self.key_with(notes)
         _, _, self.place = self.places(notes)
         self._past = np.concatenate([self._past, notes])[-CONTEXT_NOTES:]
         self.key = find_key(self._past)
-        if self.first is None:
-            self.first = classes
+        self.returns.add(classes, on_bar_line)
         self.count += len(notes)
-        self.phrases += 1
         self.ended = bool(notes["length"][-1] == END)
 
 

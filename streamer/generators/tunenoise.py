@@ -15,7 +15,7 @@ from streamer.controls import Controls
 from streamer.generators.tuneline import Tune
 from streamer.noise import FORBID, FORCE
 from streamer.steering import SCALE_STEPS, SOFT_LOCK_NATS
-from streamer.tunes import PITCH_CLASSES, UNIT_PARTS, TuneCodec
+from streamer.tunes import PITCH_CLASSES, UNIT_PARTS, TuneArray, TuneCodec
 
 DENSITY_TILT = 2.5
 """Nats of tilt for each nat of density and of length: one over the variance of the logarithm of
@@ -29,6 +29,9 @@ END_FIRST_NATS, END_LAST_NATS = -1.0, 6.0
 
 END_LATEST = 1.5
 """Share of the planned notes at which a tune is made to end."""
+
+TONAL_NOTES, TONAL_DOUBT = 96, 4.0
+"""Notes of a tune that tell its scale, and how many of each pitch class are supposed beforehand."""
 
 TONIC_NATS, TRIAD_NATS = 4.0, 2.0
 """Bias of the pitch of a note that is made to be the last."""
@@ -109,3 +112,15 @@ def end_bias(
             share = (count - first) / max(last - first, 1)
             bias[step, end] = END_FIRST_NATS + share * (END_LAST_NATS - END_FIRST_NATS)
     return bias
+
+
+def tonal_bias(past: TuneArray) -> NDArray[np.float32]:
+    """Return what keeps a tune to the notes that it has, ``(12,)`` nats, at most 0 (ours).
+
+    The logarithm of how often each pitch class came lately, against the commonest: a tune of seven
+    notes goes on with seven, a chromatic one is left alone. A network of this size forgets its key
+    within some bars.
+    """
+    recent = past["pitch"][-TONAL_NOTES:] % PITCH_CLASSES
+    counts = np.bincount(recent, minlength=PITCH_CLASSES) + TONAL_DOUBT
+    return np.asarray(np.log(counts / counts.max()), dtype=np.float32)

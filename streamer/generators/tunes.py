@@ -7,8 +7,8 @@ it: blocks of notes, K candidates each, chosen as in every family (choosing.py).
 its last bar line where it has one, so that phrases begin with bars. The end is the model's own
 class, made ever likelier and in the end forced.
 
-Ours: the latent wanders in a long tune; a tune's first phrase may return, varied; keys are related;
-what other tunes of the last minutes had does not come again.
+Ours: the latent wanders in a long tune; a tune's phrases return, varied; it keeps to the notes of
+its key as far as it has one; keys are related; what other tunes lately had does not come again.
 
 Called in the generator thread of the daemon, and by render. The same engine, settings, controls and
 random state give the same phrases.
@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from streamer.codecs import codec_as
 from streamer.controls import Controls, LiveControls
 from streamer.engine import Array, Engine, State, StepBlock
-from streamer.generators.choosing import Candidates, Choice, Chooser
+from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
 from streamer.generators.tunedrawing import TuneDrawing
 from streamer.generators.tunekey import Key, Modulation
 from streamer.generators.tuneline import PlainVoice, Tune, Voice, inside
 from streamer.generators.tunememory import TuneMemory
-from streamer.generators.tunenoise import control_bias, end_bias, octave_shift
+from streamer.generators.tunenoise import control_bias, end_bias, octave_shift, tonal_bias
 from streamer.generators.tunereturn import came_back, push_phrase, unfit_return
 from streamer.generators.tunestyle import Latent, Styles
 from streamer.noise import force_classes, gumbel_noise
@@ -42,21 +42,16 @@ from streamer.selection.filters import LOOP_TAIL_NOTES, Filter, Limits, Panel
 from streamer.selection.tune_context import TuneContext, TuneRules
 from streamer.selection.tune_filters import TUNE_FILTERS, TUNE_RELAX_ORDER
 from streamer.stats import GenerationStats
-from streamer.tunes import (
-    TUNE_ARGUMENTS,
-    TUNE_DTYPE,
-    TuneArray,
-    TuneCodec,
-)
+from streamer.tunes import PITCH_CLASSES, TUNE_ARGUMENTS, TUNE_DTYPE, TuneArray, TuneCodec
 
 WALK_AFTER_NOTES = 48
 """Notes of a tune after which its latent begins to wander."""
 
-RETURN_AFTER_PHRASES = 2
-"""Phrases between a tune's first phrase and its return, and between two returns."""
-
 LEAST_CUT_SHARE = 0.5
 """A phrase is cut at a bar line only where so much of it is left."""
+
+OPEN_BAR = "open-bar"
+"""Why a candidate is dropped that ends within a bar, where others end with one."""
 
 PURE_SHARE = 0.75
 """A tune keeps the rules of a style that has this weight in it."""
@@ -72,7 +67,7 @@ class _Draw(Candidates):
     block: StepBlock = field(kw_only=True)
     tunes: list[TuneArray] = field(kw_only=True)
     keys: list[tuple[Key, int]] = field(kw_only=True)
-    returning: bool = field(kw_only=True)
+    again: NDArray[np.int64] | None = field(kw_only=True)
 
 
 class TuneGenerator:
@@ -180,10 +175,14 @@ class TuneGenerator:
         else:
             self._move(tune, controls)
         length = notes or self._drawing.phrase_notes
-        returns = self._returns(tune, controls)
+        recall = controls.recall * self._styles.returning(tune.weights)
+        found = tune.returns.draw(self._rng, recall)
+        offered = found if tune.on_bar_line else None
+        if offered is not None:
+            tune.returns.came(offered[0])
 
         def draw(before: int) -> _Draw:
-            return self._draw(tune, controls, length, returns and not before)
+            return self._draw(tune, controls, length, None if before or not offered else offered[1])
 
         return self._commit(tune, self._chooser.choose(draw))
 
@@ -230,28 +229,32 @@ class TuneGenerator:
             )
         self._state = self._state.replace(z=tune.latent[None], style=weights[None])
 
-    def _returns(self, tune: Tune, controls: Controls) -> bool:
-        """Decide whether the first phrase is offered again."""
-        wanted = self._rng.random() < controls.recall
-        ripe = tune.phrases - tune.returned > RETURN_AFTER_PHRASES
-        return bool(wanted and ripe and tune.on_bar_line and tune.first is not None)
+    def _draw(
+        self, tune: Tune, controls: Controls, length: int, again: NDArray[np.int64] | None
+    ) -> _Draw:
+        """Draw K candidates from the present state, as far as each is to be played.
 
-    def _draw(self, tune: Tune, controls: Controls, length: int, returns: bool) -> _Draw:
-        """Draw K candidates from the present state, as far as each is to be played."""
+        Args:
+            tune: That is being written.
+            controls: Live.
+            length: Notes at most.
+            again: Classes of a phrase that is offered again, ``(notes, 3)``.
+        """
         codec, settings = self._codec, self._drawing.tunes
         count = min(self._candidates, controls.candidates or self._candidates)
         temperature = tuple(t * controls.temperature for t in self._drawing.temperature)
         moved = octave_shift(controls, *self._styles.spec(tune.manner.style).pitch)
         bias = end_bias(tune, length, codec, settings.least_notes, settings.most_notes)
         bias += control_bias(controls, codec, tune.transpose + moved)
+        bias[:, :PITCH_CLASSES] += settings.tonality * tonal_bias(tune.past())
         noise = gumbel_noise(
             self._rng, (length, count, codec.offsets[-1]), temperature, codec, bias
         )
-        if returns and tune.first is not None:
+        if again is not None:
             self._stats.recalls_tried += 1
-            kept = self._rng.integers(math.ceil(len(tune.first) / 2), len(tune.first) + 1, count)
+            kept = self._rng.integers(math.ceil(len(again) / 2), len(again) + 1, count)
             for k, notes in enumerate(kept.tolist()):
-                push_phrase(noise[:, k], tune.first[:notes], codec, settings.return_strength)
+                push_phrase(noise[:, k], again[:notes], codec, settings.return_strength)
         began = self._timer()
         block = self._engine.next_block(self._state.tile(count), noise)
         self._stats.inference_s += self._timer() - began
@@ -268,11 +271,12 @@ class TuneGenerator:
                 self._context(tune, notes, key, controls, limits, recent)
                 for notes, key in zip(tunes, keys, strict=True)
             ],
-            [unfit_return(block, k, tune.first if returns else None) for k in range(count)],
+            [unfit_return(block, k, again) for k in range(count)],
+            thin=lambda reasons: _keep_bars([tune.closes_bar(each) for each in tunes], reasons),
             block=block,
             tunes=tunes,
             keys=keys,
-            returning=returns,
+            again=again,
         )
 
     def _decode(self, tune: Tune, classes: NDArray[np.int64]) -> TuneArray:
@@ -320,7 +324,7 @@ class TuneGenerator:
             bar=tune.manner.bar,
             transpose=key[1],
             heard=self._memory.heard(whole, len(notes), tune.count),
-            closing=key[0].closing,
+            closing=key[0].closing[:1],
             rules=self._rules(tune),
         )
 
@@ -336,9 +340,7 @@ class TuneGenerator:
         classes = draw.block.classes[: len(notes), best]
         line = tune.line(notes, *draw.keys[best])
         played = inside(self._voice.play(line), plain.start_ms, plain.end_ms)
-        if draw.returning:
-            tune.returned = tune.phrases
-            self._stats.recalls += came_back(tune.first, classes)
+        self._stats.recalls += came_back(draw.again, classes)
         self._state = self._after(draw.block, best, classes)
         tune.add(notes, classes)
         self.last_tune = notes
@@ -372,6 +374,15 @@ class TuneGenerator:
 
 def _moved(key: tuple[Key, int], octaves: int) -> tuple[Key, int]:
     return key[0], key[1] + octaves
+
+
+def _keep_bars(closes: list[bool], reasons: Reasons) -> None:
+    """Of what the filters kept, drop what ends within a bar where something ends with one."""
+    kept = [k for k, reason in enumerate(reasons) if reason is None]
+    if any(closes[k] for k in kept):
+        for k in kept:
+            if not closes[k]:
+                reasons[k] = OPEN_BAR
 
 
 def _limits(limits: Limits, controls: Controls) -> Limits:

@@ -28,6 +28,9 @@ TEMPO_LEVELS = (0.2, 0.8)
 LENGTH_LEVELS = (0.15, 0.85)
 """Quantiles of the style between which tempo and length of a tune are drawn."""
 
+RETURNING = 0.2
+"""Where so many figures of a style's tracks came before, phrases return as often as is asked."""
+
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 MOST_LATENT_SPREAD = 2.0
 """Latents are drawn within so many deviations."""
@@ -166,6 +169,11 @@ class Styles:
         weights = np.zeros(len(self), dtype=np.float32)
         weights[int(away.sum(axis=1).argmin())] = 1.0
         return weights
+
+    def returning(self, weights: Weights) -> float:
+        """Return how much of what is asked for returns, 0..1: as little as in the style itself."""
+        shares = [style.returned / RETURNING for style in self._spec.styles]
+        return float(np.minimum(shares, 1.0) @ weights)
 
     def manner(self, rng: np.random.Generator, weights: Weights, least: int, most: int) -> Manner:
         """Draw how a tune is played.

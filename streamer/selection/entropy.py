@@ -103,6 +103,15 @@ class Histogram:
         counts = np.asarray(self.counts, dtype=np.float64)
         return np.concatenate(([0.0], counts / max(counts.max(), 1.0), [0.0]))
 
+    @cached_property
+    def middle_and_spread(self) -> tuple[float, float]:
+        """Mean and standard deviation of what was counted, each cell at its middle."""
+        middles = (self._edges[1:] + self._edges[:-1]) / 2.0
+        shares = self._padded[1:-1] / max(float(self._padded.sum()), 1e-12)
+        mean = float(middles @ shares)
+        width = float((self._edges[1:] - self._edges[:-1]).mean())
+        return mean, max(float(np.sqrt(((middles - mean) ** 2) @ shares)), width)
+
     def likelihood(self, values: NDArray[Any]) -> Floats:
         """Return the count of each value's cell over the largest cell's, 0..1; 0 outside.
 

@@ -73,6 +73,24 @@ def rank_information(statistics: Floats, corpus: CorpusEntropy | None = None) ->
     return _order(-information_score(statistics))
 
 
+def typical_score(statistics: NDArray[Any], corpus: CorpusEntropy) -> Floats:
+    """Return how far the mean entropies lie from the corpus's, ``(candidates,)``; low is best.
+
+    In standard deviations over the corpus's phrases, squared, summed over the arguments (ours).
+    """
+    known = np.array([h.middle_and_spread for h in corpus.histograms[MEAN]])
+    away = (np.asarray(statistics[MEAN], dtype=np.float64) - known[:, 0]) / known[:, 1]
+    return np.asarray((away**2).sum(axis=-1), dtype=np.float64)
+
+
+def rank_typical(statistics: Floats, corpus: CorpusEntropy) -> Order:
+    """Ours: as sure as the model is of the corpus, no more and no less; the default of tunes.
+
+    The surest of many melodies is the one with the dullest rhythm.
+    """
+    return _order(typical_score(statistics, corpus))
+
+
 def merge_first_common(first: Order, second: Order) -> Order:
     """Order by the length of the shortest prefixes of both orders that share a member.
 
@@ -95,5 +113,6 @@ RANKINGS: dict[str, Ranking] = {
     "mean": rank_mean,
     "information": rank_information,
     "regulated-first-common": regulated_first_common,
+    "typical": rank_typical,
 }
 """Rankings by the name that settings use; the first is the default."""

@@ -72,7 +72,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--ranking",
         "model.ranking",
         metavar="RULE",
-        help="how the best is found: mean, regulated, information or regulated-first-common",
+        help="how the best is found: mean, regulated, information, regulated-first-common or "
+        "typical",
     )
     add_setting(
         parser,

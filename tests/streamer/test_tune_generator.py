@@ -203,15 +203,16 @@ def test_every_tune_ends_within_its_bounds(make: Any) -> None:
     assert len({*lengths}) > 3
 
 
-def test_most_tunes_close_on_their_triad(make: Any) -> None:
+def test_most_tunes_close_on_their_tonic(make: Any) -> None:
     """Others only where no candidate did."""
-    closed = 0
-    generator = make(candidates=8)
+    closed, tonic = 0, 0
+    generator = make(candidates=16)
     for _ in range(15):
         for _ in tunes_one(generator):
-            pass
-        tune = generator._tune
-        closed += int(tune.past()["pitch"][-1]) % 12 in tune.key.closing
+            tune = generator._tune
+            if not tune.ended:
+                tonic = tune.key.tonic
+        closed += int(tune.past()["pitch"][-1]) % 12 == tonic
     assert closed >= 11
 
 
@@ -442,7 +443,9 @@ def test_stream_is_never_starved_when_a_filter_drops_everything(
 
 def test_first_phrase_comes_back_when_it_is_pushed_beyond_doubt(make: Any) -> None:
     long = TuneSettings(least_notes=150, most_notes=190, return_strength=50.0)
-    generator = make(controls=Controls(recall=1.0), tunes=long, temperature=(1.0, 1.0, 0.5), redraws=0)
+    generator = make(
+        controls=Controls(recall=1.0), tunes=long, temperature=(1.0, 1.0, 0.5), redraws=0
+    )
     play(generator, 60)
     stats = generator.stats
     assert stats.recalls_tried >= 4
@@ -541,7 +544,9 @@ def test_memory_stays_bounded(make: Any) -> None:
     assert max(sizes[30:]) < 2 * max(sizes[:30])
 
 
-def test_rendered_tunes_are_the_same_bytes_for_the_same_seed(tmp_path: Path, bundle: Bundle) -> None:
+def test_rendered_tunes_are_the_same_bytes_for_the_same_seed(
+    tmp_path: Path, bundle: Bundle
+) -> None:
     """The whole pipeline: the same bytes for the same seed, and a report that says which tune."""
     from streamer.render import render
     from streamer.settings import ModelSettings, Settings
