@@ -152,7 +152,8 @@ class RateCurve:
     def interior(self) -> bool:
         """Whether the peak lies inside the grid and above both of its ends."""
         at = int(np.argmax(self.rates))
-        return 0 < at < len(self.rates) - 1 and self.total > max(self.rates[0], self.rates[-1])
+        inside = 0 < at < len(self.rates) - 1
+        return inside and self.total > float(max(self.rates[0], self.rates[-1]))
 
 
 def total_rate(distances: NDArray[np.float64], threshold: float) -> float:
