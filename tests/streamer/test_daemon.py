@@ -249,12 +249,10 @@ def test_bundle_with_illegal_defaults_is_refused(tmp_path: Path) -> None:
         open_source(settings, LiveControls())
 
 
-def test_window_bundle_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    """Until there is a generator for it."""
-    window = write_tiny_bundle(tmp_path, kind="window")
-    settings = Settings(model=ModelSettings(model=str(window.path)))
-    with pytest.raises(BundleError, match="is of kind window"):
-        open_source(settings, LiveControls(Controls()))
+def test_window_bundle_without_its_part_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """Before anything of it is opened."""
+    with pytest.raises(BundleError, match="of kind window needs the part window; export the bun"):
+        write_tiny_bundle(tmp_path, kind="window")
 
 
 def test_fast_machine_rises_to_all_candidates() -> None:
