@@ -7,7 +7,7 @@ import pytest
 
 from streamer import cli
 from streamer.ports.base import PortInfo
-from tests.bundles import write_tiny_bundle
+from tests.bundles import write_tiny_bundle, write_tiny_tunes_bundle
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +144,39 @@ def test_bench_prints_a_row_a_figure_or_json(monkeypatch, tmp_path, capsys):
     target = tmp_path / "bench.json"
     assert cli.main(["bench", "--json", str(target)]) == 0
     assert report == json.loads(target.read_text())
+
+
+@pytest.fixture(scope="module")
+def tunes(tmp_path_factory):
+    return write_tiny_tunes_bundle(tmp_path_factory.mktemp("tunes")).path
+
+
+def test_models_lists_the_styles_of_a_bundle(tunes, tmp_path, capsys):
+    config = tmp_path / "perpetuo.toml"
+    config.write_text(f"[model]\nbundle_paths = [{json.dumps(str(tunes.parent))}]\n")
+    assert cli.main(["models", "--config", str(config)]) == 0
+    assert "styles: bach, folk, jazz, pop" in capsys.readouterr().out
+
+
+def test_render_plays_tunes_of_the_styles_that_are_named(tunes, tmp_path, capsys):
+    out = ["render", str(tmp_path / "o.mid"), "--model", str(tunes), "--seed", "1", "--json", "-"]
+    assert cli.main([*out, "--style", "bach:0.7,jazz:0.3", "--duration", "20"]) == 0
+    assert json.loads(capsys.readouterr().out)["tune"]["style"] == "bach 70%, jazz 30%"
+
+
+@pytest.mark.parametrize(
+    ("style", "line"),
+    [
+        ("polka", "has no style 'polka'; it has bach, folk, jazz, pop"),
+        ("bach:0,jazz:0", "model.style must have weights that sum to more than 0"),
+        ("bach:-1", "model.style must have weights of 0 or more, but bach has -1"),
+        ("bach;jazz", "has no style 'bach;jazz'"),
+        (":1", "model.style must be names with weights, such as bach:0.7,jazz:0.3"),
+    ],
+)
+def test_style_that_cannot_be_is_one_line(tunes, tmp_path, capsys, style, line):
+    args = ["render", str(tmp_path / "o.mid"), "--model", str(tunes), f"--style={style}"]
+    assert cli.main(args) == 1
+    err = capsys.readouterr().err
+    assert line in err
+    assert len(err.splitlines()) == 1

@@ -13,6 +13,7 @@ from streamer.selection.ranking import (
     rank_information,
     rank_mean,
     rank_regulated,
+    rank_typical,
     regulated_first_common,
     regulated_score,
 )
@@ -61,6 +62,15 @@ def test_ranking_b_still_prefers_much_surer_candidates() -> None:
     """Regulation perturbs the order and does not make it."""
     far = statistics((0.5, 0.5, 0.5), (1.5, 1.5, 1.5))
     assert [0, 1] == rank_regulated(far, corpus()).tolist()
+
+
+def test_typical_ranking_prefers_the_corpus_s_own_uncertainty_to_less_and_to_more() -> None:
+    """A fifth of the corpus lies at 0.5 and the rest at 1.5: 1.3 on average."""
+    assert [1, 2, 0] == rank_typical(
+        statistics((0.4, 0, 0), (1.2, 0, 0), (1.9, 0, 0)), corpus()
+    ).tolist()
+    mean, spread = corpus().histograms[0][0].middle_and_spread
+    assert (1.3, 1.0) == (pytest.approx(mean), pytest.approx(spread))
 
 
 def test_ranking_c_maximises_variance_less_mean() -> None:

@@ -80,6 +80,23 @@ def test_line_says_notes_buffer_candidates_drops_underruns_and_lateness() -> Non
     )
 
 
+def tune_figures() -> StreamFigures:
+    """Figures of a stream that writes its third tune."""
+    stats = GenerationStats(arguments=("pitch_class", "octave", "length"), tunes=3)
+    stats.playing = {"number": 3, "style": "bach 70 %, jazz 30 %", "key": "D minor",
+                     "tempo_bpm": 96.4, "bar_beats": 4.0, "notes": 57}  # fmt: skip
+    return figures(generation=stats.to_dict())
+
+
+def test_tune_that_is_written_has_its_line_in_the_view_and_its_place_in_the_log() -> None:
+    """Number, style, key, tempo; music without tunes has neither."""
+    text = dict(rows(tune_figures()))
+    assert text["tune"] == "3, bach 70 %, jazz 30 %, D minor, 96 bpm, 57 notes"
+    assert text["entropy"] == "pitch_class 0.00  octave 0.00  length 0.00"
+    assert tune_figures().line().startswith("tune 3 (bach 70 %, jazz 30 %), 12 notes, 6.0 s ahead")
+    assert "tune" not in dict(rows(figures()))
+
+
 def test_log_view_says_a_line_when_it_is_time(caplog: pytest.LogCaptureFixture) -> None:
     """Every ten seconds here, not at every look."""
     caplog.set_level("INFO")

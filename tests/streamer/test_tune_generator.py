@@ -535,6 +535,21 @@ def test_drawing_out_of_range_is_refused(more: dict[str, Any], line: str) -> Non
         TuneDrawing(**more)
 
 
+def test_no_note_hangs_when_tunes_are_played(bundle: Bundle) -> None:
+    """Through the very scheduler that plays live: every note-on has its note-off."""
+    from streamer.offline import play_out
+    from streamer.pipeline import open_source
+    from streamer.settings import ModelSettings, Settings
+    from streamer.testing import FakePort
+
+    chosen = Settings(model=ModelSettings(model=str(bundle.path), seed=5))
+    source, port = open_source(chosen, LiveControls()), FakePort()
+    play_out(source.next_phrase, 120_000.0, port, lambda phrase: None)
+    struck = [message[1] for message in port.messages if message[0] & 0xF0 == 0x90]
+    assert len(struck) > 60
+    assert port.receiver.is_silent
+
+
 def test_memory_stays_bounded(make: Any) -> None:
     """Figures of tunes longer ago than the memory are forgotten."""
     generator = make(tunes=dataclasses.replace(SHORT, memory_minutes=1.0))
