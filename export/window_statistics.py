@@ -30,6 +30,8 @@ SECTIONS = 512
 
 LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.5, 0.84, 0.95, 0.99, 0.999, 1.0)
 RARE = (0.001, 0.999)
+LEAST_THRESHOLD = 0.05
+
 ALPHAS = 200
 """Thresholds that are tried, as in the paper's figure 5."""
 
@@ -107,6 +109,16 @@ def calibrate_alpha(
     return best
 
 
+def filling_threshold(shown: NDArray[Any], share: float) -> float:
+    """Return the probability above which so large a share of all cells lies, 0.05..0.5.
+
+    A bar that the model is unsure of would otherwise be silent: the likeliest state of every
+    single cell is that it does not sound.
+    """
+    threshold = float(np.quantile(shown, 1.0 - share))
+    return round(min(max(threshold, LEAST_THRESHOLD), 0.5), 4)
+
+
 @torch.no_grad()
 def draw_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
     """Return what the edge must know to play DRAW."""
@@ -141,8 +153,17 @@ def query_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
         variances.append(log_variance.exp().numpy())
     mean, within = np.concatenate(means).astype(np.float64), np.concatenate(variances)
     total = mean.var(axis=0) + within.mean(axis=0)
+    drawn = np.random.default_rng(0).standard_normal((SECTIONS, len(total)))
+    z = torch.from_numpy(mean.mean(axis=0) + np.sqrt(total) * drawn).float()
+    shown = torch.sigmoid(model.decode(z)).numpy().reshape(-1, *model.codec.shape)
+    shares = real.cells(slice(None)).mean(axis=(0, 1, 2))
+    alpha, alpha_onset = (
+        filling_threshold(shown[..., layer], float(share)) for layer, share in enumerate(shares)
+    )
     return WindowSpec(
         latent=model.config.latent,
+        alpha=alpha,
+        alpha_onset=alpha_onset,
         mean=mean.mean(axis=0).round(6).tolist(),
         variance=total.round(6).tolist(),
         **_music(scores, real),

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_split(parser)
     _add_selection(parser)
     _add_melodies(parser)
+    _add_scores(parser)
     parser.add_argument("--json", type=Path, metavar="REPORT",
                         help="write what was taken and left out, file by file")  # fmt: skip
     parser.add_argument("--processes", type=_positive, metavar="N",
@@ -81,6 +82,16 @@ def _add_melodies(parser: argparse.ArgumentParser) -> None:
                             " name)")  # fmt: skip
 
 
+def _add_scores(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scores, for the families that compose bars")
+    group.add_argument(
+        "--scores",
+        action="store_true",
+        help="keep pieces in beats and bars instead, whatever their tempo",
+    )
+    group.add_argument("--drums", action="store_true", help="keep channel 10 as well")
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
@@ -106,6 +117,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.is_dir():
         raise DataError(f"{args.output}: is a folder; name the file to write, as in -o x.npz")
+    if args.scores:
+        return _run_scores(args)
+    if args.drums:
+        raise DataError("--drums is for scores; give --scores with it")
     if args.melodies:
         return _run_melodies(args)
     if args.style:
@@ -138,6 +153,22 @@ def _run_melodies(args: argparse.Namespace) -> int:
         text = json.dumps(tunes.report, indent=2, ensure_ascii=False)
         args.json.write_text(text + "\n", encoding="utf-8")
     tell(tunes, args.output, args.verbose)
+    return 0
+
+
+def _run_scores(args: argparse.Namespace) -> int:
+    """The same for scores in bars and beats."""
+    from training.data.read_scores import read_scores
+    from training.prepare_scores import options_of, tell
+
+    options = options_of(args)
+    with _Progress() as progress:
+        scores = read_scores(args.sources, options, progress=progress)
+    scores.save(args.output)
+    if args.json:
+        text = json.dumps(scores.report, indent=2, ensure_ascii=False)
+        args.json.write_text(text + "\n", encoding="utf-8")
+    tell(scores, args.output, args.verbose)
     return 0
 
 
