@@ -43,7 +43,8 @@ def runs(scores: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     for family in ("draw", "query"):
         command = ["train", family, "--preset", f"{family}-tiny", "--tensors", str(scores)]
         command += ["--output", str(folder / family), "--threads", "1", "--quiet"]
-        assert main([*command, "--device", "cpu"]) == 0
+        # Long enough to know that music differs from bar to bar.
+        assert main([*command, "--device", "cpu", "--set", "loop.epochs=12"]) == 0
     return {family: folder / family for family in ("draw", "query")}
 
 
