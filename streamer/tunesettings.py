@@ -30,10 +30,10 @@ class TuneSettings:
             the key to the model.
         walk: How far the latent of a long tune moves with each phrase, in deviations of its style.
         tonality: How strongly a tune keeps to the notes that it has, 0 leaves that to the model.
-        tonality: Annotated[float, Range(0, 4)] = 0.5
-    return_strength: How strongly a phrase of the tune is put forward when it returns, nats;
+        return_strength: How strongly a phrase of the tune is put forward when it returns, nats;
             ``controls.recall`` says how often.
         memory_minutes: How long other tunes are remembered, so that none comes twice.
+        trained_filters: Whether the bundle's classifiers and its fingerprint of the corpus judge.
         same_pitch_run: Most notes in a row on one pitch.
         same_pitch_share: Greatest share of a phrase on one pitch.
         on_beat_share: Least share of a phrase's notes that fall on a beat or between two.
@@ -52,6 +52,7 @@ class TuneSettings:
     tonality: Annotated[float, Range(0, 4)] = 0.5
     return_strength: Annotated[float, Range(0, 50, "nats")] = 6.0
     memory_minutes: Annotated[float, Range(1, 1440, "minutes")] = 30.0
+    trained_filters: bool = True
     same_pitch_run: Annotated[int, Range(1, 64, "notes")] | None = None
     same_pitch_share: Annotated[float, Range(0, 1)] | None = None
     on_beat_share: Annotated[float, Range(0, 1)] | None = None

@@ -204,3 +204,25 @@ def test_the_verb_adds_filters_to_a_bundle(made, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "perpetuo train filter" in error
     assert error.count("\n") == 1
+
+
+def test_the_stream_plays_with_the_filters_of_its_bundle_and_without(made, tmp_path):
+    from dataclasses import replace
+
+    from streamer.controls import LiveControls
+    from streamer.pipeline import open_source
+    from streamer.settings import Settings
+
+    bundle = add_filters(made / "tiny-tunes", made / "filters", tmp_path / "with").bundle
+    dropped = {}
+    for on in (True, False):
+        base = Settings()
+        model = replace(base.model, model=str(bundle.path), style="jazz", seed=1)
+        tunes = replace(base.tunes, trained_filters=on, least_notes=48)
+        source = open_source(replace(base, model=model, tunes=tunes), LiveControls())
+        for _ in range(12):
+            assert source.next_phrase().notes
+        dropped[on] = dict(source.generator.stats.dropped)
+    # What an untrained model writes is chance: the filter drops it, and the stream goes on.
+    assert dropped[True]["classifier"] > 0
+    assert "classifier" not in dropped[False]
