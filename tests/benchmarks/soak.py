@@ -109,20 +109,27 @@ def write(path: Path, report: dict[str, Any]) -> None:
     part.replace(path)
 
 
+def scrape(service: Service) -> dict[str, float]:
+    """Return the figures, or none where a machine that is busy lets nobody answer in time."""
+    try:
+        return service.figures()
+    except OSError:
+        return {}
+
+
 def soak(service: Service, seconds: float, out: Path, report: dict[str, Any]) -> None:
     """Sample until the time is over or the process ends, and keep the report up to date."""
     samples: list[dict[str, float]] = []
-    began, pause = time.monotonic(), threading.Event()
+    began, pause, silent = time.monotonic(), threading.Event(), 0
+    figures = service.figures(60.0)
     with out.with_suffix(".samples.jsonl").open("w", encoding="utf-8") as lines:
         while service.alive and (now := time.monotonic() - began) < seconds:
-            samples.append(
-                {
-                    "seconds": now,
-                    **service.resources(),
-                    "load": os.getloadavg()[0],
-                    **{k: v for k, v in service.figures().items() if "{" not in k},
-                }
-            )
+            if answer := scrape(service):
+                figures = answer
+            silent += not answer
+            plain = {k: v for k, v in figures.items() if "{" not in k}
+            load = os.getloadavg()[0]
+            samples.append({"seconds": now, **service.resources(), "load": load, **plain})
             lines.write(json.dumps(samples[-1]) + "\n")
             lines.flush()
             if len(samples) % WRITE_SAMPLES == 0:
@@ -132,6 +139,7 @@ def soak(service: Service, seconds: float, out: Path, report: dict[str, Any]) ->
     report |= {
         **summary(samples),
         "alive_to_the_end": service.alive,
+        "scrapes_unanswered": silent,
         "longest_sign_gap_seconds": float(signs.max()),
     }
 
@@ -170,7 +178,7 @@ def main() -> int:
         try:
             report["start_seconds"] = service.start()
             soak(service, args.hours * 3600.0, args.out, report)
-            sent = service.figures()["notes"] if service.alive else report.get("notes", 0.0)
+            sent = scrape(service).get("notes", report.get("notes", 0.0))
             report["status"] = service.stop()
             report["tracebacks"] = service.output.count("Traceback")
             report["recordings"] = len(list((folder / "recordings").glob("*.mid")))
