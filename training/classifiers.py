@@ -121,16 +121,18 @@ def fit(
     good: NDArray[np.bool_],
     works: NDArray[np.str_],
     rng: np.random.Generator,
+    most: int = MOST_ROWS,
 ) -> Classifier:
     """Fit one classifier; an SVC is calibrated with whole works held out (Platt's sigmoid).
 
     Args:
         method: One of :data:`METHODS`.
         names: Of the features.
-        rows: ``(rows, features)``; at most :data:`MOST_ROWS` of them are used.
+        rows: ``(rows, features)``.
         good: The labels.
         works: What is held out together.
         rng: Draws rows and folds.
+        most: So many rows are used at most.
 
     Raises:
         DataError: There is only one label, or too few works to hold out.
@@ -140,7 +142,7 @@ def fit(
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method}")
     if good.all() or not good.any():
         raise DataError("a filter needs good and bad phrases to learn from; rate more of them")
-    chosen = np.sort(rng.permutation(len(rows))[:MOST_ROWS])
+    chosen = np.sort(rng.permutation(len(rows))[:most])
     # What the graph is fed is float32: learn from the same numbers.
     x = np.asarray(rows[chosen], dtype=np.float32).astype(np.float64)
     y, groups = good[chosen], works[chosen]
