@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import signal
 from dataclasses import replace
@@ -32,6 +33,7 @@ from training.models.vrash_nats import (
     tune_nats,
 )
 from training.models.vrash_task import VrashData, VrashTask, crop_nats, drop_history
+from training.train import add_arguments, make_trainer
 
 FLOAT_TOLERANCE = 1e-5  # measured 3e-7
 LOW_TOLERANCE = 0.05  # bfloat16 keeps 8 bits; measured 0.01
@@ -356,3 +358,23 @@ def test_a_choice_of_data_out_of_range_is_refused(wrong: dict[str, object]) -> N
 def test_an_unknown_key_of_a_preset_is_named() -> None:
     with pytest.raises(ConfigError, match=r"model\.layers: unknown key"):
         load_preset("vrash-tiny", {"model.layers": 2})
+
+
+def train_arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args([*words, "--quiet", "--threads", "1", "--precision", "float32"])
+
+
+def test_the_verb_trains_on_tunes_and_refuses_other_files(tmp_path: Path) -> None:
+    made_tunes().save(tmp_path / "tunes.npz")
+    out = str(tmp_path / "run")
+    arguments = train_arguments(
+        "lm", "--preset", "lm-tiny", "--tensors", str(tmp_path / "tunes.npz"), "--output", out
+    )
+    about = make_trainer(arguments).about
+    assert {"made": {"pieces": 20, "notes": 1150, "licences": []}} == about["corpus"]
+    np.savez(tmp_path / "other.npz", meta=np.frombuffer(b'{"pieces": []}', dtype=np.uint8))
+    arguments.tensors, arguments.resume = tmp_path / "other.npz", True
+    with pytest.raises(DataError, match=r"other\.npz: holds no tunes"):
+        make_trainer(arguments)
