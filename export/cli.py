@@ -35,6 +35,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--statistics-from", type=Path, metavar="FILE.npz",
                         help="take ground truth for ranking, filters, drift and styles from the"
                              " training pieces of this file of perpetuo prepare")  # fmt: skip
+    parser.add_argument("--expression-from", type=Path, metavar="TUNES.npz",
+                        help="learn velocity and timing from this tune file, for a model that"
+                             " composes bars and has none of its own")  # fmt: skip
     parser.add_argument("--licence", metavar="SPDX",
                         help="of the weights (default: the strictest of the corpora)")  # fmt: skip
     parser.add_argument("--corpus", metavar="TEXT", help="one line on what it was trained on")
@@ -67,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         target=args.output,
         tensors=args.statistics_from,
+        expression=args.expression_from,
         licence=args.licence,
         corpus=args.corpus,
         remarks=_read(args.remarks),

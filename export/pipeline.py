@@ -29,9 +29,12 @@ from export.parity import Parity
 from export.registry import EXPORTERS
 from export.wrap import load_for_export
 from streamer.bundle import Bundle
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, DataError
+from streamer.expressiontables import DEFAULT
 from streamer.manifest import Manifest
 from training.checkpoint import Checkpoint
+from training.data.tunes import TuneSet
+from training.expression import fit_expression
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class ExportOptions:
         name: The bundle's name; None takes the preset's.
         target: The bundle's folder; None takes the name, in the working directory.
         tensors: File of the corpus for the ground truth; None leaves it out.
+        expression: Tune file from whose tracks velocity and timing are learnt, for a model that has
+            none of its own; only what all of its styles share is taken.
         licence: SPDX identifier; None takes the strictest that the corpora ask for.
         corpus: One line on the corpus; None is made from the collections' names.
         remarks: Markdown for the card.
@@ -60,6 +65,7 @@ class ExportOptions:
     name: str | None = None
     target: Path | None = None
     tensors: Path | None = None
+    expression: Path | None = None
     licence: str | None = None
     corpus: str | None = None
     remarks: str = ""
@@ -98,6 +104,8 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
     family = EXPORTERS[checkpoint.family]
     phrase_notes = options.phrase_notes or family.phrase_notes
     observed = family.observe(model, options.tensors, phrase_notes)
+    if options.expression is not None:
+        observed["expression"] = _expression(options.expression)
     built = family.build(model, observed)
     manifest = _manifest(name, checkpoint, built, options, phrase_notes, family, observed)
     weights = sum(p.numel() for p in model.parameters())
@@ -108,6 +116,14 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
     size = sum(len(graph.model) for graph in built)
     card = write_card(manifest, family.about, weights, size, options.remarks)
     return Exported(write_bundle(target, manifest, _files(built), card), parity)
+
+
+def _expression(path: Path) -> dict[str, Any]:
+    """Return the tables of the performance layer that hold for any style."""
+    tables = fit_expression(TuneSet.load(path))
+    if not tables:
+        raise DataError(f"{path}: no track in it was played with any dynamics; name another")
+    return {**tables, "styles": {DEFAULT: tables["styles"][DEFAULT]}}
 
 
 def _files(built: list[Built]) -> dict[str, bytes]:

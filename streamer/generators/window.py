@@ -35,6 +35,9 @@ from streamer.windowspec import WindowSpec
 PLAIN_VELOCITY, ACCENT, TOP_ACCENT = 66, 8, 6
 """Where nothing else gives dynamics: velocity, more on a bar line, more for the highest note."""
 
+LEAST_MS = 1.0
+"""So long before the end of its section a note begins at the latest, and so long it is at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowSettings:
@@ -143,7 +146,8 @@ class WindowGenerator:
         ahead: bool = True,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._path, self._codec, self._spec = path, codec, spec
+        self.path, self.codec, self._spec = path, codec, spec
+        self.longest_steps = spec.longest_steps
         self._settings, self._rng, self._controls = settings, rng, controls
         self._player = player or PlainPlayer()
         self._ahead, self._timer = ahead, timer
@@ -196,17 +200,17 @@ class WindowGenerator:
             rows, self._told = join(section, self._next, self._spec.longest_steps)
         else:
             self._next = None
-            rows, self._told = join(section, empty_section(self._codec), self._spec.longest_steps)
+            rows, self._told = join(section, empty_section(self.codec), self._spec.longest_steps)
         phrase = self._phrase(section, rows, without(rows, told), self._beat)
-        self._beat += self._codec.beats
+        self._beat += self.codec.beats
         return phrase
 
     def _choose(self) -> Section:
         """Return the section that comes after the last one that was chosen."""
-        beat = self._beat + (self._codec.beats if self._next is not None else 0.0)
+        beat = self._beat + (self.codec.beats if self._next is not None else 0.0)
         choice = self._chooser.choose(lambda _: self._draw(beat))
         drawn = choice.candidates
-        self._path.take(drawn.places, choice.best)
+        self.path.take(drawn.places, choice.best)
         self._recent.extend(choice.phrase.notes)
         return drawn.sections[choice.best]
 
@@ -214,10 +218,10 @@ class WindowGenerator:
         controls = self._present = self._controls.snapshot()
         count = min(self._candidates, controls.candidates or self._candidates)
         began = self._timer()
-        places = self._path.propose(count, controls, self._rng)
+        places = self.path.propose(count, controls, self._rng)
         self._stats.inference_s += self._timer() - began
         sections = [
-            read_section(cells, self._codec, self._spec, controls) for cells in places.probabilities
+            read_section(cells, self.codec, self._spec, controls) for cells in places.probabilities
         ]
         everything = [np.ones(len(section.notes), dtype=np.bool_) for section in sections]
         phrases = [
@@ -248,6 +252,7 @@ class WindowGenerator:
     ) -> Phrase:
         """Return a section as it is given to the stream."""
         phrase = self._written(self._player, section, rows, struck, beat)
+        phrase = replace(phrase, notes=tuple(_inside(note, phrase) for note in phrase.notes))
         order = np.argsort([note.onset_ms for note in phrase.notes], kind="stable").tolist()
         return replace(
             phrase,
@@ -264,7 +269,7 @@ class WindowGenerator:
         beat: float,
     ) -> Phrase:
         chosen, unsure = rows[struck], section.unsure[struck]
-        per_beat = self._codec.steps_per_beat
+        per_beat = self.codec.steps_per_beat
         bars = Bars(
             chosen["pitch"].astype(np.int64),
             chosen["onset"] / per_beat,
@@ -275,5 +280,14 @@ class WindowGenerator:
         )
         notes = player.play_bars(bars) if len(chosen) else ()
         start_ms = beat * self.beat_ms
-        end_ms = (beat + self._codec.beats) * self.beat_ms
+        end_ms = (beat + self.codec.beats) * self.beat_ms
         return Phrase(notes, unsure[:, None], start_ms, end_ms)
+
+
+def _inside(note: Note, phrase: Phrase) -> Note:
+    """Return a note that begins within its section, wherever a player has moved it to."""
+    last_ms = max(phrase.start_ms, phrase.end_ms - LEAST_MS)
+    onset_ms = min(max(note.onset_ms, phrase.start_ms), last_ms)
+    if onset_ms == note.onset_ms:
+        return note
+    return replace(note, onset_ms=onset_ms, duration_ms=max(note.end_ms - onset_ms, LEAST_MS))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamer.controls import Controls, LiveControls
 from streamer.generators.latentpath import Places
 from streamer.generators.section import empty_section, join, on_scale, read_section, without
-from streamer.generators.window import WindowGenerator, WindowSettings
+from streamer.generators.window import Bars, WindowGenerator, WindowSettings
 from streamer.notes import Note, Phrase
 from streamer.performer import Performer
 from streamer.windows import RollCodec
@@ -204,6 +204,28 @@ def test_an_empty_section_is_a_rest_and_joins_with_nothing() -> None:
     assert len(rows) == 0
     assert not told
     assert without(rows, frozenset()).tolist() == []
+
+
+class Restless:
+    """A player that moves notes far out of their place."""
+
+    def play_bars(self, bars: Bars) -> tuple[Note, ...]:
+        at = (bars.start_beat + bars.onset) * bars.beat_ms
+        moved = np.maximum(at + np.where(np.arange(len(at)) % 2, 90.0, -90.0), 0)
+        return tuple(
+            Note(int(p), float(t), 100.0, 64) for p, t in zip(bars.pitch, moved, strict=True)
+        )
+
+
+@pytest.mark.parametrize("codec", [ROLL, BARS])
+def test_notes_begin_within_their_section_wherever_a_player_moves_them(codec: RollCodec) -> None:
+    made = generator(Random(codec, 1, 0.1), codec, player=Restless())
+    for _ in range(8):
+        phrase = made.next_phrase()
+        onsets = [note.onset_ms for note in phrase.notes]
+        assert onsets == sorted(onsets)
+        assert all(phrase.start_ms <= onset < phrase.end_ms for onset in onsets)
+        assert all(note.duration_ms >= 1 for note in phrase.notes)
 
 
 def test_it_goes_on_from_no_file_and_says_what_does() -> None:
