@@ -44,6 +44,12 @@ RARE = (0.01, 0.99)
 OFF_BEAT = 0.05
 """The same for phrases off the beat: some tracks of a corpus are so as a whole."""
 
+STYLE_NOTES = 25_000
+"""Enough of one style for its mean entropies."""
+
+LEAST_SPREAD = 0.05
+"""Of a style's mean entropies, nats."""
+
 PITCH_LEVELS = (0.005, 0.995)
 CROP_NOTES = 128
 """Latents are those of crops as training cuts them."""
@@ -117,7 +123,7 @@ def rules_of(tunes: TuneSet, tracks: list[int], phrase_notes: int = PHRASE_NOTES
     return {
         "same_pitch_run": most["same_pitch_run"],
         "same_pitch_share": most["same_pitch_share"],
-        "on_beat_share": least["on_beat_share"],
+        "on_beat_share": round(float(np.quantile(music["on_beat_share"], OFF_BEAT)), 3),
         "leap": most["leap"],
         "span": most["span"],
         "density": [least["density"], most["density"]],
@@ -174,8 +180,24 @@ def _style(model: Any, tunes: TuneSet, name: str, total: int, phrase_notes: int)
         metre=metre,
         notes=_quantiles([_length(tunes, i) for i in tracks]),
         pitch=(int(low), int(high)),
+        returned=_returned(tunes, tracks),
+        entropy=_style_entropy(model, tunes, tracks, phrase_notes),
         rules=rules_of(tunes, tracks, phrase_notes),
     )
+
+
+def _style_entropy(
+    model: Any, tunes: TuneSet, tracks: list[int], phrase_notes: int
+) -> list[list[float]]:
+    """Return mean and deviation of the phrases' mean entropies, a row for each argument."""
+    some = _sample(tunes, phrase_notes, STYLE_NOTES, tracks)
+    if not some:
+        return []
+    entropies = _entropies(model, tunes, some)
+    means = [part.mean(axis=0) for track in entropies for part in _phrases(track, phrase_notes)]
+    table = np.stack([np.mean(means, axis=0), np.maximum(np.std(means, axis=0), LEAST_SPREAD)])
+    found: list[list[float]] = table.T.astype(np.float64).round(4).tolist()
+    return found
 
 
 @torch.no_grad()
@@ -220,10 +242,13 @@ def _length(tunes: TuneSet, index: int) -> int:
     return int(tunes.offsets[index + 1] - tunes.offsets[index])
 
 
-def _sample(tunes: TuneSet, phrase_notes: int, max_notes: int) -> list[int]:
+def _sample(
+    tunes: TuneSet, phrase_notes: int, max_notes: int, tracks: list[int] | None = None
+) -> list[int]:
     """Return training tracks in a shuffled but fixed order, until there are enough notes."""
+    tracks = tunes.indices("train") if tracks is None else tracks
     found, total = [], 0
-    for index in np.random.default_rng(0).permutation(tunes.indices("train")).tolist():
+    for index in np.random.default_rng(0).permutation(tracks).tolist():
         if _length(tunes, index) < phrase_notes:
             continue
         found.append(index)

@@ -24,13 +24,11 @@ from streamer.melody import read_tune
 from streamer.selection.classifier import bundle_encoder, tune_panels
 from streamer.selection.filters import Filter
 from streamer.selection.limits import tune_limits_for
+from streamer.selection.ranking import TYPICAL
 from streamer.settings import Settings
 from streamer.tunes import TUNE_ARGUMENTS, TuneCodec
 from streamer.tunesettings import parse_styles
 from streamer.tunespec import ENCODE_GRAPH, START_GRAPH
-
-TUNE_RANKING = "typical"
-"""How candidates are ordered where a person says nothing."""
 
 
 def open_tunes(
@@ -55,7 +53,7 @@ def open_tunes(
         rng,
         controls,
         filters,
-        tune_panels(bundle, model.provider),
+        tune_panels(bundle, model.provider) if settings.tunes.trained_filters else (),
         voice_for(bundle, settings.expression, rng),
     )
     if model.prime is not None:
@@ -84,7 +82,7 @@ def tune_drawing(bundle: Bundle, settings: Settings) -> TuneDrawing:
     try:
         return TuneDrawing(
             redraws=model.redraws,
-            ranking=model.ranking or TUNE_RANKING,
+            ranking=model.ranking or TYPICAL,
             limits=limits,
             rules=rules,
             style_rules=style_rules,

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from streamer.errors import StreamerError
+from streamer.tunes import TUNE_ARGUMENTS
 
 ALL_STYLES = "all"
 """Style of a classifier that judges tunes of every style."""
@@ -37,6 +38,8 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         notes: Quantiles of how many notes a track has, at the levels.
         pitch: Lowest and highest pitch that all but one note in a hundred lie in, MIDI.
         returned: Share of its tracks' figures of eight notes that came before in the track, 0..1.
+        entropy: Mean and deviation over its phrases of the model's mean entropy, nats, a row
+            for each argument of a note; empty when not measured.
         rules: Bounds of the rules for tunes where this style plays, over those of the bundle, by
             the names of :class:`streamer.selection.tune_context.TuneRules`.
     """
@@ -52,6 +55,7 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     notes: list[float]
     pitch: tuple[int, int]
     returned: _Share = 1.0
+    entropy: list[list[float]] = []
     rules: dict[str, float | list[float]] = {}
 
 
@@ -169,6 +173,11 @@ def _odd(style: StyleSpec, tunes: TunesSpec, latent: int | None) -> list[str]:
             found.append(f"needs {len(tunes.levels)} quantiles of {name}, all above 0")
     if not (style.unit_beats > 0 and style.metre > 0):
         found.append("needs unit_beats and metre above 0")
+    if style.entropy and (
+        len(style.entropy) != len(TUNE_ARGUMENTS)
+        or any(len(row) != 2 or not row[1] > 0 for row in style.entropy)
+    ):
+        found.append(f"needs mean and deviation above 0 of {len(TUNE_ARGUMENTS)} entropies")
     low, high = style.pitch
     if not 0 <= low <= high <= 127:
         found.append(f"needs pitches in range 0..127, not {low}..{high}")

@@ -32,7 +32,7 @@ from streamer.selection.filters import (
     first_reason,
     relax,
 )
-from streamer.selection.ranking import RANKINGS, rank_mean
+from streamer.selection.ranking import RANKINGS, Order, rank_mean
 from streamer.stats import GenerationStats
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Candidates:
             relaxed as if they were not.
         entropies: ``(notes, K, arguments)``, nats, where all phrases are equally long; None takes
             those of the phrases.
+        rank: Orders what is kept by its statistics; None leaves that to the chooser's ranking.
         thin: Told the reasons when the filters have had their say; may name more of them, but
             never for every candidate that is left.
     """
@@ -61,6 +62,7 @@ class Candidates:
     unfit: Reasons
     entropies: NDArray[np.float32] | None = None
     thin: Callable[[Reasons], None] | None = None
+    rank: Callable[[Floats], Order] | None = None
 
     def statistics(self, kept: Sequence[int]) -> Floats:
         """Return what the rankings look at, ``(3, len(kept), arguments)``."""
@@ -178,6 +180,8 @@ class Chooser:
     def _best(self, candidates: Candidates, kept: list[int]) -> int:
         """Return the candidate that the ranking puts first among those kept."""
         statistics = candidates.statistics(kept)
+        if candidates.rank is not None:
+            return kept[int(candidates.rank(statistics)[0])]
         if self._corpus is None:
             return kept[int(rank_mean(statistics)[0])]
         return kept[int(self._ranking(statistics, self._corpus)[0])]

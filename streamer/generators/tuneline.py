@@ -27,6 +27,12 @@ from streamer.tunes import END, TUNE_DTYPE, TuneArray
 CONTEXT_NOTES = 256
 """Notes of the tune that filters may look back on."""
 
+LEAST_CUT_SHARE = 0.5
+"""A phrase is cut at a bar line only where so much of it is left."""
+
+OPEN_BAR = "open-bar"
+"""Why a candidate is dropped that ends within a bar, where others end with one."""
+
 ON_THE_LINE = 1e-6
 """So near to a bar line a place is on it, bars."""
 
@@ -183,6 +189,15 @@ class Tune:
         quarters = (release + self.rest_bars * bar) / beat
         return onsets, float(release), math.ceil(quarters - ON_THE_LINE) * beat
 
+    def reach(self, notes: TuneArray) -> int:
+        """Return how many of the next notes are played: up to an end, or a bar line, or all."""
+        ended = np.flatnonzero(notes["length"] == END)
+        if len(ended):
+            return int(ended[0]) + 1
+        cuts = np.flatnonzero(self.is_line(self.ends(notes))) + 1
+        least = math.ceil(LEAST_CUT_SHARE * len(notes))
+        return int(cuts[-1]) if len(cuts) and cuts[-1] >= least else len(notes)
+
     def closes_bar(self, notes: TuneArray) -> bool:
         """Whether the next notes end with a bar, or end the tune."""
         return bool(notes["length"][-1] == END or self.is_line(self.ends(notes)[-1:])[0])
@@ -217,6 +232,15 @@ class Tune:
         self.returns.add(classes, on_bar_line)
         self.count += len(notes)
         self.ended = bool(notes["length"][-1] == END)
+
+
+def keep_bars(closes: list[bool], reasons: list[str | None]) -> None:
+    """Of what the filters kept, drop what ends within a bar where something ends with one."""
+    kept = [k for k, reason in enumerate(reasons) if reason is None]
+    if any(closes[k] for k in kept):
+        for k in kept:
+            if not closes[k]:
+                reasons[k] = OPEN_BAR
 
 
 def inside(notes: tuple[Note, ...], start_ms: float, end_ms: float) -> tuple[Note, ...]:

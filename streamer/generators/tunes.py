@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +29,19 @@ from numpy.typing import NDArray
 from streamer.codecs import codec_as
 from streamer.controls import Controls, LiveControls
 from streamer.engine import Array, Engine, State, StepBlock
-from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
+from streamer.generators.choosing import Candidates, Choice, Chooser
 from streamer.generators.tunedrawing import TuneDrawing
 from streamer.generators.tunekey import Key, Modulation
-from streamer.generators.tuneline import PlainVoice, Tune, Voice, inside
+from streamer.generators.tuneline import PlainVoice, Tune, Voice, inside, keep_bars
 from streamer.generators.tunememory import TuneMemory
 from streamer.generators.tunenoise import control_bias, end_bias, octave_shift, tonal_bias
 from streamer.generators.tunereturn import came_back, push_phrase, unfit_return
 from streamer.generators.tunestyle import Latent, Styles
 from streamer.noise import force_classes, gumbel_noise
 from streamer.notes import Note, Phrase
+from streamer.selection.entropy import Floats
 from streamer.selection.filters import LOOP_TAIL_NOTES, Filter, Limits, Panel
+from streamer.selection.ranking import TYPICAL, Order, rank_typical_of
 from streamer.selection.tune_context import TuneContext, TuneRules
 from streamer.selection.tune_filters import TUNE_FILTERS, TUNE_RELAX_ORDER
 from streamer.stats import GenerationStats
@@ -46,12 +49,6 @@ from streamer.tunes import PITCH_CLASSES, TUNE_ARGUMENTS, TUNE_DTYPE, TuneArray,
 
 WALK_AFTER_NOTES = 48
 """Notes of a tune after which its latent begins to wander."""
-
-LEAST_CUT_SHARE = 0.5
-"""A phrase is cut at a bar line only where so much of it is left."""
-
-OPEN_BAR = "open-bar"
-"""Why a candidate is dropped that ends within a bar, where others end with one."""
 
 PURE_SHARE = 0.75
 """A tune keeps the rules of a style that has this weight in it."""
@@ -258,7 +255,8 @@ class TuneGenerator:
         began = self._timer()
         block = self._engine.next_block(self._state.tile(count), noise)
         self._stats.inference_s += self._timer() - began
-        tunes = [self._decode(tune, block.classes[:, k]) for k in range(count)]
+        whole = (codec.decode(block.classes[:, k]) for k in range(count))
+        tunes = [notes[: tune.reach(notes)] for notes in whole]
         keys = [_moved(tune.key_with(notes), moved) for notes in tunes]
         phrases = [
             self._phrase(tune, notes, key, block.entropies[: len(notes), k])
@@ -272,22 +270,13 @@ class TuneGenerator:
                 for notes, key in zip(tunes, keys, strict=True)
             ],
             [unfit_return(block, k, again) for k in range(count)],
-            thin=lambda reasons: _keep_bars([tune.closes_bar(each) for each in tunes], reasons),
+            rank=self._rank(tune),
+            thin=lambda reasons: keep_bars([tune.closes_bar(each) for each in tunes], reasons),
             block=block,
             tunes=tunes,
             keys=keys,
             again=again,
         )
-
-    def _decode(self, tune: Tune, classes: NDArray[np.int64]) -> TuneArray:
-        """Return a candidate up to its end, or else to its last bar line, or else whole."""
-        notes = self._codec.decode(classes)
-        ends = np.flatnonzero(classes[:, 2] == self._codec.end_class)
-        if len(ends):
-            return notes[: int(ends[0]) + 1]
-        cuts = np.flatnonzero(tune.is_line(tune.ends(notes))) + 1
-        least = math.ceil(LEAST_CUT_SHARE * len(notes))
-        return notes[: int(cuts[-1])] if len(cuts) and cuts[-1] >= least else notes
 
     def _phrase(
         self,
@@ -327,6 +316,13 @@ class TuneGenerator:
             closing=key[0].closing[:1],
             rules=self._rules(tune),
         )
+
+    def _rank(self, tune: Tune) -> Callable[[Floats], Order] | None:
+        """Return the typical ranking against the tune's style, where that is asked for."""
+        known = self._styles.entropy(tune.weights)
+        if self._drawing.ranking != TYPICAL or known is None:
+            return None
+        return partial(rank_typical_of, known=known)
 
     def _rules(self, tune: Tune) -> TuneRules:
         """Return the rules of the tune's style, or those of all where it lies between styles."""
@@ -374,15 +370,6 @@ class TuneGenerator:
 
 def _moved(key: tuple[Key, int], octaves: int) -> tuple[Key, int]:
     return key[0], key[1] + octaves
-
-
-def _keep_bars(closes: list[bool], reasons: Reasons) -> None:
-    """Of what the filters kept, drop what ends within a bar where something ends with one."""
-    kept = [k for k, reason in enumerate(reasons) if reason is None]
-    if any(closes[k] for k in kept):
-        for k in kept:
-            if not closes[k]:
-                reasons[k] = OPEN_BAR
 
 
 def _limits(limits: Limits, controls: Controls) -> Limits:

@@ -175,6 +175,13 @@ class Styles:
         shares = [style.returned / RETURNING for style in self._spec.styles]
         return float(np.minimum(shares, 1.0) @ weights)
 
+    def entropy(self, weights: Weights) -> NDArray[np.float64] | None:
+        """Return mean and deviation of the model's entropies, ``(arguments, 2)``; None: unknown."""
+        if not all(style.entropy for style in self._spec.styles):
+            return None
+        known = np.array([style.entropy for style in self._spec.styles], dtype=np.float64)
+        return np.asarray(np.tensordot(np.asarray(weights, dtype=np.float64), known, axes=1))
+
     def manner(self, rng: np.random.Generator, weights: Weights, least: int, most: int) -> Manner:
         """Draw how a tune is played.
 

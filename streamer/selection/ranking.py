@@ -73,12 +73,15 @@ def rank_information(statistics: Floats, corpus: CorpusEntropy | None = None) ->
     return _order(-information_score(statistics))
 
 
-def typical_score(statistics: NDArray[Any], corpus: CorpusEntropy) -> Floats:
-    """Return how far the mean entropies lie from the corpus's, ``(candidates,)``; low is best.
+def typical_score(statistics: NDArray[Any], known: NDArray[Any]) -> Floats:
+    """Return how far mean entropies lie from those of music, ``(candidates,)``; low is best (ours).
 
-    In standard deviations over the corpus's phrases, squared, summed over the arguments (ours).
+    In standard deviations over its phrases, squared, summed over the arguments.
+
+    Args:
+        statistics: ``(3, candidates, arguments)``.
+        known: Mean and standard deviation for each argument, ``(arguments, 2)``, nats.
     """
-    known = np.array([h.middle_and_spread for h in corpus.histograms[MEAN]])
     away = (np.asarray(statistics[MEAN], dtype=np.float64) - known[:, 0]) / known[:, 1]
     return np.asarray((away**2).sum(axis=-1), dtype=np.float64)
 
@@ -88,7 +91,13 @@ def rank_typical(statistics: Floats, corpus: CorpusEntropy) -> Order:
 
     The surest of many melodies is the one with the dullest rhythm.
     """
-    return _order(typical_score(statistics, corpus))
+    known = np.array([histogram.middle_and_spread for histogram in corpus.histograms[MEAN]])
+    return rank_typical_of(statistics, known)
+
+
+def rank_typical_of(statistics: Floats, known: NDArray[Any]) -> Order:
+    """Rank by :func:`typical_score` against music that is not the whole corpus: a style."""
+    return _order(typical_score(statistics, known))
 
 
 def merge_first_common(first: Order, second: Order) -> Order:
@@ -108,11 +117,13 @@ def regulated_first_common(statistics: Floats, corpus: CorpusEntropy) -> Order:
     return merge_first_common(rank_mean(statistics), rank_regulated(statistics, corpus))
 
 
+TYPICAL = "typical"
+
 RANKINGS: dict[str, Ranking] = {
     "regulated": rank_regulated,
     "mean": rank_mean,
     "information": rank_information,
     "regulated-first-common": regulated_first_common,
-    "typical": rank_typical,
+    TYPICAL: rank_typical,
 }
 """Rankings by the name that settings use; the first is the default."""

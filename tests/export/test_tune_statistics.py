@@ -107,6 +107,9 @@ def test_styles_say_what_their_training_tracks_are_like() -> None:
     # The tempo is that of the tracks with the commonest bar; number 4 is in three.
     assert bach.bpm[STYLE_LEVELS.index(0.5)] == 101
     assert bach.notes[STYLE_LEVELS.index(0.5)] == 40
+    assert 0 <= bach.returned <= 1
+    assert [2, 2, 2] == [len(row) for row in bach.entropy]
+    assert all(mean > 0 < spread for mean, spread in bach.entropy)
     assert (bach.rules["leap"], jazz.rules["longest_beats"]) == (3, 1)
     low, high = jazz.pitch
     assert 55 <= low < high <= 79

@@ -64,6 +64,16 @@ def test_equally_long_candidates_rank_the_same_from_one_array_or_from_their_own(
     assert np.allclose(each.statistics([0, 3, 4]), whole.statistics([0, 3, 4]))
 
 
+def test_family_may_rank_what_is_kept_by_its_own_measure() -> None:
+    """Of three that are kept the least sure is wanted here."""
+    made, _ = chooser(no(63, "stuck"))
+    phrases = [phrase(60, 0.1), phrase(63, 9.0), phrase(61, 2.0), phrase(62, 1.0)]
+    asked = Candidates(
+        phrases, [Context()] * 4, [None] * 4, rank=lambda s: np.argsort(-s[0].mean(axis=-1))
+    )
+    assert 61 == made.choose(lambda before: asked).phrase.notes[0].pitch
+
+
 def test_draws_are_told_how_many_came_before() -> None:
     told: list[int] = []
 
