@@ -8,12 +8,13 @@ ARGS ?=
 # Share of the streamer that the tests must run through, in percent, branches counted.
 FLOOR := 90
 
-.PHONY: help play test vm-test install lint type format wheel clean
+.PHONY: help play test vm-test vm-test-arm64 install lint type format wheel clean
 
 help:
 	@echo "make play     install the edge and stream (ARGS='--port synth' and the like)"
 	@echo "make test     install everything and run the tests"
 	@echo "make vm-test  play in a virtual machine with ALSA, USB and systemd (root, Debian)"
+	@echo "make vm-test-arm64  render on an emulated ARM processor, and compare (Debian)"
 	@echo "make install  install everything: training, export, tools"
 	@echo "make lint     ruff and the layers"
 	@echo "make type     mypy"
@@ -30,6 +31,10 @@ test: $(VENV)/all.done
 # A machine with ALSA, USB and systemd, emulated; where none can be made it says why.
 vm-test: $(VENV)/all.done
 	$(BIN)/python -m tests.vm.run $(ARGS)
+
+# A minute of music on an emulated ARM processor, compared with this one's.
+vm-test-arm64: $(VENV)/all.done
+	$(BIN)/python -m tests.vm.arm64 $(ARGS)
 
 install: $(VENV)/all.done
 

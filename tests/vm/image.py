@@ -40,7 +40,7 @@ MODULES = (
 )
 DISK_MB = 1400
 
-PLATFORMS = ("manylinux_2_28_{}", "manylinux_2_17_{}", "manylinux2014_{}")
+PLATFORMS = ("manylinux_2_28_{}", "manylinux_2_27_{}", "manylinux_2_17_{}", "manylinux2014_{}")
 
 Say = Callable[[str], object]
 
@@ -132,17 +132,22 @@ def unpack(deb: Path, root: Path, *members: str) -> None:
         do(["tar", "-x", "--keep-directory-symlink", "-C", root, *members], stdin=tar.stdout)
 
 
+def unpack_all(root: Path, debs: Iterable[Path]) -> None:
+    """Unpack packages into a folder in which ``/bin`` and its like are links, as in Debian."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for deb in debs:
+        unpack(deb, root)
+
+
 def make_root(root: Path, debs: Sequence[Path]) -> None:
     """Unpack Debian into ``root``, unless just this is there."""
     stamp, told = root / "vm-stamp", digest(deb.name.encode() for deb in debs)
     if stamp.exists() and stamp.read_text() == told:
         return
     shutil.rmtree(root, ignore_errors=True)
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (root / "usr" / name).mkdir(parents=True)
-        (root / name).symlink_to(f"usr/{name}")
-    for deb in debs:
-        unpack(deb, root)
+    unpack_all(root, debs)
     for name in ("passwd", "group"):
         shutil.copy(root / f"usr/share/base-passwd/{name}.master", root / f"etc/{name}")
     for link, target in (("usr/bin/sh", "dash"), ("usr/bin/awk", "mawk")):
@@ -231,6 +236,12 @@ def make_initrd(work: Path, kernel: Path, version: str) -> None:
         )  # fmt: skip
 
 
+def foreign(python_version: str, machine: str) -> list[str]:
+    """Return pip's options for another Python or processor than its own."""
+    platforms = [word for name in PLATFORMS for word in ("--platform", name.format(machine))]
+    return ["--only-binary=:all:", "--python-version", python_version, *platforms]
+
+
 def fetch_wheels(folder: Path, python_version: str, machine: str) -> None:
     """Put a wheel of this checkout into ``folder``, and those of all it needs.
 
@@ -251,9 +262,8 @@ def fetch_wheels(folder: Path, python_version: str, machine: str) -> None:
     stamp = folder / f"complete-{python_version}-{digest([wheel_needs(wheel)])}"
     if stamp.exists():
         return
-    platforms = [word for name in PLATFORMS for word in ("--platform", name.format(machine))]
     do([
-        *pip, "download", "--only-binary=:all:", "--python-version", python_version, *platforms,
+        *pip, "download", *foreign(python_version, machine),
         "-d", folder, f"perpetuo[metrics] @ {wheel.resolve().as_uri()}", "python-rtmidi>=1.5.8",
     ])  # fmt: skip
     stamp.touch()

@@ -72,13 +72,19 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def wait_for(condition: Callable[[], object], seconds: float) -> bool:
-    """Wait until something is true; False when it has not become so."""
+def wait_for(condition: Callable[[], object], seconds: float, look_seconds: float = 0.02) -> bool:
+    """Wait until something is true; False when it has not become so.
+
+    Args:
+        condition: What is to be true.
+        seconds: How long it may take.
+        look_seconds: How often it is looked at; rarely, where looking is work for the machine.
+    """
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
             return False
-        time.sleep(0.02)
+        time.sleep(look_seconds)
     return True
 
 

@@ -45,11 +45,11 @@ LIFE_SECONDS = 90.0
 
 
 def shell(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and show what it says."""
+    """Run a command and show the end of what it says."""
     done = subprocess.run(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    for line in done.stdout.splitlines():
+    for line in done.stdout.splitlines()[-30:]:
         say(f"{words[0]}: {line}")
     return done
 
@@ -125,10 +125,10 @@ def next_life(report: Report, what: str, receiver: Receiver, end: Callable[[int]
     wait_for(lambda: receiver.struck, 20)
     end(pid)
     ended = time.monotonic()
-    reborn = wait_for(lambda: main_pid() not in (0, pid), LIFE_SECONDS)
+    reborn = wait_for(lambda: main_pid() not in (0, pid), LIFE_SECONDS, 1.0)
     left = dict(receiver.struck)
     report.check(f"{what}: it is started again", reborn, f"pid {pid}, then {main_pid()}")
-    wait_for(lambda: shown("ActiveState") == "active", LIFE_SECONDS)
+    wait_for(lambda: shown("ActiveState") == "active", LIFE_SECONDS, 1.0)
     born = time.monotonic()
     heard = wait_for(lambda: receiver.notes(ended + 0.5), LIFE_SECONDS)
     sounding = {key: when for key, when in receiver.struck.items() if left.get(key) == when}
