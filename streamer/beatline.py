@@ -9,6 +9,7 @@ Used by the scheduler's thread; :meth:`BeatLine.hear` may be called by any.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from typing import NamedTuple
 from streamer.clock import Timeline
 from streamer.midiclock import Followed, locked_rate
 from streamer.notes import Grid
+
+logger = logging.getLogger(__name__)
 
 MOST_REACHES = 64
 """Phrases whose grid is remembered: far more than lie around the present."""
@@ -45,14 +48,16 @@ class BeatLine:
 
     Args:
         beat_ms: Length of a beat where the music says nothing of beats, above 0.
+        bar: Beats of the bars that are counted: with them the music's bar lines fall on those of
+            another machine, and rests are as long as whole bars. None counts none.
     """
 
-    def __init__(self, beat_ms: float) -> None:
+    def __init__(self, beat_ms: float, bar: float | None = None) -> None:
         if not beat_ms > 0:
             raise ValueError(f"beat_ms must be above 0, not {beat_ms}")
-        self._default_ms = beat_ms
+        self._default_ms, self._bar = beat_ms, bar
         self._reaches: deque[_Reach] = deque(maxlen=MOST_REACHES)
-        self._rests = 0
+        self._rests = 0.0
         self._followed = Followed()
         self.gridded = False
         """Whether the music has beats of its own."""
@@ -77,8 +82,13 @@ class BeatLine:
             self.gridded = True
             self._reaches.append(_Reach(start_ms, grid.beat + self._rests, grid.beat_ms))
 
+    @property
+    def counts_bars(self) -> bool:
+        """Whether bar lines are kept, and not only beats."""
+        return self._bar is not None
+
     def rest(self, least_ms: float) -> float:
-        """Lengthen the rest before the next phrase by ``least_ms``, by whole beats on a grid.
+        """Lengthen the rest before the next phrase by ``least_ms``: whole beats on a grid, or bars.
 
         Returns:
             By how much, in ms.
@@ -86,9 +96,32 @@ class BeatLine:
         if not self.gridded:
             return least_ms
         beat_ms = self._reaches[-1].beat_ms
-        beats = math.ceil(least_ms / beat_ms)
+        unit = self._bar or 1.0
+        beats = math.ceil(least_ms / beat_ms / unit) * unit
         self._rests += beats
         return beats * beat_ms
+
+    def realign(self, start_ms: float, grid: Grid | None, timeline: Timeline) -> float:
+        """Return how long the next phrase waits for a bar line of the clock that is followed, ms.
+
+        0 where no bars are counted, or where it begins on one: beats are in phase already, so that
+        only whole ones are waited for. The place in beats goes on by a bar.
+
+        Args:
+            start_ms: Where the phrase would begin in the played music.
+            grid: Its own.
+            timeline: Where the music is.
+        """
+        followed = self._followed
+        known = followed.external and followed.locked and not followed.halted
+        if self._bar is None or grid is None or not known or not timeline.running:
+            return 0.0
+        song = round(followed.beat_at(timeline.deadline(start_ms)))
+        wait = -song % self._bar
+        if wait:
+            self._rests += self._bar
+            logger.info("waiting %g beats for the other machine's bar line", wait)
+        return wait * grid.beat_ms
 
     def beat(self, place_ms: float) -> float:
         """Return a place in beats."""
@@ -144,9 +177,10 @@ class BeatLine:
         followed = self._followed
         if not (self.gridded and followed.external and followed.locked) or followed.halted:
             return earliest
-        beats = (self.beat(place_ms) - followed.beat_at(earliest)) % 1.0
-        if (1.0 - beats) * 60.0 / followed.tempo_bpm <= SLACK_SECONDS:
-            beats -= 1.0
+        unit = self._bar or 1.0
+        beats = (self.beat(place_ms) - followed.beat_at(earliest)) % unit
+        if (unit - beats) * 60.0 / followed.tempo_bpm <= SLACK_SECONDS:
+            beats -= unit
         return earliest + beats * 60.0 / followed.tempo_bpm
 
     def _reach(self, place_ms: float) -> _Reach:

@@ -16,7 +16,8 @@ from streamer.clock import Clock
 from streamer.controls import Controls, LiveControls
 from streamer.echo import EchoFilter
 from streamer.errors import PortError
-from streamer.inputs import MidiControl, Stage
+from streamer.inputs import MidiControl, Stage, TakesNotes
+from streamer.midisettings import LIVE_QUERY
 from streamer.places import state_folder
 from streamer.ports import make_owner
 from streamer.ports.listening import LiveInput, open_input
@@ -35,7 +36,7 @@ def wants_input(settings: Settings) -> bool:
     if settings.input.port != "auto":
         return settings.input.port != "off"
     silent = all(name == "null" or name.startswith("file:") for name in settings.port.names)
-    return settings.clock.mode == "follow" or not silent
+    return _needs_input(settings) or not silent
 
 
 def input_owner(settings: Settings) -> MidiOwner | None:
@@ -66,6 +67,7 @@ def controller(
     configured: Callable[[], Controls] | None = None,
     wait: bool = False,
     learn: str | None = None,
+    query: TakesNotes | None = None,
 ) -> Iterator[MidiControl | None]:
     """Obey a controller while the context lasts.
 
@@ -79,6 +81,7 @@ def controller(
         configured: What presets go back to.
         wait: Whether a MIDI system that is not there yet is waited for.
         learn: The control that the next knob is bound to.
+        query: Takes the notes that are played, where they are to be answered.
 
     Yields:
         What obeys, or None where there is no MIDI system and none is needed.
@@ -98,6 +101,7 @@ def controller(
         presets=load_presets(settings.input.presets, settings.controls),
         echo=echo,
         configured=configured,
+        query=query,
     )
     port = _open(settings, owner, control, wait)
     if port is None:
@@ -129,9 +133,17 @@ def _open(
         return None
     if port is None and _must_hear(settings):
         problems = "; ".join(owner.problems().values()) or "this machine has no MIDI system"
-        raise PortError(f"there is no MIDI clock to follow: {problems}; play with --clock internal")
+        if settings.clock.mode == "follow":
+            raise PortError(
+                f"there is no MIDI clock to follow: {problems}; play with --clock internal"
+            )
+        raise PortError(f"there is no input to answer: {problems}; give --query a file")
     return port
 
 
 def _must_hear(settings: Settings) -> bool:
-    return settings.input.port != "auto" or settings.clock.mode == "follow"
+    return settings.input.port != "auto" or _needs_input(settings)
+
+
+def _needs_input(settings: Settings) -> bool:
+    return settings.clock.mode == "follow" or settings.model.query == LIVE_QUERY

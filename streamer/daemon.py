@@ -93,6 +93,7 @@ class Stream:
         self._source, self._port, self._clock = source, port, clock
         self._marks = settings.buffer
         self._buffer = RollingBuffer(self._marks.low_seconds, self._marks.high_seconds)
+        answering = source.answering
         self._scheduler = Scheduler(
             self._buffer,
             port,
@@ -103,8 +104,11 @@ class Stream:
             synth=settings.synth,
             send_bpm=_tempo_sent(settings, beat_of(source.generator)),
             tend=tend,
+            bar_beats=None if answering is None else answering.bar_beats,
+            watch=None if answering is None else answering.see,
         )
         self._governor = CandidateGovernor(source.candidates)
+        self._answering = answering
         self._threads = [
             threading.Thread(target=self._guard, args=(name, stage), name=name, daemon=True)
             for name, stage in (("scheduler", self._scheduler.run), ("generator", self._generate))
@@ -133,6 +137,8 @@ class Stream:
         """
         self._scheduler.stop()
         self._buffer.close()
+        if self._answering is not None:
+            self._answering.close()
         hanging = []
         for thread in self._threads:
             if thread.ident is not None:
@@ -180,18 +186,30 @@ class Stream:
         step_back()
         generator, buffer, governor = self._source.generator, self._buffer, self._governor
         notes: int | None = FIRST_PHRASE_NOTES
-        while buffer.wait_for_space():
+        while self._wait_for_turn():
             asked = self._source.controls.snapshot().candidates
             governor.set_maximum(asked or self._source.candidates)
             generator.set_candidates(governor.candidates)
             began = self._clock.now()
+            time_left = self._answering.seconds_left(began) if self._answering else 0.0
             phrase = self._source.next_phrase(notes)
             took_seconds = self._clock.now() - began
             if buffer.closed:
                 return
             buffer.put(phrase)
-            governor.after(took_seconds, phrase.seconds, buffer.seconds_ahead(), buffer.low_seconds)
+            if self._answering is None:
+                ahead = buffer.seconds_ahead()
+                governor.after(took_seconds, phrase.seconds, ahead, buffer.low_seconds)
+            elif time_left > 0:
+                # Of the half sixteenth before the line three quarters may be used.
+                governor.after(took_seconds / (3 * time_left), 1.0, 1.0, 1.0)
             notes = None
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until the next phrase is to be drawn; return whether there is to be one."""
+        if self._answering is None:
+            return self._buffer.wait_for_space()
+        return self._answering.wait(self._clock) and not self._buffer.closed
 
     def _guard(self, name: str, stage: Callable[[], None]) -> None:
         """Run a stage; keep what ends it, and tell the main thread."""
@@ -283,6 +301,7 @@ def play(
                     configured=lambda: upkeep.configured,
                     wait=upkeep.waits_for_port,
                     learn=learn,
+                    query=None if source.answering is None else source.answering.hear,
                 )
             )
         stream.start()

@@ -7,13 +7,19 @@ one of them (input's thread).
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 
 from streamer.clock import Clock
 from streamer.ports.base import Port
 
+logger = logging.getLogger(__name__)
+
 MOST_REMEMBERED = 4096
 """More than any cable carries within the longest window that can be set."""
+
+LOOP_NOTES = 12
+"""So many notes in a row came back: what is sent is heard."""
 
 _CLOCK = 0xF8
 
@@ -32,6 +38,12 @@ class EchoFilter:
         self._sent: deque[tuple[float, bytes]] = deque(maxlen=MOST_REMEMBERED)
         self._recent: deque[tuple[float, bytes]] = deque()
         self._expected: Counter[bytes] = Counter()
+        self._returned = 0
+
+    @property
+    def loops(self) -> bool:
+        """Whether all notes that are sent come back, and not only some that a person plays too."""
+        return self._returned >= LOOP_NOTES
 
     def sent(self, message: bytes, now: float) -> None:
         """Take note of a message that leaves at ``now``, in seconds; the scheduler's thread."""
@@ -45,7 +57,10 @@ class EchoFilter:
             self._recent.append((at, essence))
             self._expected[essence] += 1
         while self._recent and now - self._recent[0][0] > self._seconds:
-            self._settle(self._recent.popleft()[1])
+            lost = self._recent.popleft()[1]
+            self._settle(lost)
+            if lost[0] == 0x90:
+                self._returned = 0
         essence = _essence(message)
         if not self._expected[essence]:
             return False
@@ -54,6 +69,10 @@ class EchoFilter:
                 del self._recent[index]
                 break
         self._settle(essence)
+        if essence[0] == 0x90:
+            self._returned += 1
+            if self._returned == LOOP_NOTES:
+                logger.info("what is sent comes back on the input, and is left out there")
         return True
 
     def _settle(self, essence: bytes) -> None:

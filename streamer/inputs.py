@@ -12,7 +12,8 @@ CC120, CC123               silences everything; the music goes on
 program change             chooses a preset
 Start, Continue, Stop      the music goes on, is held
 clock, song position       followed, with ``clock.mode = "follow"``
-notes and all else         nothing
+notes                      are answered, where the query is live
+all else                   nothing
 =========================  ==============================================
 """
 
@@ -58,6 +59,10 @@ OBEY_SECONDS = 0.5
 _LENGTHS = {0x80: 3, 0x90: 3, 0xA0: 3, 0xB0: 3, 0xC0: 2, 0xD0: 2, 0xE0: 3}
 _SYSTEM_LENGTHS = {0xF1: 2, SONG_POSITION: 3, 0xF3: 2, 0xF6: 1, CLOCK: 1, START: 1, CONTINUE: 1,
                    STOP: 1}  # fmt: skip
+
+
+TakesNotes = Callable[[bytes, float], object]
+"""Takes a note-on, a note-off, or a CC that ends all notes, and when it came, seconds."""
 
 
 class Stage(Protocol):
@@ -132,6 +137,7 @@ class MidiControl:
         presets: In the order of the program numbers.
         echo: What was sent and may come back; None where nothing can.
         configured: What presets go back to; None is what the controls are now.
+        query: Takes the notes that are played; None where they mean nothing.
 
     Attributes:
         inbox: Where the messages come from.
@@ -151,7 +157,9 @@ class MidiControl:
         presets: Sequence[Preset] = BUILT_IN,
         echo: EchoFilter | None = None,
         configured: Callable[[], Controls] | None = None,
+        query: TakesNotes | None = None,
     ) -> None:
+        self._query = query
         self._settings, self._clock_settings = settings, clock_settings
         self._controls, self._stage, self._clock = controls, stage, clock
         first = controls.snapshot()
@@ -194,15 +202,19 @@ class MidiControl:
         self._follow(self._clock.now())
 
     def _hear(self, message: bytes, at: float) -> None:
-        if self._echo.is_echo(message, at):
+        kind = message[0] & 0xF0
+        played = self._query is not None and kind in (0x80, 0x90)
+        # A person may well play what we play: notes are echoes only where all of ours come back.
+        if self._echo.is_echo(message, at) and (not played or self._echo.loops):
             self.echoes += 1
             return
         self.heard += 1
         if message[0] >= 0xF0:
             self._system(message, at)
         elif self._settings.channel in (None, (message[0] & 0x0F) + 1):
-            kind = message[0] & 0xF0
-            if kind == 0xB0:
+            if played and self._query is not None:
+                self._query(message, at)
+            elif kind == 0xB0:
                 self._control_change(message[1], message[2], at)
             elif kind == 0xC0 and self._settings.programs:
                 self._program_change(message[1])
@@ -215,6 +227,8 @@ class MidiControl:
 
     def _control_change(self, number: int, data: int, at: float) -> None:
         if number in (ALL_SOUND_OFF, ALL_NOTES_OFF):
+            if self._query is not None:
+                self._query(bytes((0xB0, number, data)), at)
             if at - self._obeyed_at >= OBEY_SECONDS:
                 self._obeyed_at = at
                 logger.info("silenced by CC%d", number)

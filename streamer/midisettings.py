@@ -19,6 +19,9 @@ ClockMode = Literal["internal", "follow", "send"]
 Outside = Literal["fold", "drop"]
 Wire = Literal["fast", "din", "din-running-status"]
 
+LIVE_QUERY = Path("live")
+"""As ``model.query``: what is played on the input, and no file."""
+
 MOST_OUTPUTS = 16
 """The scheduler sends to one after the other."""
 
@@ -161,6 +164,8 @@ class InputSettings:
         programs: Whether program changes choose presets.
         presets: A TOML file of ``[[preset]]`` tables; None has the built-in ones.
         echo_seconds: What was sent and comes back within this is our own echo; 0 hears it.
+        query_silent_bars: With ``model.query = "live"``: so many silent bars are answered, then the
+            music plays on by itself until somebody plays.
     """
 
     port: str = "auto"
@@ -171,3 +176,4 @@ class InputSettings:
     programs: bool = True
     presets: Path | None = None
     echo_seconds: Annotated[float, Range(0, 5, "s")] = 0.25
+    query_silent_bars: Annotated[int, Range(0, 1024, "bars")] = 2

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec import to_builtins
 
+from streamer.answering import Answering
 from streamer.bundle import Bundle, resolve_bundle
 from streamer.controls import LiveControls
 from streamer.engine import Engine
@@ -32,7 +33,7 @@ from streamer.settings import ModelSettings, Settings
 from streamer.synth import fit_notes
 from streamer.tunes import TUNE_CODEC_NAME
 from streamer.tunesource import open_tunes
-from streamer.windowsource import open_window
+from streamer.windowsource import answering_of, open_window
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Source:
         seed: That of the generator, also when it was drawn.
         candidates: Candidates a phrase when nothing keeps the machine from it.
         synth: What the notes are fitted to.
+        answering: Puts a live query to the generator, bar by bar; None where there is none.
     """
 
     bundle: Bundle
@@ -64,6 +66,7 @@ class Source:
     seed: int
     candidates: int
     synth: SynthSettings = field(default_factory=SynthSettings)
+    answering: Answering | None = None
 
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase as it is to sound; the first starts at 0."""
@@ -86,17 +89,21 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     rng = np.random.Generator(np.random.SFC64(seed))
     generator: Generator
+    answering = None
     _refuse_query(bundle, settings)
     if bundle.manifest.kind == "window":
         filters = filters_for(bundle, settings)
-        generator = open_window(bundle, settings, controls, rng, filters)
+        generator = window = open_window(bundle, settings, controls, rng, filters)
+        answering = answering_of(window, settings)
     elif bundle.codec.name == TUNE_CODEC_NAME:
         filters = filters_for(bundle, settings, TUNE_FILTERS)
         generator = open_tunes(bundle, settings, controls, rng, filters)
     else:
         generator = _open_step(bundle, settings, controls, rng)
     candidates = generator.candidates
-    return Source(bundle, generator, Performer(), controls, seed, candidates, settings.synth)
+    return Source(
+        bundle, generator, Performer(), controls, seed, candidates, settings.synth, answering
+    )
 
 
 def _refuse_query(bundle: Bundle, settings: Settings) -> None:

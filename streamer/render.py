@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from streamer.controls import LiveControls
-from streamer.errors import RecordingError
+from streamer.errors import ConfigError, RecordingError
+from streamer.midisettings import LIVE_QUERY
 from streamer.notes import NOTE_DTYPE, NoteArray, Phrase, to_array
 from streamer.offline import play_out
 from streamer.pipeline import Source, open_source
@@ -55,6 +56,8 @@ def render(
     for target in (out, plot):
         if target is not None:
             require_folder(target)
+    if settings.model.query == LIVE_QUERY:
+        raise ConfigError(["model.query must not be live in render: give --query a .mid file"])
     source = open_source(settings, LiveControls(settings.controls))
     notes = _write(source, out, duration_seconds * 1000.0, settings.port.channel - 1)
     if plot is not None:

@@ -24,21 +24,19 @@ from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, Timeline
 from streamer.clockout import ClockOut, ClockSender, NoClock
 from streamer.events import CONTROL_PEDAL, Event, EventMaker, Kind, control, note_off
+from streamer.intake import Intake
 from streamer.lateness import LatenessHistogram
 from streamer.midiclock import Followed
 from streamer.midisettings import SynthSettings
-from streamer.notes import Phrase
 from streamer.pacing import Pacer
 from streamer.ports.base import Port, PortLost
+from streamer.pulse import Pulse
 from streamer.realtime import become_realtime
 from streamer.settings import SchedulerSettings
 from streamer.sounding import FORGOTTEN_SECONDS, Key, SoundingTable, insist
 from streamer.synth import Voices, greeting
 
 logger = logging.getLogger(__name__)
-
-LOOKAHEAD_MS = 1000.0
-"""How long before the last known onset the next phrase is taken out of the buffer, ms."""
 
 HEARTBEAT_SECONDS = 0.25
 """The longest sleep: so soon a lost port, a suspend or a panic is noticed in a long rest."""
@@ -67,6 +65,8 @@ class Scheduler:
         send_bpm: Tempo of the MIDI clock that is sent beside the notes; None sends none. Music with
             beats of its own overrules it.
         tend: Looks after a port of several outputs, and says whether one of them has come back.
+        bar_beats: Quarters of the bars that are counted; None counts none.
+        watch: Told at each turn where the music is.
     """
 
     def __init__(
@@ -81,25 +81,28 @@ class Scheduler:
         synth: SynthSettings | None = None,
         send_bpm: float | None = None,
         tend: Callable[[], bool] = lambda: False,
+        bar_beats: float | None = None,
+        watch: Callable[[Pulse], object] | None = None,
     ) -> None:
         self._buffer, self._port, self._clock = buffer, port, clock
         self._settings = settings or SchedulerSettings()
-        self._tend = tend
+        self._tend, self._watch = tend, watch
         synth = synth or SynthSettings()
         self._greeting = greeting(synth)
         self._pacer = Pacer(synth.wire, message_spacing_ms / 1000.0)
         self._timeline = Timeline()
         self._rate = 1.0
-        self._beats = BeatLine(60_000.0 / (send_bpm or 120.0))
+        self._beats = BeatLine(60_000.0 / (send_bpm or 120.0), bar_beats)
         self.clock_out: ClockOut = NoClock()
         if send_bpm is not None:
             self.clock_out = ClockSender(self._timeline, send_bpm, clock.now(), self._beats)
-        self._maker = EventMaker(Voices(synth.polyphony, synth.repeat_gap_ms))
+        maker = EventMaker(Voices(synth.polyphony, synth.repeat_gap_ms))
+        self._intake = Intake(
+            buffer, self._timeline, self._beats, maker, self._settings, self._in_time
+        )
         self._queue: list[Event] = []
         self._table = SoundingTable() if table is None else table
         self._owners: dict[Key, int] = {}
-        self._horizon_ms: float | None = None
-        self._later_ms = 0.0
         self._epoch = 0
         self._spin = 0.0
         self._slept = clock.suspended()
@@ -168,7 +171,7 @@ class Scheduler:
     @property
     def now_ms(self) -> float:
         """The present in ms of the stream, as phrases count it."""
-        return self._timeline.now_ms(self._clock.now()) - self._later_ms
+        return self._timeline.now_ms(self._clock.now()) - self._intake.later_ms
 
     @property
     def sounding(self) -> tuple[Key, ...]:
@@ -203,7 +206,9 @@ class Scheduler:
         now = self._look(self.last_advance)
         may_play = self._may_play(now)
         if may_play:
-            self._take(now)
+            for event in self._intake.take(now):
+                heapq.heappush(self._queue, event)
+        self._tell(now)
         self._send_clocks()
         rest = min(now + HEARTBEAT_SECONDS, self._beats.turn(self._timeline, now))
         if not may_play or not self._queue:
@@ -220,6 +225,12 @@ class Scheduler:
         ):
             self._play(self._pop())
         return True
+
+    def _tell(self, now: float) -> None:
+        """Let whoever plays along know where the music is."""
+        pulse = None if self._watch is None else self._intake.pulse(now)
+        if self._watch is not None and pulse is not None:
+            self._watch(pulse)
 
     def _pop(self) -> Event:
         return self._pacer.pop(self._queue, self._timeline.now_ms(self._clock.now()), self._owners)
@@ -282,7 +293,7 @@ class Scheduler:
                 self._timeline.hold(now)
                 self._silence()
             return False
-        if not self._timeline.running and self._horizon_ms is not None:
+        if not self._timeline.running and self._intake.horizon_ms is not None:
             self._timeline.run_from(self._in_time(self._timeline.now_ms(now), now))
         return True
 
@@ -300,37 +311,6 @@ class Scheduler:
         if epoch:
             self._insist(self._greeting)
             self.clock_out.again()
-
-    def _take(self, now: float) -> None:
-        """Queue the next phrases, as far ahead as the look-ahead asks; put them off if late."""
-        now_ms = self._timeline.now_ms(now)
-        while self._horizon_ms is None or self._horizon_ms - now_ms < LOOKAHEAD_MS:
-            phrase = self._buffer.take()
-            if phrase is None:
-                break
-            now_ms = self._make_room(phrase, now)
-            for event in self._maker.make(phrase.notes, self._later_ms):
-                # A pedal change half-way to a note that came late would lie in the past.
-                at_ms = max(event.deadline_ms, now_ms)
-                heapq.heappush(self._queue, event._replace(deadline_ms=at_ms))
-            self._horizon_ms = phrase.end_ms + self._later_ms
-        self._buffer.played(now_ms - self._later_ms)
-
-    def _make_room(self, phrase: Phrase, now: float) -> float:
-        """Put the music off where its next onset has passed; return the present in played ms."""
-        lead = self._settings.lead_seconds
-        onset_ms = phrase.notes[0].onset_ms if phrase.notes else None
-        now_ms = self._timeline.now_ms(now)
-        if onset_ms is not None and self._horizon_ms is not None:
-            late_ms = now_ms - (onset_ms + self._later_ms)
-            if late_ms > 0:
-                self._later_ms += self._beats.rest(late_ms + lead * 1000.0)
-                self._buffer.count_underrun()
-                logger.warning("the music came %.2f s late; a rest was lengthened", late_ms / 1000)
-        self._beats.add(phrase.start_ms + self._later_ms, phrase.grid)
-        if onset_ms is not None and self._horizon_ms is None:
-            self._timeline.start(onset_ms, self._in_time(onset_ms, now + lead))
-        return self._timeline.now_ms(now)
 
     def _in_time(self, place_ms: float, earliest: float) -> float:
         """Return when the music is to be at a place, on the beat of whoever has one."""

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from streamer.controls import Controls
 from streamer.errors import ConfigError
 from streamer.expressionsettings import ExpressionSettings
-from streamer.midisettings import ClockSettings, InputSettings, SynthSettings
+from streamer.midisettings import LIVE_QUERY, ClockSettings, InputSettings, SynthSettings
 from streamer.midisettings import PortSettings as PortSettings
 from streamer.schema import Range, Wrong, convert, shown, takes
 from streamer.tunesettings import TuneSettings, parse_styles
@@ -57,7 +57,8 @@ class ModelSettings:
         judge: What else drops candidates: those whose piece signature (paper 001) or whose note
             entropies (paper 003) lie farther from the corpus than nearly all of its own.
         prime: A .mid file that the stream continues; of tunes, whose melody the first is like.
-        query: A .mid file whose bars are answered, for a bundle of family query.
+        query: A .mid file whose bars are answered, for a bundle of family query; ``live`` is what
+            is played on the input.
         style: Styles of the bundle with weights, ``bach:0.7,jazz:0.3``; None plays each in turn.
         provider: Where the network runs; ``cuda`` needs onnxruntime-gpu.
         bundle_paths: More folders in which bundles are looked for.
@@ -367,22 +368,21 @@ def _contradictions(settings: Settings) -> list[str]:
     found = []
     buffer, filters, recall = settings.buffer, settings.filters, settings.recall
     if recall.least_notes > recall.most_notes:
-        found.append(
-            f"recall.least_notes ({recall.least_notes}) must not be above "
-            f"recall.most_notes ({recall.most_notes})"
-        )
+        least, most = recall.least_notes, recall.most_notes
+        found.append(f"recall.least_notes ({least}) must not be above recall.most_notes ({most})")
     if buffer.low_seconds >= buffer.high_seconds:
-        found.append(
-            f"buffer.low_seconds ({buffer.low_seconds:g}) must be below "
-            f"buffer.high_seconds ({buffer.high_seconds:g})"
-        )
+        marks = f"({buffer.low_seconds:g}) must be below buffer.high_seconds"
+        found.append(f"buffer.low_seconds {marks} ({buffer.high_seconds:g})")
     if settings.model.style is not None:
         try:
             parse_styles(settings.model.style)
         except ValueError as error:
             found.append(f"model.style {error}")
-    if settings.clock.mode == "follow" and settings.input.port == "off":
-        found.append('clock.mode must not be follow while input.port is "off"')
+    query = settings.model.query
+    hears = (("clock.mode", settings.clock.mode, "follow"), ("model.query", query, LIVE_QUERY))
+    if settings.input.port == "off":
+        wrong = [(name, value) for name, value, needs in hears if value == needs]
+        found += [f'{name} must not be {value} while input.port is "off"' for name, value in wrong]
     pairs = (("pitch_low", "pitch_high"), ("density_low", "density_high"))
     for low_name, high_name in pairs:
         low, high = getattr(filters, low_name), getattr(filters, high_name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamer.answering import Answering
 from streamer.bundle import Bundle
 from streamer.codecs import codec_as
 from streamer.controls import LiveControls
@@ -16,6 +17,7 @@ from streamer.errors import BundleError
 from streamer.expressivevoice import player_for
 from streamer.generators.latentpath import AnswerPath, PassesPath, Path, WalkPath
 from streamer.generators.window import WindowGenerator, WindowSettings
+from streamer.midisettings import LIVE_QUERY
 from streamer.query import read_query
 from streamer.selection.filters import Filter
 from streamer.selection.limits import limits_for
@@ -56,7 +58,18 @@ def open_window(
         filters,
         manifest.statistics.corpus_entropy(),
         player_for(bundle, settings.expression, rng),
+        # What is played now is not known a bar before.
+        ahead=model.query != LIVE_QUERY,
     )
+
+
+def answering_of(generator: WindowGenerator, settings: Settings) -> Answering | None:
+    """Return what puts a live query to a generator; None where the query is not live."""
+    path = generator.path
+    if settings.model.query != LIVE_QUERY or not isinstance(path, AnswerPath):
+        return None
+    silent_bars = settings.input.query_silent_bars
+    return Answering(path.ask, generator.codec, generator.longest_steps, silent_bars)
 
 
 def window_of(bundle: Bundle) -> WindowSpec:
@@ -108,5 +121,7 @@ def _path(
     if not answers:
         return PassesPath(decode, spec, rng)
     walk = WalkPath(decode, spec, rng)
-    query = () if model.query is None else read_query(model.query, codec)
-    return AnswerPath(Function(bundle, ANSWER_GRAPH, model.provider), walk, spec, query)
+    answer = Function(bundle, ANSWER_GRAPH, model.provider)
+    if model.query is None or model.query == LIVE_QUERY:
+        return AnswerPath(answer, walk, spec)
+    return AnswerPath(answer, walk, spec, read_query(model.query, codec))

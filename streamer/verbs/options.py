@@ -94,7 +94,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--query",
         "model.query",
         metavar="FILE.mid",
-        help="a piece that is answered bar by bar, for a bundle of family query",
+        help="a piece that is answered bar by bar, for a bundle of family query; live answers what "
+        "is played on the input (play only)",
     )
     add_setting(
         parser,
