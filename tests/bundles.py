@@ -5,14 +5,18 @@ Tests of the edge play it through the real engine. The same seed gives the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from export.bundle import describe_graph, make_manifest, write_bundle
+from export.draw_graph import build_draw_graph
 from export.graph import build_chain_graph
+from export.query_graph import build_answer_graph, build_decode_graph, build_encode_graph
 from export.tune_graph import (
     ENCODE_FILE,
     START_FILE,
@@ -26,6 +30,8 @@ from streamer.codec import ChainCodec, published_codec
 from streamer.manifest import ArgumentStatistics, HistogramSpec, Statistics
 from streamer.tunes import TuneCodec
 from streamer.tunespec import ENCODE_GRAPH, START_GRAPH, StyleSpec, TunesSpec
+from streamer.windows import RollCodec
+from streamer.windowspec import ANSWER_GRAPH, DECODE_GRAPH, WindowSpec
 
 TINY_HIDDEN = 8
 TINY_LATENT, TINY_STYLES = 4, ("bach", "folk", "jazz", "pop")
@@ -236,3 +242,136 @@ def write_tiny_tunes_bundle(
     }
     manifest = make_manifest(name, tiny_tune_codec(), specs, tiny_tune_statistics(), **fields)
     return write_bundle(folder / name, manifest, models, f"# {name}\n\nUntrained.\n")
+
+
+def tiny_draw_codec() -> RollCodec:
+    """Two bars of 4/4 in eighths, an octave and a half."""
+    return RollCodec("roll", 2, 16, 55, 72)
+
+
+def tiny_bar_codec() -> RollCodec:
+    """A bar of sixteenths, two octaves, with onsets."""
+    return RollCodec("bars", 4, 16, 48, 71, onsets=True)
+
+
+def tiny_window_statistics(codec: RollCodec) -> Statistics:
+    """Return plausible ground truth for sections of a window family: one argument, flat."""
+    plain = tiny_statistics(codec.steps)
+    return Statistics(codec.steps, 1000, plain.arguments[:1], plain.levels)
+
+
+def _write_window(
+    folder: Path,
+    name: str,
+    codec: RollCodec,
+    spec: WindowSpec,
+    built: Mapping[str, ModelProto],
+    **more: Any,
+) -> Bundle:
+    models = {
+        f"{graph}.onnx": m.SerializeToString(deterministic=True) for graph, m in built.items()
+    }
+    graphs = [describe_graph(graph, f"{graph}.onnx", models[f"{graph}.onnx"]) for graph in built]
+    fields: dict[str, Any] = {
+        "kind": "window",
+        "window": spec,
+        "corpus": "random numbers",
+        "licence": "CC0-1.0",
+        "defaults": {"candidates": 4},
+        "filters": {"density": [0.0, 1000.0], "longest_rest_ms": 60_000.0},
+        "config": {},
+        "created": "2026-01-01",
+        **more,
+    }
+    manifest = make_manifest(name, codec, graphs, tiny_window_statistics(codec), **fields)
+    return write_bundle(folder / name, manifest, models, f"# {name}\n\nUntrained.\n")
+
+
+def write_tiny_draw_bundle(
+    folder: Path, name: str = "tiny-draw", seed: int = 0, **more: Any
+) -> Bundle:
+    """Write a tiny bundle of family ``draw`` to ``folder/name`` and return it, loaded."""
+    codec, passes, latent, hidden = tiny_draw_codec(), 3, 4, 6
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int, scale: float = 0.8) -> NDArray[np.float32]:
+        return (rng.standard_normal(shape) * scale).astype(np.float16).astype(np.float32)
+
+    arrays = {
+        "decoder_in": draw(latent, 4 * hidden),
+        "decoder_own": draw(hidden, 4 * hidden),
+        "decoder_bias": draw(4 * hidden),
+        "write": draw(hidden, codec.cells, scale=2.0),
+        "canvas": draw(codec.cells) - 1,
+    }
+    spec = WindowSpec(
+        latent=latent, passes=passes, normalise=True, alpha=0.8, bpm=120.0, longest_steps=12
+    )
+    built = {DECODE_GRAPH: build_draw_graph(arrays, codec)}
+    return _write_window(folder, name, codec, spec, built, family="draw", **more)
+
+
+def write_tiny_query_bundle(
+    folder: Path, name: str = "tiny-query", seed: int = 0, **more: Any
+) -> Bundle:
+    """Write a tiny bundle of family ``query`` to ``folder/name`` and return it, loaded."""
+    codec, latent, hidden = tiny_bar_codec(), 6, 10
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int, scale: float = 0.5) -> NDArray[np.float32]:
+        return (rng.standard_normal(shape) * scale).astype(np.float16).astype(np.float32)
+
+    arrays = {
+        "encoder_w_0": draw(codec.cells, hidden),
+        "encoder_b_0": draw(hidden),
+        "latent_w": draw(hidden, 2 * latent),
+        "latent_b": draw(2 * latent),
+        "decoder_w_0": draw(latent, hidden),
+        "decoder_b_0": draw(hidden),
+        "cells_w": draw(hidden, codec.cells, scale=1.0),
+        "cells_b": draw(codec.cells) - 3,
+    }
+    return _write_query(folder, name, codec, arrays, [1.0, 0.5, 2.0, 1.0, 0.25, 4.0], **more)
+
+
+ECHO_MARK = 48
+"""The lowest pitch of the echo bundle is struck on each bar line, whatever is played."""
+
+
+def write_echo_bundle(folder: Path, name: str = "echo", **more: Any) -> Bundle:
+    """Write a bundle of family ``query`` whose answer is the query itself, and a mark.
+
+    Each cell has a component of the latent of its own; at the full rate all pass. So what is heard
+    tells which bar was answered. By itself it plays the mark alone.
+    """
+    codec = tiny_bar_codec()
+    cells = np.eye(codec.cells, dtype=np.float32)
+    mark = np.zeros(codec.shape, dtype=np.float32)
+    mark[0, ECHO_MARK - codec.low] = 20.0
+    arrays = {
+        "latent_w": np.concatenate([cells, np.zeros_like(cells)], axis=1),
+        "latent_b": np.zeros(2 * codec.cells, dtype=np.float32),
+        "cells_w": 20 * cells,
+        "cells_b": mark.ravel() - 10,
+    }
+    return _write_query(folder, name, codec, arrays, [1e-6] * codec.cells, **more)
+
+
+def _write_query(
+    folder: Path,
+    name: str,
+    codec: RollCodec,
+    arrays: Mapping[str, NDArray[np.float32]],
+    variance: list[float],
+    bpm: float = 120.0,
+    **more: Any,
+) -> Bundle:
+    mean = [0.0] * len(variance)
+    spec = WindowSpec(latent=len(variance), bpm=bpm, longest_steps=32, mean=mean, variance=variance)
+    answer = build_answer_graph(arrays, codec, np.array(mean), np.array(variance))
+    built = {
+        DECODE_GRAPH: build_decode_graph(arrays, codec),
+        ANSWER_GRAPH: answer,
+        "encode": build_encode_graph(arrays, codec),
+    }
+    return _write_window(folder, name, codec, spec, built, family="query", **more)
