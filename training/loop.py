@@ -131,20 +131,24 @@ class Trainer:
                     break
         return best or load_checkpoint(self.folder / "best.pt").metrics
 
-    def run_for(self, seconds: float) -> None:
-        """Train for so long and no longer, without judging or saving; the rate is the peak's.
+    def run_for(self, seconds: float, timer: Callable[[], float] = time.monotonic) -> None:
+        """Train for so long and no longer, without judging or saving.
+
+        Args:
+            seconds: As the timer counts them.
+            timer: Only grows; that of the process counts no time in which others ran.
 
         Raises:
             StopTraining: SIGINT or SIGTERM.
         """
-        end = time.monotonic() + seconds
+        end = timer() + seconds
         with _stop_flag() as stopped:
-            while time.monotonic() < end:
+            while timer() < end:
                 for batch in self.task.batches(self.epoch):
                     self._update(batch)
                     if stopped():
                         raise StopTraining(stopped())
-                    if time.monotonic() >= end:
+                    if timer() >= end:
                         break
                 self.epoch, self.carry = self.epoch + 1, None
 
