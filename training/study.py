@@ -12,11 +12,16 @@ from streamer.errors import ConfigError
 from training.checkpoint import load_checkpoint
 from training.data.scores import ScoreSet
 from training.data.tensors import TensorSet
+from training.data.tunes import TuneSet
 from training.families import model_from_checkpoint
+from training.models.vrash import VARIANTS
 from training.studies.chain import STUDIES, Bench
 from training.studies.draw import DRAW_STUDIES, DrawBench
 from training.studies.query import QUERY_STUDIES, QueryBench
 from training.studies.stream import STREAM_STUDIES, Stage
+from training.studies.vrash import TuneBench
+from training.studies.vrash_all import TUNE_STREAM_STUDIES, TUNE_STUDIES
+from training.studies.vrash_stream import TuneStage
 
 Rows = dict[str, Any]
 
@@ -24,10 +29,14 @@ OF_CHECKPOINTS: dict[str, tuple[str, ...]] = {
     "chain": tuple(STUDIES),
     "draw": tuple(DRAW_STUDIES),
     "query": tuple(QUERY_STUDIES),
+    "vrash": tuple(TUNE_STUDIES),
 }
 """What each family can show of a checkpoint."""
 
-OF_BUNDLES: dict[str, tuple[str, ...]] = {"chain": tuple(STREAM_STUDIES)}
+OF_BUNDLES: dict[str, tuple[str, ...]] = {
+    "chain": tuple(STREAM_STUDIES),
+    "vrash": tuple(TUNE_STREAM_STUDIES),
+}
 """What it can show of a bundle."""
 
 
@@ -63,6 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         help="of chain: the same, trained with model.current_prefix=false",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="of vrash: runs of lm, vae and vrash, alike in size and training, to compare",
+    )
+    parser.add_argument(
+        "--filters",
+        type=Path,
+        metavar="FILE.json",
+        help="of vrash: filters.json of perpetuo train filter --table, for table 1",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR")
     parser.add_argument(
@@ -135,17 +158,42 @@ def _query(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, R
         yield name, QUERY_STUDIES[name](bench, args.output)
 
 
+def _vrash(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, Rows]]:
+    tunes = TuneSet.load(args.tensors)
+    bench = None
+    if args.checkpoint:
+        runs = tuple(_loaded(path, VARIANTS) for path in args.runs)
+        model = _model(args, "vrash")
+        for path, one in zip((args.checkpoint, *args.runs), (model, *runs), strict=True):
+            other = one.codec.fingerprint != tunes.codec.fingerprint
+            if other or one.styles != tunes.styles:
+                raise ConfigError([f"{args.tensors}: other class tables or styles than {path}"])
+        bench = TuneBench(model, tunes, runs, args.bundle, args.seed)
+    for name in wanted:
+        if name in TUNE_STUDIES and bench is not None:
+            yield name, TUNE_STUDIES[name](bench, args.output)
+        else:
+            stage = TuneStage(args.bundle, tunes, args.seed, args.hours, args.filters)
+            yield name, TUNE_STREAM_STUDIES[name](stage, args.output)
+
+
 _RUNNERS: Mapping[str, Callable[[argparse.Namespace, list[str]], Iterator[tuple[str, Rows]]]] = {
     "chain": _chain,
     "draw": _draw,
     "query": _query,
+    "vrash": _vrash,
 }
 
 
 def _model(args: argparse.Namespace, family: str) -> Any:
-    checkpoint = load_checkpoint(args.checkpoint)
-    if checkpoint.family != family:
-        raise ConfigError([f"{args.checkpoint}: is of family {checkpoint.family}, not {family}"])
+    return _loaded(args.checkpoint, (family,))
+
+
+def _loaded(path: Path, families: tuple[str, ...]) -> Any:
+    checkpoint = load_checkpoint(path)
+    if checkpoint.family not in families:
+        wanted = " or ".join(families)
+        raise ConfigError([f"{path}: is of family {checkpoint.family}, not {wanted}"])
     return model_from_checkpoint(checkpoint)
 
 

@@ -8,7 +8,7 @@ Called by the studies of the family.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,11 +155,13 @@ def steering(
     notes: int = 128,
     steps: int = 5,
     seed: int = 0,
+    means: Mapping[str, Tensor] | None = None,
 ) -> list[dict[str, float]]:
     """Move the style control from one style to another and measure the music at each stop.
 
     As in the stream, the control moves the style's weights and the latent's mean together; each
-    tune's latent is drawn around that mean. The same draws serve every stop.
+    tune's latent is drawn around that mean. The same draws serve every stop. ``means`` are the
+    latents of training tracks by style, ``(tracks, Z)``, where they are known already.
 
     Returns:
         For each stop the share of ``end``, and :func:`closeness` to it by aspect, in which 0 and
@@ -168,7 +170,8 @@ def steering(
     names = {name: tunes.indices("train", name) for name in (start, end)}
     real = {n: [tunes.codec.encode(tunes.tune(i)) for i in names[n]] for n in names}
     profiles = {n: profile(tracks, tunes.codec) for n, tracks in real.items()}
-    means = {n: latents(model, tunes, indices)[0] for n, indices in names.items()}
+    if means is None:
+        means = {n: latents(model, tunes, indices)[0] for n, indices in names.items()}
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(count, model.config.latent, generator=random)
     rows = []

@@ -8,7 +8,7 @@ checked note by note. Called by ``perpetuo evaluate``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from streamer.errors import DataError
 from streamer.notes import NoteArray
+
+Code = Callable[[NoteArray], NDArray[np.int64]]
+"""From a piece to the symbols that are compared."""
 
 LONGEST = 4096
 """Runs longer than this, in notes, are reported as this long."""
@@ -25,6 +28,8 @@ _BASE = 0x9E3779B97F4A7C15
 _BASE_INVERSE = pow(_BASE, -1, 1 << 64)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _BITMAP_BITS = 26
+_SYMBOLS = 1 << 17
+"""Symbols of a text are below this."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class _Text:
         self.first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self.piece = np.repeat(np.arange(len(pieces)), sizes)
         # Random values for symbols: small numbers would leave the upper bits of the hash empty.
-        values = np.random.default_rng(0).integers(1 << 63, size=512).astype(np.uint64)
+        values = np.random.default_rng(0).integers(1 << 63, size=_SYMBOLS).astype(np.uint64)
         terms = values[self.symbols] * _powers(_BASE, len(self.symbols))[:-1]
         self._sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(terms)])
         self._undo = _powers(_BASE_INVERSE, len(self.symbols))
@@ -104,14 +109,18 @@ class CorpusIndex:
     Args:
         pieces: Note arrays sorted by onset.
         transposed: Compare intervals, so that a run in another key is found too.
+        code: Gives the symbols to compare in place of these, one for each note but the first,
+            0..131,071; what it is given need not be note arrays.
 
     Raises:
         DataError: No piece has a note.
     """
 
-    def __init__(self, pieces: Sequence[NoteArray], transposed: bool = False) -> None:
-        self.transposed = transposed
-        self._code = interval_symbols if transposed else pitch_symbols
+    def __init__(
+        self, pieces: Sequence[NoteArray], transposed: bool = False, code: Code | None = None
+    ) -> None:
+        self.transposed = transposed or code is not None
+        self._code = code or (interval_symbols if transposed else pitch_symbols)
         coded = [self._code(p) for p in pieces]
         if not any(len(c) for c in coded):
             raise DataError("the training corpus has no notes to compare with; give another folder")
