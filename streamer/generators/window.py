@@ -253,10 +253,15 @@ class WindowGenerator:
         """Return a section as it is given to the stream."""
         phrase = self._written(self._player, section, rows, struck, beat)
         phrase = replace(phrase, notes=tuple(_inside(note, phrase) for note in phrase.notes))
-        order = np.argsort([note.onset_ms for note in phrase.notes], kind="stable").tolist()
+        # A player may be early, but not before the line that the section begins with.
+        notes = [
+            note if note.onset_ms >= phrase.start_ms else replace(note, onset_ms=phrase.start_ms)
+            for note in phrase.notes
+        ]
+        order = np.argsort([note.onset_ms for note in notes], kind="stable").tolist()
         return replace(
             phrase,
-            notes=tuple(phrase.notes[i] for i in order),
+            notes=tuple(notes[i] for i in order),
             entropies=phrase.entropies[order],
         )
 
