@@ -57,6 +57,7 @@ class Played:
         onset_ms: Of each note.
         end_ms: When the last note ends.
         bar_ms: Length of a bar.
+        figures: :data:`FIGURES` of what sounded.
     """
 
     style: str
@@ -64,11 +65,18 @@ class Played:
     onset_ms: NDArray[np.float64]
     end_ms: float
     bar_ms: float
+    figures: NDArray[np.float64]
 
 
 @dataclass
 class _Day:
-    """What was measured so far."""
+    """What was measured so far.
+
+    Attributes:
+        tunes: Those that ended.
+        figures: One row an hour: the mean over its tunes of :data:`FIGURES`.
+        resident_mb: Memory of this process after each hour.
+    """
 
     tunes: list[Played] = field(default_factory=list)
     figures: list[NDArray[np.float64]] = field(default_factory=list)
@@ -80,16 +88,13 @@ def endless(stage: TuneStage, folder: Path) -> dict[str, Any]:
     source = stage.source()
     corpus = _Corpus.measure(stage.tunes)
     day, rows = _Day(), {}
-    rest: list[Note] = []
     tunes = _Tunes(source)
     while len(day.figures) < math.ceil(stage.hours):
-        until = min(stage.hours, len(day.figures) + 1) * HOUR_MS
-        start = len(day.figures) * HOUR_MS
-        while tunes.end_ms < until:
-            rest += tunes.take(day.tunes)
-        own = to_array(note for note in rest if note.onset_ms < until)
-        rest = [note for note in rest if note.onset_ms >= until]
-        day.figures.append(stretch_figures(own, (until - start) / 1000.0))
+        until, done = min(stage.hours, len(day.figures) + 1) * HOUR_MS, len(day.tunes)
+        while tunes.end_ms < until or len(day.tunes) == done:
+            tunes.take(day.tunes)
+        # Tune by tune, as the corpus is measured track by track: an hour moves through many keys.
+        day.figures.append(np.nanmean([tune.figures for tune in day.tunes[done:]], axis=0))
         day.resident_mb.append(resident_bytes() / 1e6)
         rows = _write(day, corpus, source, folder)
     return rows
@@ -102,9 +107,10 @@ class _Tunes:
         self._source = source
         self._notes: list[TuneArray] = []
         self._onsets: list[float] = []
+        self._heard: list[Note] = []
         self.end_ms = 0.0
 
-    def take(self, done: list[Played]) -> tuple[Note, ...]:
+    def take(self, done: list[Played]) -> None:
         """Play a phrase; a tune that ends with it is put behind those that are done."""
         generator: Any = self._source.generator
         phrase = self._source.next_phrase()
@@ -116,6 +122,7 @@ class _Tunes:
         if len(onsets) != len(notes):
             onsets = np.linspace(phrase.start_ms, phrase.end_ms, len(notes), False).tolist()
         self._onsets += onsets
+        self._heard += phrase.notes
         if notes["length"][-1] == END:
             playing = generator.stats.playing
             done.append(
@@ -125,10 +132,10 @@ class _Tunes:
                     np.asarray(self._onsets),
                     max(note.end_ms for note in phrase.notes),
                     playing["bar_beats"] * generator.beat_ms,
+                    _figures(to_array(self._heard)),
                 )
             )
-            self._notes, self._onsets = [], []
-        return phrase.notes
+            self._notes, self._onsets, self._heard = [], [], []
 
 
 @dataclass(frozen=True)
@@ -159,16 +166,28 @@ class _Corpus:
             for i in own:
                 played = as_played(tunes, i)
                 flags.append(returned_flags([tunes.tune(i)], [played["onset_ms"]])[0])
-                seconds = max(float(np.ptp(played["onset_ms"])), 1.0) / 1000.0
-                rows.append(stretch_figures(played, seconds))
+                rows.append(_figures(played))
             returned[style] = _share(flags)
             sizes[style] = np.quantile(np.diff(tunes.offsets)[own], (0.05, 0.5, 0.95)).tolist()
-        low, high = np.nanquantile(np.stack(rows), (0.05, 0.95), axis=0).tolist()
-        spread = dict(zip(FIGURES, zip(low, high, strict=True), strict=True))
+        columns = dict(zip(FIGURES, np.stack(rows).T, strict=True))
+        spread = {
+            name: tuple(np.nanquantile(columns[name], (0.05, 0.95)).tolist())
+            for name in HOURLY
+            if np.isfinite(columns[name]).any()
+        }
         index = CorpusIndex([tunes.tune(i) for i in tunes.indices("train")], code=note_symbols)
         held = [tunes.tune(i) for split in HELD_OUT for i in tunes.indices(split)]
         longest = _longest(index, held)
-        return cls(returned, {n: spread[n] for n in HOURLY}, sizes, index, longest)
+        return cls(returned, spread, sizes, index, longest)
+
+
+def _figures(notes: NoteArray) -> NDArray[np.float64]:
+    """Return the figures of one tune; of one that was not played by a person no dynamics."""
+    seconds = max(float(np.ptp(notes["onset_ms"])), 1.0) / 1000.0
+    found = stretch_figures(notes, seconds)
+    if not np.ptp(notes["velocity"]):
+        found[[FIGURES.index(name) for name in ("velocity_mean", "velocity_sd")]] = np.nan
+    return found
 
 
 def as_played(tunes: TuneSet, index: int) -> NoteArray:
@@ -233,13 +252,14 @@ def _longest(index: CorpusIndex, tunes: Sequence[TuneArray]) -> NDArray[np.int64
 
 
 def _write(day: _Day, corpus: _Corpus, source: Source, folder: Path) -> dict[str, Any]:
-    made = np.stack(day.figures)[:, [FIGURES.index(name) for name in HOURLY]]
+    figures = np.stack(day.figures)
+    made = {name: figures[:, FIGURES.index(name)] for name in HOURLY}
     stats: Any = source.generator.stats
     pauses = np.array([
         (b.onset_ms[0] - a.end_ms) for a, b in zip(day.tunes, day.tunes[1:], strict=False)
     ])  # fmt: skip
     rows: dict[str, Any] = {
-        "hours": len(made), "tunes": len(day.tunes),
+        "hours": len(figures), "tunes": len(day.tunes),
         "notes": int(sum(len(t.notes) for t in day.tunes)),
         **_twice(day.tunes), **_repeats(day.tunes, corpus), **_copies(day.tunes, corpus),
         "pause_s": _quantiles(pauses / 1000.0),
@@ -252,15 +272,15 @@ def _write(day: _Day, corpus: _Corpus, source: Source, folder: Path) -> dict[str
         "tunes_by_style": dict(sorted(Counter(t.style for t in day.tunes).items())),
         "corpus_spread_5_to_95_percent": corpus.spread,
         "share_of_hours_inside": {
-            name: float(((made[:, i] >= low) & (made[:, i] <= high)).mean())
-            for i, (name, (low, high)) in enumerate(corpus.spread.items())
+            name: float(((made[name] >= low) & (made[name] <= high)).mean())
+            for name, (low, high) in corpus.spread.items()
         },
-        "by_hour": {name: made[:, i].round(4).tolist() for i, name in enumerate(HOURLY)},
+        "by_hour": {name: values.round(4).tolist() for name, values in made.items()},
         "resident_mb_by_hour": day.resident_mb, "stream": stats.to_dict(),
     }  # fmt: skip
     figure, axes = subplots(3, 3, width=3.4)
     for i, (name, band) in enumerate(corpus.spread.items()):
-        axes[i // 3][i % 3].plot(made[:, i])
+        axes[i // 3][i % 3].plot(made[name])
         axes[i // 3][i % 3].axhspan(*band, alpha=0.15)
         axes[i // 3][i % 3].set_title(f"{name} by hour", fontsize=7)
     axes[2][1].plot(day.resident_mb)
