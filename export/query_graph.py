@@ -1,12 +1,11 @@
-"""The query VAE as three ONNX graphs, with the bit-allocated channel inside.
+"""The query VAE as two ONNX graphs, with the bit-allocated channel inside.
 
 In: plain arrays (``Query.export_arrays``) and the latent's statistics over the corpus. Out:
 ``ModelProto``s. Needs onnx and numpy, not torch.
 
-``encode``: ``cells`` (batch, steps, pitches, layers) -> ``mean``, ``log_variance`` (batch, latent).
 ``decode``: ``z`` (batch, latent) -> ``probabilities`` (batch, steps, pitches, layers).
-``answer``: ``cells``, ``rates`` (batch, latent) in bits, ``noise`` (batch, latent) -> ``z`` and
-``probabilities``: what :func:`streamer.channel.transmit` says, between encoder and decoder.
+``answer``: ``cells``, ``rates`` (batch, latent) in bits, ``noise`` (batch, latent) -> ``z``: the
+encoder, and of what it says what :func:`streamer.channel.transmit` lets through.
 """
 
 from __future__ import annotations
@@ -22,20 +21,6 @@ from export.nodes import FLOAT, Graph, make_model, value
 from streamer.windows import RollCodec
 
 Arrays = Mapping[str, NDArray[np.float32]]
-
-
-def build_encode_graph(arrays: Arrays, codec: RollCodec) -> ModelProto:
-    """Build ``encode``; see the module's text."""
-    graph = Graph()
-    latent = arrays["latent_w"].shape[1] // 2
-    mean, log_variance = _encode(graph, arrays, codec)
-    graph("Identity", [mean], out="mean")
-    bounds = [graph.constant("least", -12.0), graph.constant("greatest", 6.0)]
-    graph("Clip", [log_variance, *bounds], out="log_variance")
-    rows: list[int | str] = ["batch", latent]
-    return _model(
-        graph, "encode", {"cells": ["batch", *codec.shape]}, {"mean": rows, "log_variance": rows}
-    )
 
 
 def build_decode_graph(arrays: Arrays, codec: RollCodec) -> ModelProto:
@@ -69,7 +54,7 @@ def build_answer_graph(
     if np.shape(mean) != (latent,) or np.shape(variances) != (latent,):
         raise ValueError(f"mean and variances must be {latent} numbers")
     graph = Graph()
-    encoded, _ = _encode(graph, arrays, codec)
+    encoded = _encode(graph, arrays, codec)
     one = graph.constant("one", 1.0)
     # 4^-R as exp(-R ln 4): at R = 0 exactly 1, so that 0 bits are the mean and nothing else.
     left = graph("Exp", [graph("Mul", ["rates", graph.constant("ln", -math.log(4.0))])])
@@ -80,22 +65,22 @@ def build_answer_graph(
     spread = graph("Sqrt", [graph("Mul", [kept, graph.constant("corpus_var", variances)])])
     noisy = graph("Mul", [spread, "noise"])
     graph("Add", [graph("Add", [passed, drawn]), noisy], out="z")
-    _decode(graph, arrays, codec, "z")
     rows: list[int | str] = ["batch", latent]
     return _model(
         graph,
         "answer",
         {"cells": ["batch", *codec.shape], "rates": rows, "noise": rows},
-        {"z": rows, "probabilities": ["batch", *codec.shape]},
+        {"z": rows},
     )
 
 
-def _encode(graph: Graph, arrays: Arrays, codec: RollCodec) -> tuple[str, str]:
+def _encode(graph: Graph, arrays: Arrays, codec: RollCodec) -> str:
+    """Return the posterior mean."""
     x = graph("Reshape", ["cells", graph.constant("flat", [-1, codec.cells], np.int64)])
     x = _layers(graph, arrays, "encoder", x)
-    both = _linear(graph, arrays, "latent_{}", x)
-    mean, log_variance = graph.many("Split", [both], 2, axis=1, num_outputs=2)
-    return mean, log_variance
+    latent = arrays["latent_w"].shape[1] // 2
+    matrix = graph.constant("m_mean_w", arrays["latent_w"][:, :latent])
+    return graph("Gemm", [x, matrix, graph.constant("m_mean_b", arrays["latent_b"][:latent])])
 
 
 def _decode(graph: Graph, arrays: Arrays, codec: RollCodec, z: str) -> None:

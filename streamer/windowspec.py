@@ -16,7 +16,7 @@ _Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 _Above = Annotated[float, msgspec.Meta(gt=0)]
 
 DECODE_GRAPH, ANSWER_GRAPH = "decode", "answer"
-"""Graphs of a window bundle: latents to probabilities; a bar and bits to its answer."""
+"""Graphs of a window bundle: latents to probabilities; a bar and bits to the answer's latent."""
 
 
 class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,7 +16,7 @@ from onnx import ModelProto
 from export.bundle import describe_graph, make_manifest, write_bundle
 from export.draw_graph import build_draw_graph
 from export.graph import build_chain_graph
-from export.query_graph import build_answer_graph, build_decode_graph, build_encode_graph
+from export.query_graph import build_answer_graph, build_decode_graph
 from export.tune_graph import (
     ENCODE_FILE,
     START_FILE,
@@ -372,6 +372,5 @@ def _write_query(
     built = {
         DECODE_GRAPH: build_decode_graph(arrays, codec),
         ANSWER_GRAPH: answer,
-        "encode": build_encode_graph(arrays, codec),
     }
     return _write_window(folder, name, codec, spec, built, family="query", **more)

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from streamer.bench.sections import floors, section_players, section_report
 from streamer.bundle import Bundle, load_bundle
 from streamer.engine import Engine, State
 from streamer.errors import EngineError
@@ -80,13 +81,16 @@ def compare(bundle: Bundle, provider: str = "cpu", seconds: float = SECONDS) -> 
     """Measure all contestants in turns; numpy must have been started with one thread.
 
     Args:
-        bundle: Of kind ``step``.
+        bundle: Any; of kind ``window`` whole sections are measured (:mod:`.sections`).
         provider: ``cpu`` or ``cuda``.
         seconds: How long.
 
     Returns:
         ``{"engine": ..., "baselines": ...}``.
     """
+    if bundle.manifest.kind == "window":
+        both = {**section_players(bundle, provider), **floors(bundle)}
+        return {"engine": section_report(bundle, _take_turns(both, seconds)), "baselines": {}}
     engine = Engine(bundle, provider)
     rng = np.random.Generator(np.random.SFC64(0))
     contestants: dict[str, Contestant] = {

@@ -11,10 +11,12 @@ far the time from one clock to the next was off.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from streamer.bench.sections import open_sections
 from streamer.buffer import RollingBuffer
 from streamer.bundle import Bundle
 from streamer.clock import MonotonicClock
@@ -42,14 +44,14 @@ def measure_timing(bundle: Bundle, settings: SchedulerSettings, seconds: float) 
         settings: Priority and lead.
         seconds: How long, above 0.
     """
-    engine = Engine(bundle)
+    work = _work_of(bundle)
     settle()
     buffer = RollingBuffer(seconds, seconds * 2)
     buffer.put(_even_notes(seconds))
     buffer.close()
     scheduler = Scheduler(buffer, _Swallow(), MonotonicClock(), settings, send_bpm=CLOCK_BPM)
     over = threading.Event()
-    busy = threading.Thread(target=_keep_busy, args=(engine, over), name="bench-engine")
+    busy = threading.Thread(target=_keep_busy, args=(work, over), name="bench-engine")
     playing = threading.Thread(target=scheduler.run, name="bench-scheduler")
     busy.start()
     playing.start()
@@ -83,15 +85,28 @@ def _even_notes(seconds: float) -> Phrase:
     return Phrase(notes, np.zeros((count, 5), np.float32), 0.0, notes[-1].onset_ms)
 
 
-def _keep_busy(engine: Engine, over: threading.Event) -> None:
-    """Draw blocks until told to stop, as the generator's thread does: noise, then inference."""
-    step_back()
-    codec = engine.bundle.codec
+def _work_of(bundle: Bundle) -> Callable[[], object]:
+    """Return what the generator's thread does, once: a section, or noise and a block of notes."""
+    if bundle.manifest.kind == "window":
+        return open_sections(bundle, "cpu", CANDIDATES).next_phrase
+    engine = Engine(bundle)
+    codec = bundle.codec
     rng = np.random.Generator(np.random.SFC64(0))
     state = engine.initial_state(CANDIDATES)
     shape = (BLOCK_NOTES, CANDIDATES, codec.offsets[-1])
-    while not over.is_set():
+
+    def draw() -> None:
+        nonlocal state
         state = engine.next_block(state, gumbel_noise(rng, shape, 1.0, codec)).state
+
+    return draw
+
+
+def _keep_busy(work: Callable[[], object], over: threading.Event) -> None:
+    """Work until told to stop, as the generator's thread does."""
+    step_back()
+    while not over.is_set():
+        work()
 
 
 class _Swallow:

@@ -111,7 +111,12 @@ class WalkPath:
         places = near * self._here + far * rng.standard_normal((count, len(self._here)))
         wide = math.sqrt(controls.temperature)
         z = self._mean + wide * self._spread * places
-        return Places(z, self._decode(z=z)["probabilities"])
+        return Places(z, self.decode(z))
+
+    def decode(self, z: Array) -> NDArray[np.float32]:
+        """Return the probabilities of the cells for latents ``(K, latent)``."""
+        cells: NDArray[np.float32] = self._decode(z=z)["probabilities"]
+        return cells
 
     def take(self, places: Places, chosen: int) -> None:
         """Go on from a place, wherever it came from."""
@@ -126,7 +131,7 @@ class AnswerPath:
     """The query VAE answering: each bar of the query through the channel, then a walk.
 
     Args:
-        answer: Graph from ``cells``, ``rates``, ``noise`` to ``z`` and ``probabilities``.
+        answer: Graph from ``cells``, ``rates``, ``noise`` to ``z``.
         walk: Goes on when the query is over.
         spec: Variance of the latent over the corpus.
         query: Bars, ``(steps, pitches, layers)`` each; more may be given at any time.
@@ -157,8 +162,8 @@ class AnswerPath:
         rates = np.broadcast_to(allocate(self._variance, bits), (count, len(self._variance)))
         cells = np.broadcast_to(self._query[0], (count, *self._query[0].shape))
         noise = rng.standard_normal(rates.shape, dtype=np.float32)
-        out = self._answer(cells=cells, rates=rates, noise=noise)
-        return Places(out["z"].astype(np.float64), out["probabilities"], answers=True)
+        z = self._answer(cells=cells, rates=rates, noise=noise)["z"].astype(np.float64)
+        return Places(z, self._walk.decode(z), answers=True)
 
     def take(self, places: Places, chosen: int) -> None:
         """Go on from a place; a bar that was answered is gone."""

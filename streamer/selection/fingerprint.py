@@ -51,7 +51,8 @@ def run_hashes(tune: TuneArray, notes: int = RUN_NOTES) -> NDArray[np.uint64]:
         raise ValueError(f"notes must be 2 or more, not {notes}")
     if len(tune) < notes:
         return np.zeros(0, dtype=np.uint64)
-    interval = np.diff(tune["pitch"].astype(np.int64)) + _PITCHES
+    pitch = tune["pitch"].astype(np.int64)
+    interval = pitch[1:] - pitch[:-1] + _PITCHES
     symbols = (interval << 16 | tune["length"][:-1]).astype(np.uint64)
     runs = np.lib.stride_tricks.sliding_window_view(symbols, notes - 1)
     code = np.zeros(len(runs), dtype=np.uint64)
@@ -83,7 +84,8 @@ def known_in(table: NDArray[np.uint8]) -> Known:
     """Return the look-up of a packed table, as the bundle's graph does it."""
 
     def known(places: NDArray[np.int64]) -> NDArray[Any]:
-        return ((table[places >> 3] >> (places & 7).astype(np.uint8)) & 1).min(axis=1)
+        bits = (table[places >> 3] >> (places & 7).astype(np.uint8)) & 1
+        return np.asarray(bits.min(axis=1))
 
     return known
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.query_graph import build_answer_graph, build_decode_graph, build_encode_graph
+from export.query_graph import build_answer_graph, build_decode_graph
 from streamer.channel import allocate, full_bits, transmit
 from streamer.engine import open_session
 from streamer.errors import DataError
@@ -77,11 +77,7 @@ def test_the_graphs_do_what_model_and_channel_do(layers: int) -> None:
     arrays, rng = net.export_arrays(), np.random.default_rng(0)
     mean, variances = rng.normal(size=6).astype(np.float32), rng.random(6).astype(np.float32)
     with torch.no_grad():
-        z, log_variance = net.encode(torch.from_numpy(bars))
-    encode, _ = open_session(build_encode_graph(arrays, CODEC).SerializeToString())
-    got = encode.run(["mean", "log_variance"], {"cells": bars})
-    assert np.abs(got[0] - z.numpy()).max() < 1e-5
-    assert np.abs(got[1] - log_variance.numpy()).max() < 1e-5
+        z, _ = net.encode(torch.from_numpy(bars))
     answer, _ = open_session(build_answer_graph(arrays, CODEC, mean, variances).SerializeToString())
     decode, _ = open_session(build_decode_graph(arrays, CODEC).SerializeToString())
     for bits in (0, 3, 20, full_bits(6)):
@@ -89,13 +85,12 @@ def test_the_graphs_do_what_model_and_channel_do(layers: int) -> None:
         noise = rng.normal(size=(5, 6)).astype(np.float32)
         sent = transmit(z.numpy(), rates, mean, variances, noise)
         feeds = {"cells": bars, "rates": rates.astype(np.float32), "noise": noise}
-        arrived, heard = answer.run(["z", "probabilities"], feeds)
+        (arrived,) = answer.run(None, feeds)
         assert np.abs(arrived - sent).max() < 1e-5
+        (heard,) = decode.run(None, {"z": arrived})
         with torch.no_grad():
             wanted = torch.sigmoid(net.decode(torch.from_numpy(arrived)))
         assert np.abs(heard.reshape(5, -1) - wanted.numpy()).max() < 1e-5
-        (played,) = decode.run(None, {"z": arrived})
-        assert np.array_equal(played, heard)
 
 
 def test_without_bits_every_query_gets_one_and_the_same_answer() -> None:
@@ -104,9 +99,8 @@ def test_without_bits_every_query_gets_one_and_the_same_answer() -> None:
     answer, _ = open_session(graph.SerializeToString())
     noise = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
     feeds = {"cells": bars, "rates": np.zeros((9, 6), np.float32), "noise": noise}
-    z, heard = answer.run(["z", "probabilities"], feeds)
+    (z,) = answer.run(None, feeds)
     assert len(np.unique(z, axis=0)) == 1
-    assert len(np.unique(heard.reshape(9, -1), axis=0)) == 1
 
 
 def test_statistics_of_another_latent_are_refused() -> None:

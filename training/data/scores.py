@@ -114,7 +114,7 @@ class ScoreSet:
             "report": self.report,
         }
         text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-        columns = {name: np.ascontiguousarray(self.rows[name]) for name in _COLUMNS}
+        columns: dict[str, Any] = {name: np.ascontiguousarray(self.rows[name]) for name in _COLUMNS}
         with atomic_file(path) as file:
             np.savez_compressed(file, meta=text, offsets=self.offsets, **columns)
 
