@@ -198,6 +198,9 @@ class Scheduler:
             while not self._stop.is_set() and self._turn():
                 pass
         finally:
+            if self._epoch and self._port.epoch != self._epoch:
+                # It has been away since the last look: what was released then may sound yet.
+                self._table.doubt(self._clock.now() - FORGOTTEN_SECONDS)
             self._silence()
             self._insist(self.clock_out.stop())
 

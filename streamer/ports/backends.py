@@ -51,6 +51,10 @@ class Backend(Protocol):
         """Whether what was opened before can still work."""
         ...
 
+    def stands_still(self) -> bool:
+        """Whether it lives and yet sends nothing, so that what it is given would wait."""
+        ...
+
     def open(self, address: str | None) -> Sender:
         """Open a port by its raw name, or a virtual one of our own where that is None.
 
@@ -99,6 +103,10 @@ class RtMidiBackend:
     def alive(self) -> bool:
         """See :class:`Backend`."""
         return self._probe() is None
+
+    def stands_still(self) -> bool:
+        """See :class:`Backend`."""
+        return False
 
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""
@@ -240,6 +248,10 @@ class JackBackend(RtMidiBackend):
     def alive(self) -> bool:
         """See :class:`Backend`."""
         return self._watch.connected
+
+    def stands_still(self) -> bool:
+        """See :class:`Backend`."""
+        return self._watch.stands_still()
 
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 _NO_START_SERVER, _IS_INPUT, _IS_OUTPUT = 0x01, 0x1, 0x2
 _MIDI_TYPE = b"8 bit raw midi"
 SOCKETS = Path("/dev/shm")
+STILL_SECONDS = 1.0
+"""A server whose cycles have not gone on for so long sends nothing: what is sent waits."""
+
 BLIND_SECONDS = 10.0
 """How often a server is looked for where no socket of it is seen: it may be built otherwise."""
 
@@ -47,6 +50,7 @@ class JackWatch:
         self._client: int | None = None
         self._now = now
         self._try_at = float("-inf")
+        self._frame, self._moved_at, self._moves = 0, 0.0, 0
         self._jack = _load(library or _mapped_libjack())
         if self._jack is not None:
             # libjack writes to stderr whenever no server runs. A function of libc that takes a
@@ -72,7 +76,7 @@ class JackWatch:
         if self._jack.jack_activate(client):
             self._jack.jack_client_close(client)
             return False
-        self._client = client
+        self._client, self._moves = client, 0
         return True
 
     def _is_worth_trying(self) -> bool:
@@ -93,6 +97,18 @@ class JackWatch:
         value = ctypes.c_int()
         self._libc.sem_getvalue(self._gone, ctypes.byref(value))
         return value.value == 0
+
+    def stands_still(self) -> bool:
+        """Whether a server that lives has ceased to work: its device hangs, or it was stopped.
+
+        A server that was never seen to go on says nothing about it, and is believed to work.
+        """
+        if not self.connected or self._jack is None:
+            return False
+        frame, now = self._jack.jack_last_frame_time(self._client), self._now()
+        if frame != self._frame or not self._moves:
+            self._frame, self._moved_at, self._moves = frame, now, self._moves + 1
+        return self._moves > 1 and now - self._moved_at > STILL_SECONDS
 
     def port_names(self, direction: Literal["output", "input"]) -> list[str]:
         """Return the names of MIDI ports that can be sent to (``output``) or received from."""
@@ -143,6 +159,8 @@ def _load(library: Path | None) -> Any:
         jack.jack_get_ports.restype = ctypes.POINTER(text)
         jack.jack_get_ports.argtypes = [pointer, text, text, ctypes.c_ulong]
         jack.jack_on_shutdown.argtypes = [pointer, pointer, pointer]
+        jack.jack_last_frame_time.restype = ctypes.c_uint32
+        jack.jack_last_frame_time.argtypes = [pointer]
         for function in (jack.jack_activate, jack.jack_client_close, jack.jack_free):
             function.argtypes = [pointer]
         for function in (jack.jack_set_error_function, jack.jack_set_info_function):

@@ -78,7 +78,7 @@ class LivePort:
         """Send one message; see :class:`streamer.ports.base.Port`."""
         check_message(message)
         sender = self._sender
-        if sender is None:
+        if sender is None or not self._epoch:
             raise PortLost(f"port '{self._wanted}' is gone")
         self._table.before(message)
         try:
@@ -96,6 +96,10 @@ class LivePort:
         chosen = self.choose(outputs)
         if self._current is not None and self._sender is not None:
             there = self._sender.is_open and self._is_there(self._current, outputs)
+            if there and self._owner.stands_still(self._current.system):
+                # What it were sent now would come all at once; it is opened anew when it goes on.
+                self._epoch = 0
+                return
             if not there or not self._epoch:
                 self._leave(answering=False)
             elif (

@@ -92,6 +92,10 @@ class MidiOwner:
         """Whether senders of a system can still work; owner thread."""
         return self._backends[system].alive()
 
+    def stands_still(self, system: str) -> bool:
+        """Whether a system lives and sends nothing; owner thread."""
+        return self._backends[system].stands_still()
+
     def watch(self, port: Watched) -> None:
         """Let a port look at once, and from now on."""
         self.call(lambda: self._watch(port))

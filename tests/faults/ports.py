@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.stage import Row, Stage, repeat
+from tests.streams import struck
 
 KNOBS = {1: "temperature", 7: "velocity_scale", 74: "density"}
 FLOOD_SECONDS, FLOOD_RATE = 2.0, 5000
+AT_ONCE_SECONDS = 0.2
 
 
 def receiver_unplugged(folder: Path, tries: int) -> Row:
@@ -49,18 +51,29 @@ def receiver_unplugged(folder: Path, tries: int) -> Row:
 
 def server_stands_still(folder: Path, tries: int) -> Row:
     """The JACK server is stopped for up to ten seconds, and goes on."""
-    row = Row("the JACK server stands still for 1 to 10 s (SIGSTOP)")
+    row, at_once = Row("the JACK server stands still for 1 to 10 s (SIGSTOP)"), [0]
     with Stage(folder, 2) as stage:
 
         def once() -> tuple[str, float | None]:
             stage.jack.signal(signal.SIGSTOP)
             stage.wait(1.0, 10.0)
+            heard, began = len(stage.monitor.wait_for(lambda _: True)), time.monotonic()
             stage.jack.signal(signal.SIGCONT)
             resumed = stage.hear()
+            stage.wait(AT_ONCE_SECONDS, AT_ONCE_SECONDS)
+            messages = stage.monitor.wait_for(lambda _: True)[heard:]
+            soon = zip(messages, stage.monitor.times[heard:], strict=False)
+            early = [message for message, at in soon if at < began + AT_ONCE_SECONDS]
+            at_once.append(len(struck(early)))
             return stage.verdict(resumed), resumed
 
         repeat(row, tries, once)
-    row.lost = f"what was played meanwhile; notes again {row.spread()} after it"
+        if wrong := stage.end():
+            row.faults.append(wrong)
+    row.lost = (
+        "what was to be played meanwhile; of its first second and a half, before it is noticed, "
+        f"up to {max(at_once)} notes wait in the queue and come at once"
+    )
     return row
 
 

@@ -52,6 +52,9 @@ class FakeSystem:
     def names(self, direction):
         return list(self.inputs) if direction == "input" and not self.trouble else []
 
+    def stands_still(self):
+        return False
+
     def alive(self):
         return self.trouble is None
 

@@ -34,6 +34,10 @@ class FakeJack:
         self.posted = None
         self.closed = self.asked = 0
         self.absent = False
+        self.frame = 0
+
+    def jack_last_frame_time(self, client):
+        return self.frame
 
     def jack_client_open(self, name, options, status):
         self.asked += 1
@@ -103,3 +107,24 @@ def test_the_socket_of_the_server_that_is_meant_is_looked_for(monkeypatch, tmp_p
     assert not _socket_is_there()
     (tmp_path / "jack_mine_0_0").touch()
     assert _socket_is_there()
+
+
+def test_a_server_whose_cycles_cease_stands_still_until_they_go_on(monkeypatch):
+    jack, now = FakeJack(), [0.0]
+    watch = watching(jack, monkeypatch, lambda: now[0])
+    watch.connect()
+    seen = []
+    for frame in (256, 512, 512, 512, 512, 768):
+        jack.frame = frame
+        seen.append(watch.stands_still())
+        now[0] += 0.6
+    assert seen == [False, False, False, True, True, False]
+
+
+def test_a_server_that_never_counts_its_cycles_is_believed_to_work(monkeypatch):
+    now = [0.0]
+    watch = watching(FakeJack(), monkeypatch, lambda: now[0])
+    watch.connect()
+    for _ in range(9):
+        assert not watch.stands_still()
+        now[0] += 1.0

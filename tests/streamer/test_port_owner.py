@@ -30,6 +30,9 @@ class Backend:
         self.note()
         return
 
+    def stands_still(self):
+        return False
+
     def alive(self):
         return True
 

@@ -249,6 +249,15 @@ def test_a_note_whose_release_went_into_the_void_is_released_when_the_port_is_ba
     assert (0, 60) not in stage.port.receiver.struck
 
 
+def test_a_release_into_the_void_is_made_up_for_when_the_stop_comes_before_the_next_look():
+    stage = Stage(make_phrase([Note(60, 0.0, 400.0, 64), Note(62, 9000.0, 9.0, 64)]))
+    stage.clock.at(START + 0.6, stage.port.vanish_unnoticed)
+    stage.clock.at(START + 0.95, stage.port.come_back)
+    stage.clock.at(START + 0.96, stage.scheduler.stop)
+    stage.scheduler.run()
+    assert stage.port.receiver.is_silent
+
+
 def test_a_stream_that_starts_without_a_port_waits_for_it():
     stage = Stage(make_phrase([Note(60, 0.0, 100.0, 64)]))
     stage.port.vanish()
