@@ -334,6 +334,15 @@ def make_image(work: Path, say: Say) -> None:
         Unavailable: Something that is not of this project is missing.
         Broken: This project does not build or install.
     """
+    try:
+        _make_image(work, say)
+    except Unavailable as error:
+        say(f"{error}; renewing apt's lists")
+        do(["apt-get", "update", "-q"])
+        _make_image(work, say)
+
+
+def _make_image(work: Path, say: Say) -> None:
     work.mkdir(parents=True, exist_ok=True)
     root = work / "root"
     say("fetching Debian's packages and kernel")

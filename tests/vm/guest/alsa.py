@@ -33,12 +33,12 @@ def scenario(report: Report) -> None:
         *("--record", str(TAKE)),
     )
     receiver = Receiver("Perpetuo")
-    wait_for(lambda: len(receiver.notes()) >= NOTES or product.process.poll() is not None, 180)
+    wait_for(lambda: len(receiver.notes()) >= NOTES or product.process.poll() is not None, 600)
     report.figure("seconds from start to first note", round(receiver.notes()[0][0] - began, 1))
-    wait_for(lambda: receiver.struck, 10)
+    wait_for(lambda: receiver.struck, 60)
     sounding = len(receiver.struck)
     status = product.end()
-    wait_for(lambda: receiver.silent, 2)
+    wait_for(lambda: receiver.silent, 10)
     time.sleep(1.0)
     heard = [(key, velocity) for _, key, velocity in receiver.notes()]
     report.check(f"at least {NOTES} notes are heard", len(heard) >= NOTES, len(heard))

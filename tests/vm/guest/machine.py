@@ -28,14 +28,15 @@ INSTRUMENT = "f_midi"
 TINY = "/opt/vm/bundles/tiny"
 """An untrained bundle that is no burden to an emulated processor."""
 
-START_SECONDS = 120.0
-"""How long the product may take to load in an emulated machine."""
+START_SECONDS = 600.0
+"""How long the product may take to load. A busy host can make minutes of seconds in an emulated
+machine; how long it truly had is known outside alone, where the limit of a scenario is kept."""
 
 RESUME_SECONDS = 1.5
 """What is promised: after the return of a port the music goes on within this."""
 
 STRICT = " strict=1" in Path("/proc/cmdline").read_text()
-PATIENCE_SECONDS = RESUME_SECONDS if STRICT else 8.0
+PATIENCE_SECONDS = RESUME_SECONDS if STRICT else 30.0
 """What is held against it: a machine that is emulated by a busy host may stand still for long."""
 
 
@@ -198,7 +199,7 @@ class Product:
             self.lines.append(line.rstrip())
             say(f"perpetuo: {line.rstrip()}")
 
-    def end(self, number: int = signal.SIGTERM, seconds: float = 30.0) -> int:
+    def end(self, number: int = signal.SIGTERM, seconds: float = 120.0) -> int:
         """Send a signal and return the exit status; killed when it does not end."""
         self.process.send_signal(number)
         return self.wait(seconds)
@@ -279,7 +280,7 @@ class Cable:
         """Pull the cable; returns when the sequencer has noticed, with the time of the pull."""
         now = time.monotonic()
         self._disable.write_text("1")
-        if not wait_for(lambda: not self.plugged, 10):
+        if not wait_for(lambda: not self.plugged, 60):
             raise TimeoutError("the sequencer has not noticed the pulled cable")
         return now
 
@@ -287,7 +288,7 @@ class Cable:
         """Put the cable back; returns when, and when the sequencer knew the instrument again."""
         now = time.monotonic()
         self._disable.write_text("0")
-        if not wait_for(lambda: self.plugged, 20):
+        if not wait_for(lambda: self.plugged, 60):
             raise TimeoutError("the sequencer has not noticed the cable")
         return now, time.monotonic()
 

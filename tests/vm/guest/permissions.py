@@ -28,7 +28,7 @@ from machine import (
 SEQUENCER = Path("/dev/snd/seq")
 NOBODY, AUDIO = 65534, 29
 PLAY = ("play", "--port", "virtual", "--plain", "--seed", "7", "--model", TINY)
-LOADING_SECONDS = 60.0
+LOADING_SECONDS = 300.0
 
 ABSENT = "sudo modprobe snd-seq"
 FORBIDDEN = "add the user to the group audio"
@@ -67,7 +67,7 @@ def plays(report: Report, what: str, product: Product) -> None:
     heard = wait_for(receiver.notes, PATIENCE_SECONDS + 5.0)
     report.check(f"{what}: it plays", heard, f"after {time.monotonic() - began:.2f} s")
     status = product.end()
-    report.check(f"{what}: it ends silent", wait_for(lambda: receiver.silent, 2), status)
+    report.check(f"{what}: it ends silent", wait_for(lambda: receiver.silent, 10), status)
     report.check(f"{what}: no traceback", not tracebacks(product.text), "")
     receiver.close()
 

@@ -49,7 +49,7 @@ def pull(cable: Cable, receiver: Receiver, away: float | None) -> dict[str, floa
         sounds that was struck before. And ``struck``, the keys that sounded when it went.
     """
     heard = len(receiver.notes())
-    wait_for(lambda: len(receiver.notes()) > heard + 3 and receiver.struck, 20)
+    wait_for(lambda: len(receiver.notes()) > heard + 3 and receiver.struck, 120)
     if away is None:
         gone, back = cable.flicker()
         plugged = back
@@ -82,10 +82,10 @@ def pulls(report: Report, cable: Cable, port: str, ways: Sequence[float | None])
     """Play to a port and take its instrument away, once for each of the ways."""
     receiver = Receiver(INSTRUMENT)
     product = Product("play", "--port", port, *PLAY)
-    wait_for(lambda: receiver.notes(), 60)
+    wait_for(receiver.notes, 300)
     seen = [pull(cable, receiver, way) for way in ways]
     status = product.end()
-    wait_for(lambda: receiver.silent, 2)
+    wait_for(lambda: receiver.silent, 10)
     time.sleep(0.5)
     receiver.close()
     what, times = f"--port {port}", len(ways)
@@ -115,7 +115,7 @@ def scenario(report: Report) -> None:
     """Pull and plug."""
     Path("/tmp/dense.toml").write_text("[controls]\ndensity = 2.0\n[model]\nredraws = 0\n")
     cable = Cable()
-    report.check("the kernel knows the instrument", wait_for(lambda: cable.plugged, 20), SYNTH)
+    report.check("the kernel knows the instrument", wait_for(lambda: cable.plugged, 120), SYNTH)
     checked = explain("--port", SYNTH)
     good = f"{SYNTH}:" in checked.text and "(alsa)" in checked.text
     report.check("check finds the instrument", good, checked.text)
