@@ -22,7 +22,7 @@ from training.checkpoint import Checkpoint, save_checkpoint
 from training.data.tunes import TuneSet
 from training.evaluation.plagiarism import CorpusIndex
 from training.models.vrash import VARIANTS, Vrash, VrashConfig
-from training.studies import vrash_information, vrash_stream
+from training.studies import vrash, vrash_information, vrash_stream
 from training.studies.vrash import TuneBench, latent, likelihood, long_tunes
 from training.studies.vrash_endless import as_played, endless, note_symbols, returned_flags
 from training.studies.vrash_information import information
@@ -65,7 +65,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> TuneStage:
     return TuneStage(bundle.path, tunes, hours=1.0, count=16, seconds=0.2)
 
 
-def test_likelihood_adds_up_and_tells_bounds_apart(bench: TuneBench, tmp_path: Path) -> None:
+def test_likelihood_adds_up_and_tells_bounds_apart(
+    bench: TuneBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = likelihood(bench, tmp_path)
     sizes = bench.tunes.codec.sizes
     assert rows["uniform"]["total"] == pytest.approx(float(np.log(sizes).sum()))
@@ -82,6 +84,11 @@ def test_likelihood_adds_up_and_tells_bounds_apart(bench: TuneBench, tmp_path: P
     assert rows["order"]["within_3_percent"]["importance"] == (abs(ratio - 1) <= 0.03)
     assert json.loads((tmp_path / "likelihood.json").read_text()) == rows
     assert (tmp_path / "likelihood.png").stat().st_size > 1000
+    # The same models again cost nothing and give the same; others are measured.
+    monkeypatch.setattr(vrash, "importance_nats", None)
+    assert likelihood(bench, tmp_path) == rows
+    with pytest.raises(TypeError):
+        likelihood(replace(bench, seed=1), tmp_path)
 
 
 def test_latent_study_has_every_pair_of_styles(bench: TuneBench, tmp_path: Path) -> None:
