@@ -1,4 +1,4 @@
-"""The events of a Standard MIDI file, in ticks: bytes in, lists out; called by midifile and beatfile.
+"""Events of a Standard MIDI file, in ticks: bytes in, lists out; called by midifile and beatfile.
 
 Only what notes need is kept: note pairs, CC64 and CC121, programs, tempos, metres and track
 names. A file

@@ -33,7 +33,7 @@ def test_a_tempo_map_does_not_touch_the_grid(tmp_path: Path) -> None:
     piece = read_beats(path)
     assert piece.notes["onset"].tolist() == [0.0, 1.0, 2.5]
     assert piece.notes["length"].tolist() == [1.0, 0.5, 0.5]
-    assert piece.tempos[0] == (0, 120.0)
+    assert piece.tempos[0] == (0.0, 120.0)
     assert len(piece.tempos) == 41
 
 

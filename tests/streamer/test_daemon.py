@@ -16,7 +16,7 @@ import pytest
 
 from streamer import daemon
 from streamer.bundle import Bundle
-from streamer.controls import Controls, LiveControls
+from streamer.controls import LiveControls
 from streamer.daemon import Stream, play
 from streamer.errors import BundleError, PortError, StreamerError
 from streamer.governor import CandidateGovernor
