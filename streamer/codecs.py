@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
+from streamer.bands import BAND_CODEC_NAME, TRACKS, BandCodec
 from streamer.codec import ChainCodec
 from streamer.notes import ARGUMENTS
 from streamer.tunes import TUNE_ARGUMENTS, TUNE_CODEC_NAME, TuneCodec
@@ -58,7 +59,9 @@ def codec_from_dict(data: Mapping[str, Any]) -> Codec:
         return TuneCodec.from_dict(data)
     if name in ROLL_CODECS:
         return RollCodec.from_dict(data)
-    known = ", ".join((f"{_CHAIN_PREFIX}*", TUNE_CODEC_NAME, *ROLL_CODECS))
+    if name == BAND_CODEC_NAME:
+        return BandCodec.from_dict(data)
+    known = ", ".join((f"{_CHAIN_PREFIX}*", TUNE_CODEC_NAME, *ROLL_CODECS, BAND_CODEC_NAME))
     raise ValueError(f"no codec is called {name!r}; there are {known}")
 
 
@@ -77,4 +80,6 @@ def argument_names(codec: Codec) -> tuple[str, ...]:
     """Return what the codec's arguments are called, one name for each of its sizes."""
     if codec.name in ROLL_CODECS:
         return WINDOW_ARGUMENTS
+    if codec.name == BAND_CODEC_NAME:
+        return TRACKS
     return TUNE_ARGUMENTS if codec.name == TUNE_CODEC_NAME else ARGUMENTS

@@ -2,13 +2,18 @@
 
 import pytest
 
+from streamer.bands import BandCodec
 from streamer.codec import ChainCodec, published_codec
 from streamer.codecs import Codec, argument_names, codec_as, codec_from_dict
 from streamer.tunes import TuneCodec
 from tests.bundles import tiny_tune_codec
 
 
-@pytest.mark.parametrize("codec", [published_codec(), tiny_tune_codec()], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "codec",
+    [published_codec(), tiny_tune_codec(), BandCodec(), BandCodec(4, 256, "release")],
+    ids=lambda c: c.name,
+)
 def test_codec_comes_back_from_its_plain_form(codec: Codec) -> None:
     again = codec_from_dict(codec.to_dict())
     assert again == codec
