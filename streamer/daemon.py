@@ -183,7 +183,9 @@ class Stream:
 
     def _generate(self) -> None:
         """Fill the buffer until it is closed; the generator thread."""
-        step_back()
+        if self._answering is None:
+            # Else it is in a hurry at each bar line, and idle between them.
+            step_back()
         generator, buffer, governor = self._source.generator, self._buffer, self._governor
         notes: int | None = FIRST_PHRASE_NOTES
         while self._wait_for_turn():

@@ -1,0 +1,110 @@
+"""Sections joined by the hundred: is the line between two of them to be heard?
+
+In: a window bundle. Out: for the steps at the seams and for all others: notes held across, notes
+struck, how far the set of keys and the middle of the sound move. Used by the tests with the tiny
+bundles, and by hand with the real ones::
+
+    python -m tests.seams BUNDLE [SECTIONS]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.controls import LiveControls
+from streamer.notes import NoteArray, to_array
+from streamer.pipeline import open_source
+from streamer.settings import ExpressionSettings, ModelSettings, Settings
+
+FIGURES = ("held", "struck", "released", "keys_kept", "pitch_moved")
+
+
+def stream_of(bundle: Path, sections: int, candidates: int, seed: int = 1) -> tuple[NoteArray, Any]:
+    """Return the notes of so many sections on the grid, and the generator."""
+    settings = Settings(
+        model=ModelSettings(model=str(bundle), seed=seed, candidates=candidates),
+        expression=ExpressionSettings(enabled=False),
+    )
+    source = open_source(settings, LiveControls())
+    notes = [note for _ in range(sections) for note in source.generator.next_phrase().notes]
+    return to_array(notes), source.generator
+
+
+def on_grid(notes: NoteArray, step_ms: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return onsets and ends in steps, and pitches."""
+    onset = np.rint(notes["onset_ms"] / step_ms).astype(np.int64)
+    end = np.rint((notes["onset_ms"] + notes["duration_ms"]) / step_ms).astype(np.int64)
+    return onset, np.maximum(end, onset + 1), notes["pitch"].astype(np.int64)
+
+
+def double_onsets(onset: NDArray[Any], end: NDArray[Any], pitch: NDArray[Any]) -> int:
+    """Return how many keys are struck while they sound."""
+    order = np.lexsort((onset, pitch))
+    same = pitch[order][1:] == pitch[order][:-1]
+    return int((same & (onset[order][1:] < end[order][:-1])).sum())
+
+
+def boundaries(
+    onset: NDArray[Any], end: NDArray[Any], pitch: NDArray[Any], steps: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return the figures of the line before each step, ``(steps,)``; NaN where there is none."""
+    sounding = np.zeros((steps + 1, 128), dtype=np.bool_)
+    held, struck, released = (np.zeros(steps + 1) for _ in range(3))
+    for first, last, key in zip(onset.tolist(), end.tolist(), pitch.tolist(), strict=True):
+        sounding[first:last, key] = True
+        held[first + 1 : last] += 1
+        struck[min(first, steps)] += 1
+        released[min(last, steps)] += 1
+    both = (sounding[1:] & sounding[:-1]).sum(1)
+    either = (sounding[1:] | sounding[:-1]).sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kept = np.concatenate([[np.nan], both / either])
+        middle = (sounding * np.arange(128)).sum(1) / sounding.sum(1)
+    moved = np.concatenate([[np.nan], np.abs(np.diff(middle))])
+    columns = (held, struck, released, kept, moved)
+    return {name: one[:steps] for name, one in zip(FIGURES, columns, strict=True)}
+
+
+def seam_figures(bundle: Path, sections: int = 1000, candidates: int = 4) -> dict[str, Any]:
+    """Return counts and, for each figure, its mean at the seams and inside by place in the beat.
+
+    Inside are the lines at the same place in the beat as a seam, and not all: music moves on beats.
+    """
+    notes, generator = stream_of(bundle, sections, candidates)
+    codec = generator.codec
+    onset, end, pitch = on_grid(notes, generator.beat_ms / codec.steps_per_beat)
+    steps = sections * codec.steps
+    found = boundaries(onset, end, pitch, steps)
+    places = np.arange(0, codec.steps, codec.steps_per_beat)
+    figures = {}
+    for name, values in found.items():
+        table = values.reshape(sections, codec.steps)[1:-1][:, places]
+        means = np.nanmean(table, axis=0)
+        inside = table[:, 1:]
+        figures[name] = {
+            "seam": round(float(means[0]), 4),
+            "inside": round(float(np.nanmean(inside)), 4),
+            "inside_sd": round(float(np.nanstd(inside)), 4),
+            "inside_least": round(float(means[1:].min()), 4),
+            "inside_most": round(float(means[1:].max()), 4),
+        }
+    return {
+        "bundle": bundle.name,
+        "sections": sections,
+        "notes": len(notes),
+        "double_onsets": double_onsets(onset, end, pitch),
+        "longest_steps": int((end - onset).max()),
+        "limit_steps": generator.longest_steps,
+        "figures": figures,
+    }
+
+
+if __name__ == "__main__":
+    told = seam_figures(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
