@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_selection(parser)
     _add_melodies(parser)
     _add_scores(parser)
+    _add_bands(parser)
     parser.add_argument("--json", type=Path, metavar="REPORT",
                         help="write what was taken and left out, file by file")  # fmt: skip
     parser.add_argument("--processes", type=_positive, metavar="N",
@@ -92,6 +93,19 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--drums", action="store_true", help="keep channel 10 as well")
 
 
+def _add_bands(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("bands, for the family of four tracks")
+    group.add_argument("--bands", action="store_true",
+                       help="keep songs in 4/4 as drums, bass, harmony and strings instead; by"
+                            " itself only from files with a free licence or none"
+                            " stated")  # fmt: skip
+    group.add_argument("--tags", type=_names, default=("genre",), metavar="COLUMN,...",
+                       help="columns of labels.csv that hold genres (default: genre)")  # fmt: skip
+    group.add_argument("--takes", type=_positive, default=4, metavar="N",
+                       help="combinations of a file's bass and harmony tracks that are taken at"
+                            " most (default 4)")  # fmt: skip
+
+
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
@@ -117,6 +131,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.is_dir():
         raise DataError(f"{args.output}: is a folder; name the file to write, as in -o x.npz")
+    if args.bands:
+        return _run_bands(args)
     if args.scores:
         return _run_scores(args)
     if args.drums:
@@ -169,6 +185,23 @@ def _run_scores(args: argparse.Namespace) -> int:
         text = json.dumps(scores.report, indent=2, ensure_ascii=False)
         args.json.write_text(text + "\n", encoding="utf-8")
     tell(scores, args.output, args.verbose)
+    return 0
+
+
+def _run_bands(args: argparse.Namespace) -> int:
+    """The same for songs of four tracks."""
+    from training.prepare_bands import options_of, tell
+
+    options = options_of(args)
+    from training.data.read_bands import read_bands
+
+    with _Progress() as progress:
+        bands = read_bands(args.sources, options, progress=progress)
+    bands.save(args.output)
+    if args.json:
+        text = json.dumps(bands.report, indent=2, ensure_ascii=False)
+        args.json.write_text(text + "\n", encoding="utf-8")
+    tell(bands, args.output, args.verbose)
     return 0
 
 
