@@ -158,11 +158,12 @@ def test_bfloat16_and_float32_agree() -> None:
     model = small_model().eval()
     crops = whole_tracks(made_tunes(), [0, 1])
     torch.manual_seed(0)
-    exact, kl = crop_nats(model, crops)
+    exact, kl, last = crop_nats(model, crops)
     torch.manual_seed(0)
-    low, low_kl = crop_nats(model, crops, low_precision=True)
+    low, low_kl, low_last = crop_nats(model, crops, low_precision=True)
     torch.testing.assert_close(exact, low, rtol=LOW_TOLERANCE, atol=LOW_TOLERANCE)
     torch.testing.assert_close(kl, low_kl, rtol=LOW_TOLERANCE, atol=LOW_TOLERANCE)
+    torch.testing.assert_close(last, low_last, rtol=LOW_TOLERANCE, atol=LOW_TOLERANCE)
 
 
 @pytest.mark.parametrize("family", VARIANTS)
@@ -197,6 +198,26 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     expected = load_checkpoint(tmp_path / "whole" / "best.pt").weights
     actual = load_checkpoint(tmp_path / "broken" / "best.pt").weights
     assert all(torch.equal(expected[k], actual[k]) for k in expected)
+
+
+def test_state_goes_on_from_crop_to_crop_and_begins_anew_with_a_track() -> None:
+    """Two crops of an lm, the state carried between them, cost what they cost at once."""
+    model = small_model("lm").eval()
+    model.config = replace(model.config, history_dropout=0.0, meta_dropout=0.0)
+    whole = whole_tracks(made_tunes(), [0, 0])._replace(programme=torch.tensor([-1, -1]))
+    cut = 20
+    first = whole._replace(classes=whole.classes[:, :cut], lengths=torch.full((2,), cut))
+    later = whole._replace(
+        classes=whole.classes[:, cut:],
+        lengths=whole.lengths - cut,
+        before=whole.classes[:, cut - 1],
+    )
+    nats, _, state = crop_nats(model, first)
+    more, _, _ = crop_nats(model, later, state)
+    expected, _, _ = crop_nats(model, whole)
+    torch.testing.assert_close(nats + more, expected)
+    anew = later._replace(before=torch.full((2, 3), -1))
+    torch.testing.assert_close(crop_nats(model, anew, state)[0], crop_nats(model, anew)[0])
 
 
 def test_divergence_is_that_of_two_normal_densities() -> None:

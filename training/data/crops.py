@@ -1,9 +1,9 @@
-"""Crops of tunes for training: each epoch cuts every track anew, and moves it.
+"""Crops of tunes for training: each epoch cuts every track anew, moves it, and follows it.
 
-A track is cut at drawn places into pieces of at most ``crop`` notes, so that an epoch holds every
-note once; what is not a whole batch in the end waits for another epoch. A crop knows the note
-before it (none at a track's start) and holds END only where the track's end is in it. Crops of
-like length lie in one batch, so that little of it is padding.
+A track is cut into pieces of at most ``crop`` notes. A batch row plays the pieces of a track one
+after another and then takes the next track, so that the model's state can be carried from batch to
+batch: it learns to play on for longer than it learns from at a time. A crop knows the note before
+it (none at a track's start) and holds END only where the track's end is in it.
 
 In: a :class:`TuneSet`. Out: torch tensors.
 """
@@ -22,11 +22,8 @@ from streamer.errors import DataError
 from streamer.tunes import TUNE_ARGUMENTS, to_tune
 from training.data.tunes import TRANSPOSITIONS, TuneSet, transposed
 
-_FILL = 0.85
-"""How full crops are on average: the rest is room to draw the cuts in."""
-
-_POOL = 16
-"""Batches whose crops are sorted by length together."""
+_FILL = 0.95
+"""How full crops may be on average: the rest is room to draw the cuts in."""
 
 
 class Crops(NamedTuple):
@@ -34,7 +31,8 @@ class Crops(NamedTuple):
 
     ``classes`` ``(B, N, 3)`` int64; ``before`` ``(B, 3)`` the note before each crop, -1 for none;
     ``lengths`` ``(B,)`` the notes of each, at least 1; ``style`` ``(B, S)`` float32, 1 for the
-    track's own; ``programme`` ``(B,)`` int64, its instrument family.
+    track's own; ``programme`` ``(B,)`` int64, its instrument family. Where ``before`` is a note,
+    the crop goes on where the same row of the last batch ended.
     """
 
     classes: Tensor
@@ -134,34 +132,44 @@ def epoch_crops(
 ) -> Iterator[Crops]:
     """Yield the batches of one epoch; the same seed gives the same batches.
 
+    The epoch ends when a row is free and no track is left; what other rows had not yet played is
+    left out.
+
     Args:
         tunes: The corpus.
         indices: Tracks to cut.
         seed: Decides cuts, moves and order.
-        rows: Crops in a batch; fewer crops in all make one batch.
+        rows: Crops in a batch; fewer tracks make fewer rows.
         crop: Most notes of a crop.
         transpose: Whether tracks are moved.
         balance: See :func:`balanced`.
     """
     rng = np.random.default_rng(seed)
-    pieces: list[_Crop] = []
+    waiting = balanced(tunes, indices, balance, rng)
+    rng.shuffle(waiting)
+    playing: list[Iterator[_Crop]] = [iter(()) for _ in range(min(rows, len(waiting)))]
+    while playing:
+        batch = []
+        for row, pieces in enumerate(playing):
+            piece = next(pieces, None)
+            if piece is None:
+                if not waiting:
+                    return
+                move = int(rng.choice(TRANSPOSITIONS)) if transpose else 0
+                playing[row] = _pieces(tunes, waiting.pop(), crop, move, rng)
+                piece = next(playing[row])
+            batch.append(piece)
+        yield collate(tunes, batch)
+
+
+def _pieces(
+    tunes: TuneSet, index: int, crop: int, move: int, rng: np.random.Generator
+) -> Iterator[_Crop]:
+    classes = moved_classes(tunes, index, move)
+    places = cuts(len(classes), crop, rng)
     none = np.full(len(TUNE_ARGUMENTS), -1)
-    for index in balanced(tunes, indices, balance, rng):
-        move = int(rng.choice(TRANSPOSITIONS)) if transpose else 0
-        classes = moved_classes(tunes, index, move)
-        places = cuts(len(classes), crop, rng)
-        for a, b in zip(places[:-1], places[1:], strict=True):
-            pieces.append(_Crop(classes[a:b], classes[a - 1] if a else none, index))
-    order = rng.permutation(len(pieces))
-    order = order[: max(rows, len(order) - len(order) % rows)]
-    batches: list[NDArray[np.int64]] = []
-    for begin in range(0, len(order), rows * _POOL):
-        pool = order[begin : begin + rows * _POOL]
-        lengths = [len(pieces[i].classes) for i in pool]
-        pool = pool[np.argsort(lengths, kind="stable")]
-        batches += np.array_split(pool, max(1, len(pool) // rows))
-    for number in rng.permutation(len(batches)):
-        yield collate(tunes, [pieces[i] for i in batches[number]])
+    for a, b in zip(places[:-1], places[1:], strict=True):
+        yield _Crop(classes[a:b], classes[a - 1] if a else none, index)
 
 
 def whole_tracks(tunes: TuneSet, indices: Sequence[int]) -> Crops:

@@ -1,6 +1,7 @@
 """Families ``lm``, ``vae`` and ``vrash`` as the training loop sees them.
 
-Crops of tunes in; nats a note out, by argument, and of the latent. The loss is the negative
+Crops of tunes in; nats a note out, by argument, and of the latent. The state is carried from crop
+to crop of a track, without gradient; each crop has a latent of its own. The loss is the negative
 evidence lower bound with a weight on its divergence that rises from 0 (``anneal_epochs``), and
 with free bits: a dimension of z costs nothing until it holds that much (Kingma 2016).
 """
@@ -120,27 +121,27 @@ class VrashTask:
         """Return how many batches an epoch has; other epochs may have one more or less."""
         return self._updates
 
-    def train_step(self, batch: Batch, carry: Any) -> StepResult:
-        """Return loss and figures of a batch."""
+    def train_step(self, batch: Batch, carry: list[Tensor] | None) -> StepResult:
+        """Return loss and figures of a batch; ``carry`` is the state that its rows go on from."""
         crops = batch.crops.to(self.model.device)
         count = float(crops.lengths.sum())
-        nats, kl = crop_nats(self.model, crops, **self.options)
+        nats, kl, last = crop_nats(self.model, crops, carry[0] if carry else None, **self.options)
         figures = dict(zip(TUNE_ARGUMENTS, nats.detach().tolist(), strict=True))
         loss = nats.sum()
         if self.model.uses_latent:
             held = kl.mean(dim=0).clamp(min=self.data.free_bits).sum() * len(kl)
             loss = loss + self.data.weight(batch.epochs) * held
             figures["kl"] = float(kl.detach().sum())
-        return StepResult(loss / count, figures, count, None)
+        return StepResult(loss / count, figures, count, [last])
 
     def evaluate(self) -> dict[str, float]:
         """Return nats a note on whole ``valid`` tracks; see :func:`evaluate_tunes`."""
         held = self.tunes.indices("valid") or self._train[:8]
         return evaluate_tunes(self.model, self.tunes, held)
 
-    def restore_carry(self, saved: list[Tensor]) -> Any:
-        """Nothing is carried from batch to batch."""
-        del saved
+    def restore_carry(self, saved: list[Tensor]) -> list[Tensor]:
+        """Return the state that a checkpoint kept."""
+        return [x.to(self.model.device) for x in saved]
 
     def describe(self) -> dict[str, Any]:
         """Return family, config and codec as plain data."""
@@ -161,13 +162,26 @@ def drop_history(previous: Tensor, chance: float) -> Tensor:
 
 
 def crop_nats(
-    model: Vrash, crops: Crops, *, low_precision: bool = False, compiled: bool = False
-) -> tuple[Tensor, Tensor]:
+    model: Vrash,
+    crops: Crops,
+    before: Tensor | None = None,
+    *,
+    low_precision: bool = False,
+    compiled: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return a batch's nats with the drops of training and a drawn z.
 
+    Args:
+        model: In training mode.
+        crops: The batch.
+        before: State from which the rows go on that do not begin a track, ``(B, H)``; None
+            begins them all anew.
+        low_precision: Products in bfloat16.
+        compiled: Fuse the cells.
+
     Returns:
-        Nats summed by argument ``(3,)``, and the divergence of q(z | notes) from the prior,
-        ``(B, Z)``.
+        Nats summed by argument ``(3,)``, the divergence of q(z | notes) from the prior,
+        ``(B, Z)``, and each row's state after its last note, ``(B, H)``, without gradient.
     """
     config, batch = model.config, len(crops.lengths)
     device = crops.lengths.device
@@ -179,10 +193,14 @@ def crop_nats(
     style = crops.style * shown[0, :, None]
     programme = crops.programme.masked_fill(~shown[1], -1)
     previous = drop_history(crops.previous().transpose(0, 1), config.history_dropout)
+    start = model.start(z, style)
+    if before is not None:
+        start = torch.where(crops.before[:, :1] < 0, start, before)
     states, _ = model.states(
-        model.note_rows(previous), model.condition(z, style, programme), model.start(z, style),
+        model.note_rows(previous), model.condition(z, style, programme), start,
         low_precision=low_precision, compiled=compiled,
     )  # fmt: skip
+    last = states[crops.lengths - 1, torch.arange(batch, device=device)].detach().float()
     # Padding is left out before the heads: (T, B) in, the notes that there are out.
     inside = torch.arange(len(states), device=device)[:, None] < crops.lengths
     there = inside.flatten().nonzero()[:, 0]
@@ -190,4 +208,4 @@ def crop_nats(
     states = states.flatten(0, 1).index_select(0, there)
     logits = model.logits(F.dropout(states, config.dropout, model.training), classes)
     nats = [F.cross_entropy(x, classes[:, m], reduction="sum") for m, x in enumerate(logits)]
-    return torch.stack(nats), divergence(mean, log_variance)
+    return torch.stack(nats), divergence(mean, log_variance), last
