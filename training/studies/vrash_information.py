@@ -20,7 +20,7 @@ from streamer.controls import Controls, LiveControls
 from streamer.pipeline import filters_for
 from streamer.selection.tune_filters import TUNE_FILTERS
 from streamer.settings import ModelSettings, Settings
-from streamer.tunes import TuneArray, to_tune
+from streamer.tunes import END, TuneArray, to_tune
 from streamer.tunesettings import TuneSettings
 from streamer.tunesource import open_tunes
 from training.data.tensors import SPLITS
@@ -74,14 +74,14 @@ def information(
             seeds.setdefault(f"{model.family} {style}", []).append(name)
     if bench.bundle is not None:
         for style in styles:
-            music |= _of_bundle(bench.bundle, style, bench.drawn, notes, bench.seed)
+            music |= _of_bundle(bench.bundle, style, bench.drawn // 2, notes, bench.seed)
     curves = {
         name: {what: _curve(tunes, what, rng, least_pairs) for what in SHOWN}
         for name, tunes in music.items()
     }
     rows: dict[str, Any] = {
         "what": "bits between notes at a distance, Grassberger 2003; null band of shuffled pairs",
-        "drawn": {"tunes": bench.drawn, "notes": notes},
+        "drawn": {"tunes": bench.drawn, "tunes_of_bundle": bench.drawn // 2, "notes": notes},
         "notes": {name: int(sum(map(len, tunes))) for name, tunes in music.items()},
         f"mean_bits_{NEAR}_to_{FAR}": {
             name: {what: curve.mean_between(NEAR, FAR) for what, curve in own.items()}
@@ -111,34 +111,34 @@ def _real(tunes: TuneSet, style: str, rng: np.random.Generator) -> list[TuneArra
 def _of_bundle(
     path: Path, style: str, count: int, notes: int, seed: int
 ) -> dict[str, list[TuneArray]]:
-    """Return what a bundle writes: unfiltered, filtered, and with all that the stream does.
+    """Return what a bundle writes unfiltered and filtered.
 
     "Filtered" has candidates, rules, trained filters and ranking, and none of what the stream adds
     to the model: phrases that return, notes of the key put forward, a latent that wanders.
     """
     bundle = load_bundle(path)
     rng = np.random.default_rng(seed)
-    long = TuneSettings(least_notes=notes - 32, most_notes=notes)
-    plain = replace(long, walk=0.0, tonality=0.0, keys="free")
-    ways = {"filtered": (plain, 0.0), "stream": (long, Controls().recall)}
-    found = {f"bundle {style} unfiltered": generated_tunes(bundle, style, count, rng, notes=notes)}
-    for name, (tunes, recall) in ways.items():
-        settings = replace(
-            Settings(), model=ModelSettings(model=str(path), seed=seed, style=style), tunes=tunes
-        )
-        generator = open_tunes(
-            bundle, settings, LiveControls(Controls(recall=recall)),
-            np.random.Generator(np.random.SFC64(seed)),
-            filters_for(bundle, settings, TUNE_FILTERS),
-        )  # fmt: skip
-        written = []
-        for _ in range(count):
-            parts: list[TuneArray] = []
-            while not parts or parts[-1]["length"][-1]:
-                generator.next_phrase()
-                parts.append(generator.last_tune)
-            written.append(np.concatenate(parts))
-        found[f"bundle {style} {name}"] = written
+    written = generated_tunes(bundle, style, count, rng, notes=notes)
+    found = {f"bundle {style} unfiltered": written}
+    settings = replace(
+        Settings(),
+        model=ModelSettings(model=str(path), seed=seed, style=style),
+        tunes=TuneSettings(
+            least_notes=notes - 32, most_notes=notes, walk=0.0, tonality=0.0, keys="free"
+        ),
+    )
+    generator = open_tunes(
+        bundle, settings, LiveControls(Controls(recall=0.0)),
+        np.random.Generator(np.random.SFC64(seed)), filters_for(bundle, settings, TUNE_FILTERS),
+    )  # fmt: skip
+    written = []
+    for _ in range(count):
+        parts: list[TuneArray] = []
+        while not parts or parts[-1]["length"][-1] != END:
+            generator.next_phrase()
+            parts.append(generator.last_tune)
+        written.append(np.concatenate(parts))
+    found[f"bundle {style} filtered"] = written
     return found
 
 
@@ -182,7 +182,7 @@ def _against(
 
 def _draw(axis: Any, curves: Mapping[str, InformationCurve], title: str) -> None:
     colours = {"real": "k", "vrash": "tab:blue", "lm": "tab:orange"}
-    others = {"unfiltered": "tab:green", "filtered": "tab:red", "stream": "tab:purple"}
+    others = {"unfiltered": "tab:green", "filtered": "tab:red"}
     told: set[str] = set()
     for name, curve in curves.items():
         first, last = name.split()[0], name.split()[-1]
