@@ -30,7 +30,7 @@ from streamer.governor import CandidateGovernor
 from streamer.pipeline import Source, open_source
 from streamer.ports import ChannelPort, FanOutPort, Port, open_outputs
 from streamer.ports.owner import MidiOwner
-from streamer.realtime import settle, step_back
+from streamer.realtime import become_realtime, settle, step_back
 from streamer.recorder import MidiFileSink
 from streamer.reload import Load
 from streamer.rotation import RotatingSink
@@ -49,6 +49,9 @@ FIRST_PHRASE_NOTES = 8
 
 LOW_SHARE = 0.4
 """Where the low mark lies at most below a lead that was moved by hand."""
+
+ANSWER_PRIORITY = 5
+"""Real-time priority at most of a generator that has half a sixteenth for an answer."""
 
 TICK_SECONDS = 0.25
 """How often the main thread looks at the stream and shows its figures."""
@@ -109,6 +112,7 @@ class Stream:
         )
         self._governor = CandidateGovernor(source.candidates)
         self._answering = answering
+        self._realtime_priority = settings.scheduler.realtime_priority
         self._threads = [
             threading.Thread(target=self._guard, args=(name, stage), name=name, daemon=True)
             for name, stage in (("scheduler", self._scheduler.run), ("generator", self._generate))
@@ -184,8 +188,10 @@ class Stream:
     def _generate(self) -> None:
         """Fill the buffer until it is closed; the generator thread."""
         if self._answering is None:
-            # Else it is in a hurry at each bar line, and idle between them.
             step_back()
+        else:
+            # In a hurry before each bar line, idle between them; below the scheduler.
+            become_realtime(min(self._realtime_priority, ANSWER_PRIORITY))
         generator, buffer, governor = self._source.generator, self._buffer, self._governor
         notes: int | None = FIRST_PHRASE_NOTES
         while self._wait_for_turn():
