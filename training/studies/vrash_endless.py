@@ -280,10 +280,10 @@ def _write(day: _Day, corpus: _Corpus, source: Source, folder: Path) -> dict[str
     }  # fmt: skip
     figure, axes = subplots(3, 3, width=3.4)
     for i, (name, band) in enumerate(corpus.spread.items()):
-        axes[i // 3][i % 3].plot(made[name])
+        axes[i // 3][i % 3].plot(made[name], ".-")
         axes[i // 3][i % 3].axhspan(*band, alpha=0.15)
         axes[i // 3][i % 3].set_title(f"{name} by hour", fontsize=7)
-    axes[2][1].plot(day.resident_mb)
+    axes[2][1].plot(day.resident_mb, ".-")
     axes[2][1].set_title("resident MB by hour", fontsize=7)
     _draw_longest(axes[2][2], _longest(corpus.index, [t.notes for t in day.tunes]), corpus.longest)
     return save(folder, "endless", rows, figure)

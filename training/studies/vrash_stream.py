@@ -146,7 +146,7 @@ def edge(stage: TuneStage, folder: Path) -> dict[str, Any]:
             start_ms = phrase.start_ms if start_ms is None else start_ms
             end_ms = phrase.end_ms
         minutes.append((time.process_time() - began) * 1000.0 / (end_ms - start_ms))
-    speed = measure_speed(stage.bundle, seconds=min(stage.seconds, 30.0))
+    speed = measure_speed(stage.bundle, seconds=stage.seconds)
     played = measure_process(stage.settings(), stage.bundle, stage.seconds)
     ms = speed["engine"]["ms_per_note"]["best"]
     torch_ms = {
