@@ -32,6 +32,9 @@ LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.5, 0.84, 0.95, 0.99, 0.999, 1.0)
 RARE = (0.001, 0.999)
 LEAST_THRESHOLD = 0.05
 
+OVERLAP_BEATS = 3
+"""In so many beats at its end the voices of a section of DRAW go over to the next one."""
+
 ALPHAS = 200
 """Thresholds that are tried, as in the paper's figure 5."""
 
@@ -133,6 +136,7 @@ def draw_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
         passes=config.passes,
         normalise=True,
         alpha=alpha,
+        overlap=OVERLAP_BEATS * codec.steps_per_beat if codec.beats > 2 * OVERLAP_BEATS else 0,
         **_music(scores, real),
     )
 

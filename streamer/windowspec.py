@@ -30,6 +30,8 @@ class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         alpha_onset: The same for the layer of onsets.
         bpm: Tempo that plays when nothing is set, quarter notes a minute.
         metre: Quarter notes of a bar.
+        overlap: Steps at a section's end in which its voices go over to the next section one after
+            another; 0 joins sections end to end.
         longest_steps: No note is longer, steps.
         notes_per_beat: Low, middle and high quantile of the corpus's sections.
         mean: Of each latent component over the corpus; empty for the standard normal.
@@ -43,6 +45,7 @@ class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     alpha_onset: _Share = 0.5
     bpm: _Above = 120.0
     metre: _Above = 4.0
+    overlap: Annotated[int, msgspec.Meta(ge=0)] = 0
     longest_steps: _Count = 64
     notes_per_beat: tuple[float, float, float] = (0.5, 3.0, 8.0)
     mean: list[float] = []

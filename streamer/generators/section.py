@@ -44,23 +44,63 @@ class Section:
     unsure: NDArray[np.float32]
 
 
+def even_cells(
+    probabilities: NDArray[np.float32], spec: WindowSpec
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what is held against the thresholds, and the entropy of each cell, nats.
+
+    Args:
+        probabilities: ``(steps, pitches, layers)``, 0..1, of a whole section.
+        spec: Says whether held cells are spread to 0..1.
+    """
+    values = probabilities.astype(np.float64)
+    uncertain = cell_entropies(values)
+    if spec.normalise:
+        values[..., 0] = spread(values[..., 0])
+    return values, uncertain
+
+
+def hand_over(
+    values: NDArray[np.float64], tail: NDArray[np.float64], turns: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Let the voices of one section go over to those of the next.
+
+    Args:
+        values: Of the next section, ``(steps, pitches, layers)``.
+        tail: What the one before has beyond its end, ``(overlap, pitches, layers)``.
+        turns: The step at which each pitch goes over, ``(pitches,)``, 0..overlap.
+    """
+    out = values.copy()
+    before = np.arange(len(tail))[:, None] < turns
+    out[: len(tail)] = np.where(before[..., None], tail, values[: len(tail)])
+    return out
+
+
+def draw_turns(codec: RollCodec, overlap: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the step at which each pitch goes over: a beat of the overlap, but not the first."""
+    beats = max(1, overlap // codec.steps_per_beat)
+    turns = rng.integers(1, beats + 1, codec.pitches) * codec.steps_per_beat
+    return np.minimum(turns, overlap)
+
+
 def read_section(
-    probabilities: NDArray[np.float32], codec: RollCodec, spec: WindowSpec, controls: Controls
+    values: NDArray[np.float64],
+    uncertain: NDArray[np.float64],
+    codec: RollCodec,
+    spec: WindowSpec,
+    controls: Controls,
 ) -> Section:
     """Decide which cells sound.
 
     Args:
-        probabilities: ``(steps, pitches, layers)``, 0..1.
-        codec: The bundle's.
-        spec: Its thresholds.
+        values: ``(steps, pitches, layers)``, 0..1, as :func:`even_cells` gives them.
+        uncertain: Entropies of the cells.
+        codec: The grid of what is played.
+        spec: The thresholds.
         controls: Density moves the threshold, range takes cells away, a scale lock moves them to
             the next note of the scale.
     """
-    values = probabilities.astype(np.float64)
-    uncertain = cell_entropies(values)
     held = values[..., 0]
-    if spec.normalise:
-        held = spread(held)
     tilt = -DENSITY_NATS * math.log(controls.density)
     cells = np.zeros(codec.shape, dtype=np.bool_)
     cells[..., 0] = held > _moved(spec.alpha, tilt)

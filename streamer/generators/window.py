@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from streamer.controls import Controls, LiveControls
 from streamer.generators.choosing import Candidates, Chooser
 from streamer.generators.latentpath import Path, Places
-from streamer.generators.section import Section, empty_section, join, read_section, without
+from streamer.generators.section import (
+    Section,
+    draw_turns,
+    empty_section,
+    even_cells,
+    hand_over,
+    join,
+    read_section,
+    without,
+)
 from streamer.notes import Note, NoteArray, Phrase
 from streamer.selection.entropy import CorpusEntropy
 from streamer.selection.filters import FILTERS, LOOP_TAIL_NOTES, Context, Filter, Limits
@@ -111,6 +120,7 @@ class _Drawn(Candidates):
 
     places: Places = field(kw_only=True)
     sections: list[Section] = field(kw_only=True)
+    tails: list[NDArray[np.float64]] = field(kw_only=True)
 
 
 class WindowGenerator:
@@ -146,7 +156,9 @@ class WindowGenerator:
         ahead: bool = True,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.path, self.codec, self._spec = path, codec, spec
+        self.path, self._spec = path, spec
+        self.codec = replace(codec, steps=codec.steps - spec.overlap) if spec.overlap else codec
+        """The grid of what is given: a section without its overlap."""
         self.longest_steps = spec.longest_steps
         self._settings, self._rng, self._controls = settings, rng, controls
         self._player = player or PlainPlayer()
@@ -163,6 +175,7 @@ class WindowGenerator:
         self._recent: deque[Note] = deque(maxlen=LOOP_TAIL_NOTES)
         self._next: Section | None = None
         self._told: frozenset[int] = frozenset()
+        self._tail: NDArray[np.float64] | None = None
         self._beat = 0.0
         self._present = controls.snapshot()
         self.beat_ms = 60_000.0 / spec.bpm
@@ -211,6 +224,7 @@ class WindowGenerator:
         choice = self._chooser.choose(lambda _: self._draw(beat))
         drawn = choice.candidates
         self.path.take(drawn.places, choice.best)
+        self._tail = drawn.tails[choice.best] if self._spec.overlap else None
         self._recent.extend(choice.phrase.notes)
         return drawn.sections[choice.best]
 
@@ -220,9 +234,19 @@ class WindowGenerator:
         began = self._timer()
         places = self.path.propose(count, controls, self._rng)
         self._stats.inference_s += self._timer() - began
-        sections = [
-            read_section(cells, self.codec, self._spec, controls) for cells in places.probabilities
-        ]
+        turns = (
+            draw_turns(self.codec, self._spec.overlap, self._rng) if self._spec.overlap else None
+        )
+        sections, tails = [], []
+        for cells in places.probabilities:
+            values, uncertain = even_cells(cells, self._spec)
+            tails.append(values[self.codec.steps :])
+            if self._tail is not None and turns is not None:
+                values = hand_over(values, self._tail, turns)
+            played = slice(0, self.codec.steps)
+            sections.append(
+                read_section(values[played], uncertain[played], self.codec, self._spec, controls)
+            )
         everything = [np.ones(len(section.notes), dtype=np.bool_) for section in sections]
         phrases = [
             self._plain(section, section.notes, struck, beat)
@@ -236,6 +260,7 @@ class WindowGenerator:
             np.stack([section.entropies for section in sections], axis=1),
             places=places,
             sections=sections,
+            tails=tails,
         )
 
     def _context(self, controls: Controls) -> Context:

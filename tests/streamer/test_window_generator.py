@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from streamer.controls import Controls, LiveControls
 from streamer.generators.latentpath import Places
-from streamer.generators.section import empty_section, join, on_scale, read_section, without
+from streamer.generators.section import (
+    Section,
+    draw_turns,
+    empty_section,
+    even_cells,
+    hand_over,
+    join,
+    on_scale,
+    read_section,
+    without,
+)
 from streamer.generators.window import Bars, WindowGenerator, WindowSettings
 from streamer.notes import Note, Phrase
 from streamer.performer import Performer
@@ -141,15 +151,15 @@ def test_density_moves_the_threshold_and_range_takes_keys_away() -> None:
     rng = np.random.default_rng(0)
     shown = rng.permuted(shown)
 
-    def count(**changes: object) -> int:
-        return len(read_section(shown, ROLL, spec(), Controls(**changes)).notes)
+    def read(**changes: object) -> Section:
+        return read_section(*even_cells(shown, spec()), ROLL, spec(), Controls(**changes))
 
-    sounding = [
-        (read_section(shown, ROLL, spec(), Controls(density=d)).notes["length"]).sum()
-        for d in (0.5, 1.0, 2.0)
-    ]
+    def count(**changes: object) -> int:
+        return len(read(**changes).notes)
+
+    sounding = [read(density=d).notes["length"].sum() for d in (0.5, 1.0, 2.0)]
     assert sounding[0] < sounding[1] < sounding[2]
-    low = read_section(shown, ROLL, spec(), Controls(low=48, high=60))
+    low = read(low=48, high=60)
     assert 0 < low.notes["pitch"].max() <= 60
     assert count(low=48, high=60) < count()
 
@@ -171,6 +181,43 @@ def test_half_a_lock_moves_only_some_foreign_notes() -> None:
     some = on_scale(on, ROLL, Controls(scale="major", scale_lock=0.5))
     every = on_scale(on, ROLL, Controls(scale="major"))
     assert every.sum() < some.sum() < on.sum()
+
+
+def test_voices_go_over_to_the_next_section_one_after_another_on_beats() -> None:
+    tail, after = np.ones((8, 36, 1)), np.zeros((16, 36, 1))
+    turns = draw_turns(ROLL, 8, np.random.default_rng(0))
+    assert set(turns.tolist()) == {4, 8}
+    out = hand_over(after, tail, turns)
+    assert out[:4].all()
+    assert not out[8:].any()
+    assert np.array_equal(out[4:8, :, 0].all(0), turns == 8)
+
+
+def test_with_an_overlap_nothing_changes_at_the_line_itself() -> None:
+    class Halves:
+        """Sections that hold one half of the keys each, in turn."""
+
+        def __init__(self) -> None:
+            self.at = 0
+
+        def propose(self, count: int, controls: Controls, rng: np.random.Generator) -> Places:
+            cells = np.zeros((count, *ROLL.shape), np.float32)
+            cells[:, :, slice(0, 18) if self.at % 2 else slice(18, 36)] = 1
+            return Places(np.zeros((count, 4)), cells)
+
+        def take(self, places: Places, chosen: int) -> None:
+            self.at += 1
+
+    made = generator(Halves(), ROLL, spec=WindowSpec(latent=4, longest_steps=64, overlap=8))
+    assert made.codec.beats == 2
+    for _ in range(6):
+        phrase = made.next_phrase()
+        assert phrase.end_ms - phrase.start_ms == pytest.approx(2 * made.beat_ms)
+        onsets = {onset for _, onset, _ in steps(phrase, made, ROLL)}
+        if phrase.start_ms:
+            # The line is at 0; voices turn on the beat after it, or on the next line.
+            assert onsets <= {0, 4}
+            assert 4 in onsets
 
 
 def test_candidates_follow_the_machine_and_the_live_control() -> None:
