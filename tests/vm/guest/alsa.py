@@ -8,6 +8,7 @@ from pathlib import Path
 import mido
 from machine import (
     PERPETUO,
+    TINY,
     Product,
     Receiver,
     Report,
@@ -29,7 +30,7 @@ def scenario(report: Report) -> None:
     report.check("check finds a port of our own", "a port of our own" in checked.text, checked.text)
     began = time.monotonic()
     product = Product(
-        *("play", "--port", "virtual", "--plain", "--seed", "7", "--candidates", "1"),
+        *("play", "--port", "virtual", "--plain", "--seed", "7", "--model", TINY),
         *("--record", str(TAKE)),
     )
     receiver = Receiver("Perpetuo")
