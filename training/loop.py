@@ -26,7 +26,7 @@ from torch import Tensor
 from streamer.errors import DataError
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.curves import write_curves, write_events
-from training.models.base import Task
+from training.models.base import AdversarialTask, Task
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +99,12 @@ class Trainer:
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay,
             betas=(0.9, 0.98),
         )  # fmt: skip
+        self.opponent_optimizer: torch.optim.Optimizer | None = None
+        if isinstance(task, AdversarialTask):
+            # Little momentum, as WGAN-GP wants it: what the opponent learns against keeps moving.
+            self.opponent_optimizer = torch.optim.Adam(
+                task.opponent.parameters(), lr=config.learning_rate, betas=(0.5, 0.9)
+            )
         self.averaged = {k: v.detach().clone() for k, v in task.model.state_dict().items()}
         self.epoch, self.window, self.update = 0, 0, 0
         self.best, self.bad_epochs, self.seconds = math.inf, 0, 0.0
@@ -179,6 +185,7 @@ class Trainer:
         rate = self._learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self._move_opponent(batch, rate)
         result = self.task.train_step(batch, self.carry)
         self.optimizer.zero_grad(set_to_none=True)
         result.loss.backward()  # type: ignore[no-untyped-call]
@@ -195,6 +202,16 @@ class Trainer:
         self.sums["count"] += result.notes
         self.update += 1
         self._average()
+
+    def _move_opponent(self, batch: Any, rate: float) -> None:
+        if self.opponent_optimizer is None or not isinstance(self.task, AdversarialTask):
+            return
+        for group in self.opponent_optimizer.param_groups:
+            group["lr"] = rate
+        for loss in self.task.opponent_losses(batch):
+            self.opponent_optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.opponent_optimizer.step()
 
     def _average(self) -> None:
         # A short memory at first, so that the average is not held back by the random start.
@@ -254,6 +271,11 @@ class Trainer:
                 "carry": None if self.carry is None else list(self.carry),
                 "rng": torch.get_rng_state(),
             }  # fmt: skip
+            if self.opponent_optimizer is not None and isinstance(self.task, AdversarialTask):
+                progress["opponent"] = {
+                    "weights": self.task.opponent.state_dict(),
+                    "optimizer": self.opponent_optimizer.state_dict(),
+                }
         about = self.task.describe()
         training = {**self.about, "loop": asdict(self.config), "data": about.get("data", {}),
                     "hours": self.seconds / 3600, "updates": self.update}  # fmt: skip
@@ -283,6 +305,9 @@ class Trainer:
         self.task.model.load_state_dict(checkpoint.weights, strict=True)
         p = checkpoint.progress
         self.optimizer.load_state_dict(p["optimizer"])
+        if self.opponent_optimizer is not None and isinstance(self.task, AdversarialTask):
+            self.task.opponent.load_state_dict(p["opponent"]["weights"], strict=True)
+            self.opponent_optimizer.load_state_dict(p["opponent"]["optimizer"])
         self.averaged = {k: v.clone() for k, v in p["averaged"].items()}
         self.epoch, self.window, self.update = p["epoch"], p["window"], p["update"]
         self.best, self.bad_epochs, self.seconds = p["best"], p["bad_epochs"], p["seconds"]

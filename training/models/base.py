@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -48,3 +48,19 @@ class Task(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return what a checkpoint must say to rebuild the model: family, config, codec, corpus."""
+
+
+@runtime_checkable
+class AdversarialTask(Protocol):
+    """What a task has beside :class:`Task` when a second network is trained against the model.
+
+    Before each update of the model the loop takes the opponent's own steps, with an optimiser of
+    its own. The opponent is kept in ``last.pt``, so that a run goes on; no bundle needs it.
+    """
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The second network."""
+
+    def opponent_losses(self, batch: Any) -> Iterator[Tensor]:
+        """Yield one loss for each step; the opponent has moved when the next is asked for."""
