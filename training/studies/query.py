@@ -31,7 +31,7 @@ from training.studies import plots
 BITS: tuple[int | None, ...] = (0, 16, 64, 256, 1024, None)
 """Rates that are compared; None is the full one."""
 
-LEAST_BARS = 24
+LEAST_BARS = 8
 PIECES = 40
 RESAMPLES = 1000
 FALSE_FALL = 0.01
