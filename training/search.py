@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from streamer.errors import ConfigError, DataError
@@ -216,13 +217,27 @@ def _report(args: argparse.Namespace, space: dict[str, Span], done: list[Any]) -
         "best": min(trials, key=lambda told: told["score"]),
         "trials": trials,
     }
-    if len({told["category"] for told in trials}) > 1:
-        rows["tree"] = _tree(trials, list(space), args.output)
+    labels = _labels(trials)
+    if len({*labels}) > 1:
+        rows["tree"] = _tree(trials, labels, list(space), args.output)
     (args.output / "search.json").write_text(json.dumps(rows, indent=1) + "\n")
     return rows
 
 
-def _tree(trials: list[dict[str, Any]], names: list[str], folder: Path) -> str:
+def _labels(trials: list[dict[str, Any]]) -> list[str]:
+    """Return the category of each trial; where all are of one, or of none, thirds of the scores."""
+    categories = [told["category"] for told in trials]
+    if len({*categories}) > 1 or len(trials) < 3:
+        return categories
+    scores = [told["score"] for told in trials]
+    low, high = np.quantile(scores, (1 / 3, 2 / 3)).tolist()
+    return [
+        "best third" if score <= low else "middle third" if score <= high else "last third"
+        for score in scores
+    ]
+
+
+def _tree(trials: list[dict[str, Any]], labels: list[str], names: list[str], folder: Path) -> str:
     """Fit and draw the paper's decision tree over the categories; return it as text."""
     from matplotlib.figure import Figure
     from sklearn.tree import DecisionTreeClassifier, export_text, plot_tree
@@ -230,7 +245,7 @@ def _tree(trials: list[dict[str, Any]], names: list[str], folder: Path) -> str:
     inputs = [[told["chosen"][name] for name in names] for told in trials]
     tree = DecisionTreeClassifier(
         max_depth=TREE_DEPTH, min_samples_split=LEAST_TO_SPLIT, random_state=0
-    ).fit(inputs, [told["category"] for told in trials])
+    ).fit(inputs, labels)
     text: str = export_text(tree, feature_names=names)
     (folder / "tree.txt").write_text(text)
     figure = Figure(figsize=(11, 5), layout="constrained")

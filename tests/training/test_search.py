@@ -105,6 +105,16 @@ def test_every_space_changes_entries_that_the_family_has(family: str) -> None:
     assert load_preset(family, middle).family == family
 
 
+def test_where_all_are_of_one_category_the_tree_parts_thirds_of_the_scores() -> None:
+    from training.search import _labels
+
+    same = [{"category": "rare", "score": float(score)} for score in (5, 1, 9, 2, 8, 4)]
+    assert _labels(same) == ["middle third", "best third", "last third", "best third",
+                             "last third", "middle third"]  # fmt: skip
+    same[0]["category"] = "unusual"
+    assert _labels(same)[:2] == ["unusual", "rare"]
+
+
 def test_a_range_that_no_number_is_in_is_refused() -> None:
     with pytest.raises(ValueError, match="ascend"):
         Span(3, 2)
