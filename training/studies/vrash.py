@@ -32,7 +32,7 @@ from training.models.vrash import VARIANTS, Vrash, VrashConfig
 from training.models.vrash_nats import divergence, evaluate_tunes, importance_nats, latents
 from training.studies.plots import save, subplots
 
-IMPORTANCE_SAMPLES = 8
+IMPORTANCE_SAMPLES = 4
 """Latents a track of the importance-weighted bound."""
 
 WITHIN = 0.03
