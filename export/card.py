@@ -31,6 +31,7 @@ def write_card(manifest: Manifest, about: str, weights: int, size: int, remarks:
         "## Made from",
         _sources(manifest),
         *_styles(manifest),
+        *_genres(manifest),
         "## Licence",
         _licence(manifest),
         "## How good it is",
@@ -86,6 +87,25 @@ def _styles(manifest: Manifest) -> list[str]:
     return ["## Styles", "\n".join(rows), after]
 
 
+def _genres(manifest: Manifest) -> list[str]:
+    """Where the genres of a band lie, and what they are like."""
+    if manifest.bands is None or not manifest.bands.genres:
+        return []
+    names = [track.name for track in manifest.bands.tracks]
+    rows = [
+        "| genre | petal | windows | quarters a minute | " + " | ".join(names) + " |",
+        "|" + " --- |" * (4 + len(names)),
+    ]
+    rows += [
+        f"| {g.name} | {g.petal} | {g.windows:,} | {g.bpm[1]:g} | "
+        + " | ".join(f"{n:g}" for n in g.notes_per_beat)
+        + " |"
+        for g in manifest.bands.genres
+    ]
+    after = "Medians of the training windows; tracks in notes a beat."
+    return ["## Genres", "\n".join(rows), after]
+
+
 def _licence(manifest: Manifest) -> str:
     return f"Weights: {manifest.licence or 'not stated'}. {manifest.licence_notice}".strip()
 
@@ -93,19 +113,23 @@ def _licence(manifest: Manifest) -> str:
 def _metrics(manifest: Manifest) -> str:
     metrics, lines = manifest.metrics, []
     arguments = argument_names(codec_from_dict(manifest.codec))
-    shown = (*arguments, "kl", "total")
+    sections = manifest.kind == "window"
+    shown = (*arguments, *(("canvas", "cells", "latent") if sections else ()), "kl", "total")
     held_out = {k: metrics[k] for k in shown if isinstance(metrics.get(k), float)}
     if held_out:
-        lines.append("Held-out compositions, nats per note:\n")
+        lines.append(f"Held-out compositions, nats per {'section' if sections else 'note'}:\n")
         lines.append("| " + " | ".join(held_out) + " |")
         lines.append("|" + " --- |" * len(held_out))
         lines.append("| " + " | ".join(f"{value:.3f}" for value in held_out.values()) + " |\n")
     parity: dict[str, Any] = metrics.get("parity", {})
     if parity:
-        lines.append(
-            f"Parity with torch: {parity['notes']:,} notes identical, log-probabilities within "
-            f"{parity['log_prob_error']:.1e} nats" + _functions(parity.get("functions", {})) + "."
+        notes = (
+            f"{parity['notes']:,} notes identical, log-probabilities within "
+            f"{parity['log_prob_error']:.1e} nats"
         )
+        told = [] if sections else [notes]
+        told += [f"{name} within {e:.1e}" for name, e in parity.get("functions", {}).items()]
+        lines.append(f"Parity with torch: {', '.join(told)}.")
     statistics = manifest.statistics
     if statistics.arguments:
         means = ", ".join(
@@ -114,14 +138,10 @@ def _metrics(manifest: Manifest) -> str:
         )
         lines.append(
             f"\nMean entropy on its training pieces, nats: {means} "
-            f"({statistics.phrases:,} phrases of {statistics.phrase_notes} notes)."
+            f"({statistics.phrases:,} {'sections' if sections else 'phrases'} of "
+            f"{statistics.phrase_notes} {'steps, all cells of a step' if sections else 'notes'})."
         )
     return "\n".join(lines) or "Not measured."
-
-
-def _functions(errors: dict[str, float]) -> str:
-    """How far the graphs that play nothing are from torch."""
-    return "".join(f", {name} within {error:.1e}" for name, error in errors.items())
 
 
 def _training(manifest: Manifest) -> str:

@@ -47,13 +47,23 @@ _KNOWN: dict[str, tuple[str, str]] = {
         "GPL 3.0",
         "Nottingham Music Database, E. Foxley and others; cleaned by jukedeck",
     ),
+    "multitrack-free": (
+        "per file",
+        "Game music of the Freedoom, Simutrans and EasyRPG RTP projects and their composers, named "
+        "in the corpus",
+    ),
+    "multitrack-mma-synthetic": (
+        "per file",
+        "Accompaniments made with MMA (B. van der Poel, mellowood.ca/mma) for this project; chords "
+        "in part of POP909",
+    ),
     "beethoven-piano": ("per file", "Editors of Beethoven's piano works, named in the corpus"),
 }
 """Licence and attribution of the corpora that this project was made with, by folder name."""
 
 # Weights are a work produced from a database, not the database: of such a work the ODbL (4.3) asks
 # for a notice that names it, which the table of sources is.
-_FREE = ("cc0", "public domain", "mit", "bsd", "apache", "isc", "odbl")
+_FREE = ("cc0", "public domain", "mit", "bsd", "apache", "isc", "odbl", "artistic")
 
 NOTICES = {
     NON_COMMERCIAL: "Not for commercial use; share under the same terms, and name the sources.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from export.bands import BANDS
 from export.chain import CHAIN
 from export.family import FamilyExport
 from export.tunes import TUNES
@@ -14,4 +15,5 @@ EXPORTERS: dict[str, FamilyExport] = {
     "vrash": TUNES,
     "draw": DRAW,
     "query": QUERY,
+    "musae": BANDS,
 }

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from streamer.bandspec import BandSpec, band_problems
 from streamer.codecs import Codec, codec_from_dict
 from streamer.errors import BundleError
 from streamer.selection.entropy import CorpusEntropy
@@ -194,6 +195,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         styles: Labels that ``--style`` takes; empty when the model has none.
         tunes: Of families that play tunes: what their styles are like.
         window: Of families that compose a section at a time: what the generator needs to know.
+        bands: Of families that play four tracks: those, and where genres lie.
         expression: Tables of the performance layer; empty where a model has its own dynamics.
         classifiers: Graphs that tell good phrases from others.
         fingerprint: Graph that tells what is copied from the corpus.
@@ -222,6 +224,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     styles: list[str] = []
     tunes: TunesSpec | None = None
     window: WindowSpec | None = None
+    bands: BandSpec | None = None
     expression: dict[str, Any] = {}
     classifiers: list[ClassifierSpec] = []
     fingerprint: FingerprintSpec | None = None
@@ -310,6 +313,8 @@ def _problems(manifest: Manifest, codec: Codec) -> list[str]:
     else:
         shapes = {g.name: {t.name: t.shape for t in g.inputs} for g in manifest.graphs}
         found.extend(window_problems(manifest.window, shapes))
+        latent = manifest.window.latent if manifest.window else None
+        found.extend(band_problems(manifest.bands, latent))
     found.extend(_classifier_problems(manifest))
     statistics = manifest.statistics
     if statistics.arguments and len(statistics.arguments) != len(codec.sizes):

@@ -13,12 +13,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from streamer.bands import BandCodec
 from streamer.codec import ChainCodec
 from streamer.codecs import Codec, codec_as
 from streamer.errors import ConfigError, DataError
 from streamer.tunes import TuneCodec
 from streamer.windows import RollCodec
 from training.checkpoint import Checkpoint
+from training.data.bands import BandSet
+from training.data.genres import circle_of
 from training.data.scores import ScoreSet
 from training.data.tensors import TensorSet
 from training.data.tunes import TuneSet
@@ -28,6 +31,8 @@ from training.models.chain import Chain, ChainConfig
 from training.models.chain_task import ChainData, ChainTask
 from training.models.draw import Draw, DrawConfig
 from training.models.draw_task import DrawData, DrawTask
+from training.models.musae import Musae, MusaeConfig
+from training.models.musae_task import MusaeData, MusaeTask
 from training.models.query import Query, QueryConfig
 from training.models.query_task import QueryData, QueryTask
 from training.models.vrash import VARIANTS, Vrash, VrashConfig
@@ -125,6 +130,27 @@ def _query_task(
     return QueryTask(model, scores, QueryData(**data), seed, **options)
 
 
+MOST_GENRES = 32
+"""Genres that have a petal; rarer ones are untagged (paper 004, section 3.3)."""
+
+
+def _musae(config: Mapping[str, Any], codec: Codec) -> Musae:
+    own = dict(config)
+    genres = own.pop("genres")
+    return Musae(MusaeConfig(**own), codec_as(codec, BandCodec), genres)
+
+
+def _musae_task(
+    model: Musae, bands: BandSet, data: Mapping[str, Any], seed: int, **options: bool
+) -> Task:
+    return MusaeTask(model, bands, MusaeData(**data), seed, **options)
+
+
+def _genres(bands: BandSet) -> dict[str, Any]:
+    tags = [bands.pieces[i].tags for i in bands.indices("train")]
+    return {"genres": circle_of(tags, MOST_GENRES)}
+
+
 FAMILIES: dict[str, Family] = {
     "chain": Family(_chain, _chain_task, (ChainConfig, ChainData), TensorSet.load),
     **{
@@ -144,6 +170,14 @@ FAMILIES: dict[str, Family] = {
         (QueryConfig, QueryData),
         ScoreSet.load,
         codec=lambda _scores, data: QueryData(**data).codec(),
+    ),
+    "musae": Family(
+        _musae,
+        _musae_task,
+        (MusaeConfig, MusaeData),
+        BandSet.load,
+        _genres,
+        codec=lambda _bands, data: MusaeData(**data).codec(),
     ),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from streamer.errors import ConfigError
 from training.checkpoint import load_checkpoint
+from training.data.bands import BandSet
 from training.data.scores import ScoreSet
 from training.data.tensors import TensorSet
 from training.data.tunes import TuneSet
@@ -17,6 +18,7 @@ from training.families import model_from_checkpoint
 from training.models.vrash import VARIANTS
 from training.studies.chain import STUDIES, Bench
 from training.studies.draw import DRAW_STUDIES, DrawBench
+from training.studies.musae import BAND_STUDIES, OVERFIT_UPDATES, BandBench
 from training.studies.query import QUERY_STUDIES, QueryBench
 from training.studies.stream import STREAM_STUDIES, Stage
 from training.studies.vrash import TuneBench
@@ -28,6 +30,7 @@ Rows = dict[str, Any]
 OF_CHECKPOINTS: dict[str, tuple[str, ...]] = {
     "chain": tuple(STUDIES),
     "draw": tuple(DRAW_STUDIES),
+    "musae": tuple(BAND_STUDIES),
     "query": tuple(QUERY_STUDIES),
     "vrash": tuple(TUNE_STUDIES),
 }
@@ -86,6 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE.json",
         help="of vrash: filters.json of perpetuo train filter --table, for table 1",
+    )
+    parser.add_argument(
+        "--updates",
+        type=int,
+        default=OVERFIT_UPDATES,
+        help="of musae: most updates of overfit",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR")
     parser.add_argument(
@@ -158,6 +167,15 @@ def _query(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, R
         yield name, QUERY_STUDIES[name](bench, args.output)
 
 
+def _musae(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, Rows]]:
+    if args.updates < 1:
+        raise ConfigError([f"--updates must be 1 or more, not {args.updates}"])
+    bands = BandSet.load(args.tensors)
+    bench = BandBench(_model(args, "musae"), bands, args.seed, args.updates)
+    for name in wanted:
+        yield name, BAND_STUDIES[name](bench, args.output)
+
+
 def _vrash(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, Rows]]:
     tunes = TuneSet.load(args.tensors)
     bench = None
@@ -180,6 +198,7 @@ def _vrash(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, R
 _RUNNERS: Mapping[str, Callable[[argparse.Namespace, list[str]], Iterator[tuple[str, Rows]]]] = {
     "chain": _chain,
     "draw": _draw,
+    "musae": _musae,
     "query": _query,
     "vrash": _vrash,
 }

@@ -1,0 +1,105 @@
+"""Family ``musae`` as the exporter sees it (paper 004)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from export.band_graph import build_decode_graph, build_encode_graph
+from export.band_statistics import (
+    band_limits,
+    band_spec,
+    band_statistics,
+    encodings,
+    sample_windows,
+    window_spec,
+)
+from export.family import Built, FamilyExport
+from export.parity import FunctionCase, Parity, prove_functions
+from streamer.bands import STATES, TRACKS
+from streamer.bandspec import ENCODE_GRAPH
+from streamer.bundle import Bundle
+from streamer.errors import DataError
+from streamer.settings import Settings
+from streamer.windowsource import window_settings
+from streamer.windowspec import DECODE_GRAPH
+from training.data.bands import BandSet
+
+BATCHES = (1, 5)
+"""Windows that are compared at once."""
+
+
+def _observe(model: Any, corpus: Path | None, phrase_notes: int) -> dict[str, Any]:
+    del phrase_notes
+    if corpus is None:
+        raise DataError(
+            "a band needs to know its corpus: give the band file that it was trained on with "
+            "--statistics-from"
+        )
+    bands = BandSet.load(corpus)
+    windows = sample_windows(bands, model.codec)
+    means, variances = encodings(model, windows)
+    window = window_spec(bands, windows, means, variances)
+    spec = band_spec(model, bands, windows, means, variances)
+    return {
+        "window": window,
+        "bands": spec,
+        "styles": [genre.name for genre in spec.genres],
+        "statistics": band_statistics(model, windows, means),
+        "filters": band_limits(windows, window),
+    }
+
+
+def _build(model: Any, observed: dict[str, Any]) -> list[Built]:
+    del observed
+    arrays, codec = model.export_arrays(), model.codec
+    graphs = [
+        (ENCODE_GRAPH, "encoder.onnx", build_encode_graph(arrays, codec)),
+        (DECODE_GRAPH, "decoders.onnx", build_decode_graph(arrays, codec)),
+    ]
+    return [
+        Built(name, file, graph.SerializeToString(deterministic=True))
+        for name, file, graph in graphs
+    ]
+
+
+@torch.no_grad()
+def _prove(model: Any, bundle: Bundle, seed: int) -> Parity:
+    rng = np.random.default_rng(seed)
+    cases = []
+    for batch in BATCHES:
+        states = rng.integers(0, STATES, (batch, *model.codec.shape))
+        mean, log_variance = (x.numpy() for x in model.encode(torch.from_numpy(states)))
+        said = {"mean": mean, "log_variance": log_variance}
+        cases.append(FunctionCase(ENCODE_GRAPH, {"states": states}, said))
+        petals = rng.integers(0, model.flower.count, batch)
+        for z in (mean, model.sample_prior(petals, rng)):
+            shown = torch.softmax(model.decode(torch.from_numpy(z)), dim=-1).numpy()
+            wanted = {track: shown[:, :, place] for place, track in enumerate(TRACKS)}
+            cases.append(FunctionCase(DECODE_GRAPH, {"z": z}, wanted))
+    return Parity(0, 0.0, 0.0, 0, prove_functions(bundle, cases))
+
+
+def _check(bundle: Bundle) -> None:
+    """Refuse defaults that the edge could not play by."""
+    window_settings(bundle, Settings())
+
+
+BANDS = FamilyExport(
+    kind="window",
+    about=(
+        "A band of four tracks, drums, bass, guitar or piano, and strings: an adversarial "
+        "autoencoder whose latent space has a petal for each genre (MusAE, paper 004). One latent "
+        "is two bars of all tracks; `encode` reads them, `decode` plays them. Velocity and "
+        "micro-timing come from the performance layer, not from the network. ONNX with float32 "
+        "arithmetic; matrices are rounded to float16 values and stored so where that is exact."
+    ),
+    phrase_notes=1,
+    build=_build,
+    observe=_observe,
+    check=_check,
+    prove=_prove,
+)

@@ -1,0 +1,115 @@
+"""From MIDI files to the bundle of a band: prepare, train, export, load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.bands import STATES, TRACKS, BandCodec
+from streamer.bandspec import ENCODE_GRAPH
+from streamer.bundle import Bundle, load_bundle
+from streamer.cli import main
+from streamer.engine import Function
+from streamer.windowspec import DECODE_GRAPH
+from tests.bandsongs import song_file
+from training.data.bands import BandSet
+from training.studies import musae as studies
+
+
+@pytest.fixture(scope="module")
+def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    rows = ["file,genre"]
+    for i in range(12):
+        name = f"{'abcdefghijkl'[i]} song.mid"
+        song_file(folder / "midi" / name, i)
+        rows.append(f"{name},{('jazz', 'rock')[i % 2]}")
+    (folder / "midi" / "labels.csv").write_text("\n".join(rows))
+    out = folder / "bands.npz"
+    options = ["--valid", "0.2", "--test", "0.2", "--licence", "CC0-1.0"]
+    assert main(["prepare", "--bands", str(folder / "midi"), "-o", str(out), *options]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "musae"
+    command = ["train", "musae", "--preset", "musae-tiny", "--tensors", str(bands)]
+    command += ["--output", str(folder), "--threads", "1", "--quiet", "--device", "cpu"]
+    assert main([*command, "--set", "loop.epochs=1"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(run: Path, bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    target = tmp_path_factory.mktemp("bundles") / "band"
+    command = ["export", str(run), "--name", "band", "-o", str(target)]
+    assert main([*command, "--statistics-from", str(bands)]) == 0
+    return load_bundle(target)
+
+
+def test_the_bundle_says_where_the_genres_lie(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert (manifest.kind, manifest.family) == ("window", "musae")
+    assert bundle.codec == BandCodec(4, 32)
+    assert manifest.bands is not None
+    assert manifest.window is not None
+    assert [(g.name, g.petal) for g in manifest.bands.genres] == [("jazz", 0), ("rock", 16)]
+    assert manifest.styles == ["jazz", "rock"]
+    assert [t.name for t in manifest.bands.tracks] == list(TRACKS)
+    assert [t.program for t in manifest.bands.tracks] == [0, 33, 25, 48]
+    assert manifest.bands.tracks[0].low == 36
+    assert len(manifest.window.mean) == manifest.window.latent == 8
+    assert len(manifest.statistics.arguments) == len(TRACKS)
+    assert manifest.window.bpm == pytest.approx(120, abs=0.1)
+    assert "| rock | 16 |" in bundle.card
+    assert manifest.licence == "CC-BY-4.0"
+
+
+def test_the_graphs_read_a_window_and_play_four_tracks(bundle: Bundle, bands: Path) -> None:
+    errors = bundle.manifest.metrics["parity"]["functions"]
+    assert {"encode.mean", "encode.log_variance", "decode.bass", "decode.strings"} <= set(errors)
+    assert max(errors.values()) < 1e-4
+    encode, decode = (Function(bundle, name) for name in (ENCODE_GRAPH, DECODE_GRAPH))
+    states = BandCodec(4, 32).window(BandSet.load(bands).song(0), 0)
+    z = encode(states=np.stack([states, states]))["mean"]
+    shown = decode(z=z)
+    assert set(shown) == set(TRACKS)
+    for track in TRACKS:
+        assert shown[track].shape == (2, 32, STATES)
+        assert np.allclose(shown[track].sum(-1), 1.0, atol=1e-5)
+        assert np.allclose(shown[track][0], shown[track][1], atol=1e-6)
+
+
+def test_a_band_without_its_corpus_is_not_exported(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run), "--name", "band", "-o", str(tmp_path / "band")]) == 1
+    assert "--statistics-from" in capsys.readouterr().err
+
+
+def test_what_the_paper_shows_is_written_as_numbers_and_pictures(
+    run: Path, bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "PER_PETAL", 4)
+    monkeypatch.setattr(studies, "PAIRS", 16)
+    monkeypatch.setattr(studies, "LEAST_WINDOWS", 4)
+    command = ["study", "musae", "--checkpoint", str(run), "--tensors", str(bands)]
+    assert main([*command, "-o", str(tmp_path), "--updates", "2"]) == 0
+    told = {
+        name: json.loads((tmp_path / f"musae-{name}.json").read_text())
+        for name in ("reconstruction", "overfit", "figure3", "figure4", "figure5")
+    }
+    for row in told["reconstruction"]["held out"]["table"]:
+        assert row["gap"] == pytest.approx((row["accuracy"] - row["hold"]) / (1 - row["hold"]))
+    assert told["reconstruction"]["paper"]["melody"] == 0.991
+    assert told["overfit"]["updates"] == 2
+    assert len(told["figure4"]["latent"]) == 11
+    assert told["figure4"]["data"][0] == 0.0
+    assert len(told["figure3"]["relative"]) == 32
+    assert told["figure3"]["nearest_chance"] == pytest.approx(1 / 33)
+    assert told["figure5"]["pairs"][0]["genres"] == ["jazz", "rock"]
+    assert all((tmp_path / f"musae-{name}.png").stat().st_size > 1000 for name in told)
