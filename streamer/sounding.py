@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 Key = tuple[int, int]
 """MIDI channel 0..15 and pitch 0..127."""
 
-FORGOTTEN_SECONDS = 5.0
+FORGOTTEN_SECONDS = 30.0
 """A port may have been away for so long before that was noticed."""
 
 _SEND_TRIES = 3

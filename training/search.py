@@ -239,6 +239,7 @@ def _labels(trials: list[dict[str, Any]]) -> list[str]:
 
 def _tree(trials: list[dict[str, Any]], labels: list[str], names: list[str], folder: Path) -> str:
     """Fit and draw the paper's decision tree over the categories; return it as text."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from sklearn.tree import DecisionTreeClassifier, export_text, plot_tree
 
@@ -249,6 +250,7 @@ def _tree(trials: list[dict[str, Any]], labels: list[str], names: list[str], fol
     text: str = export_text(tree, feature_names=names)
     (folder / "tree.txt").write_text(text)
     figure = Figure(figsize=(11, 5), layout="constrained")
+    FigureCanvasAgg(figure)  # a tree measures its texts while it is drawn
     plot_tree(
         tree, feature_names=names, class_names=list(tree.classes_), filled=True, impurity=False,
         ax=figure.subplots(), fontsize=8,

@@ -230,7 +230,8 @@ def test_clocks_are_steady_and_others_are_where_the_music_is_whatever_happens(pl
         elif action == "go on" and not stage.timeline.running:
             stage.go_on()
         elif action == "again" and stage.timeline.running:
-            stage.follower.runs = False
+            # Another machine has come in its place: one that runs not and waits for no clock.
+            stage.follower.runs = stage.follower.armed = False
             stage.sender.again()
         checked = len(stage.follower.places)
         stage.play(seconds)
