@@ -91,6 +91,14 @@ def test_a_band_without_its_corpus_is_not_exported(
     assert "--statistics-from" in capsys.readouterr().err
 
 
+def test_a_band_that_cannot_be_streamed_yet_says_so(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["render", str(tmp_path / "out.mid"), "--duration", "5"]
+    assert main([*command, "--model", str(bundle.path)]) == 1
+    assert "is a band of four tracks" in capsys.readouterr().err
+
+
 def test_what_the_paper_shows_is_written_as_numbers_and_pictures(
     run: Path, bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
