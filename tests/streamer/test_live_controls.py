@@ -13,6 +13,7 @@ from streamer.bindings import Bindings, value_of
 from streamer.buffer import RollingBuffer
 from streamer.controls import UNSET, Controls, LiveControls, control_types
 from streamer.daemon import Stream
+from streamer.governor import CandidateGovernor
 from streamer.inputs import MidiControl
 from streamer.midisettings import ClockSettings, InputSettings
 from streamer.offline import LeapingClock
@@ -188,7 +189,15 @@ def make_stream(bundle, controls, port=None, generator=None, buffer=None):
     return Stream(source, port or FakePort(), settings, LeapingClock()), live
 
 
-def test_k_goes_up_in_play_above_the_models_own(bundle):
+class Unhurried(CandidateGovernor):
+    """Takes the machine for a fast one, however busy it is just now."""
+
+    def after(self, took_seconds, phrase_seconds, ahead_seconds, low_seconds):
+        return super().after(0.0, phrase_seconds, ahead_seconds, low_seconds)
+
+
+def test_k_goes_up_in_play_above_the_models_own(bundle, monkeypatch):
+    monkeypatch.setattr("streamer.daemon.CandidateGovernor", Unhurried)
     heard = threading.Event()
     generator = Arpeggios()
     port = WatchedPort(2500, heard.set)
