@@ -82,6 +82,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="RULE",
         help="what else drops phrases unlike the corpus: none, signature, entropy or both",
     )
+    _add_wishes(parser)
+
+
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    """Add what the music is asked to be like."""
     add_setting(
         parser,
         "--prime",
