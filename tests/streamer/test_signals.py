@@ -64,6 +64,15 @@ def test_the_third_signal_leaves_at_once():
     assert [signal.SIGTERM, signal.SIGTERM, signal.SIGINT] == signals.caught
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT as a terminal gives it: what runs in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_while_the_stream_is_opened_does_what_it_always_does():
     with pytest.raises(KeyboardInterrupt), Signals():
         raise_signal(signal.SIGINT)
