@@ -145,9 +145,13 @@ class RtMidiBackend:
                 f"{what} cannot be opened: {error}; is another program holding it?"
             ) from error
 
-    def _probe(self) -> str | None:
-        """Return what keeps the system from being used, as far as can be seen from outside."""
-        return alsa_problem() if self.system == "alsa" else None
+    def _probe(self, *, another: bool = False) -> str | None:
+        """Return what keeps the system from being used, as far as can be seen from outside.
+
+        Args:
+            another: Whether another client is wanted, and not only what is open already.
+        """
+        return alsa_problem(another=another) if self.system == "alsa" else None
 
     def _poller(self, direction: Direction) -> tuple[Any, str | None]:
         if direction not in self._pollers:
@@ -159,7 +163,7 @@ class RtMidiBackend:
 
     def _make(self, direction: Direction, name: str) -> Any:
         # Asked first: libasound itself writes a line to stderr at each vain try.
-        if problem := self._probe():
+        if problem := self._probe(another=True):
             raise PortError(problem)
         kind = self._rtmidi.MidiOut if direction == "output" else self._rtmidi.MidiIn
         try:
@@ -282,14 +286,20 @@ class JackBackend(RtMidiBackend):
             self._clients.clear()
         return self._watch.connect()
 
-    def _probe(self) -> str | None:
+    def _probe(self, *, another: bool = False) -> str | None:
+        del another
         return None
 
 
-def alsa_problem(node: Path = ALSA_SEQUENCER) -> str | None:
-    """Say why ALSA's sequencer cannot be used, with the remedy; None when its node opens.
+def alsa_problem(node: Path = ALSA_SEQUENCER, *, another: bool = False) -> str | None:
+    """Say why ALSA's sequencer cannot be used, with the remedy; None when it can.
 
     RtMidi has one text for all of these. To open the node is to be a client for a moment.
+
+    Args:
+        node: Its device node.
+        another: Whether room for another client is wanted: where there is none, what is open
+            plays on all the same.
     """
     try:
         os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
@@ -301,7 +311,9 @@ def alsa_problem(node: Path = ALSA_SEQUENCER) -> str | None:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENODEV):
             return f"there is no ALSA sequencer ({node}; sudo modprobe snd-seq)"
-        # Too many clients: what is open plays on, and RtMidi's own attempt gives the last word.
+        if another and error.errno == errno.ENOMEM:
+            return NO_ROOM
+        # RtMidi's own attempt gives the last word.
         return None
     return None
 

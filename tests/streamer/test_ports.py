@@ -385,6 +385,7 @@ def test_a_sequencer_that_does_not_open_names_the_remedy(monkeypatch, tmp_path, 
     assert remedy in alsa_problem(tmp_path)
     number = errno.ENOMEM  # no room for another client: what is open plays on
     assert alsa_problem(tmp_path) is None
+    assert "close a few programs that use MIDI" in alsa_problem(tmp_path, another=True)
 
 
 def test_without_python_rtmidi_the_remedy_is_named(monkeypatch):
