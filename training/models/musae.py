@@ -44,6 +44,7 @@ class MusaeConfig:
         critic: Width of the critic's two layers; 0: as ``hidden``.
         prior: ``flower``, or ``normal`` without genres.
         petals: Of the flower.
+        dropout: Between the layers of every LSTM while it trains, 0..1; the paper has none.
     """
 
     hidden: int = 1024
@@ -52,6 +53,7 @@ class MusaeConfig:
     critic: int = 0
     prior: str = "flower"
     petals: int = 32
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("hidden", "layers", "petals"):
@@ -59,6 +61,8 @@ class MusaeConfig:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.latent < 2 or self.critic < 0:
             raise ValueError("latent must be 2 or more, critic 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in range 0..1, below 1, not {self.dropout}")
         if self.prior not in PRIORS:
             raise ValueError(f"prior must be one of {', '.join(PRIORS)}, not {self.prior!r}")
 
@@ -69,7 +73,9 @@ class Decoder(nn.Module):
     def __init__(self, config: MusaeConfig) -> None:
         super().__init__()
         self.start = nn.Linear(config.latent, config.hidden)
-        self.lstm = nn.LSTM(config.latent, config.hidden, config.layers, batch_first=True)
+        self.lstm = nn.LSTM(
+            config.latent, config.hidden, config.layers, batch_first=True, dropout=_between(config)
+        )
         self.out = nn.Linear(config.hidden, STATES)
         _remember(self.lstm)
 
@@ -99,8 +105,9 @@ class Musae(nn.Module):
         self.petal_of = dict(zip(genres, self.flower.place(len(genres)), strict=True))
         width = STATES * len(TRACKS)
         self.encoder = nn.LSTM(
-            width, config.hidden, config.layers, batch_first=True, bidirectional=True
-        )
+            width, config.hidden, config.layers, batch_first=True, bidirectional=True,
+            dropout=_between(config),
+        )  # fmt: skip
         self.latent = nn.Linear(2 * config.hidden, 2 * config.latent)
         self.decoders = nn.ModuleDict({track: Decoder(config) for track in TRACKS})
         _remember(self.encoder)
@@ -213,6 +220,11 @@ class Critic(nn.Module):
         difference = self(encoded, petals).mean() - self(prior, petals).mean()
         loss: Tensor = difference + weight * penalty
         return loss
+
+
+def _between(config: MusaeConfig) -> float:
+    """Return the dropout between layers; a single layer has nothing between."""
+    return config.dropout if config.layers > 1 else 0.0
 
 
 def _remember(lstm: nn.LSTM) -> None:

@@ -41,6 +41,8 @@ class MusaeData:
         bars: Of a window: 2, or 16.
         hold: How held notes are written (:mod:`streamer.bands`): ``onsets`` or ``release``.
         transpose: Whether windows are moved by -5..6 semitones at random; drums never are.
+        passes: Times that all windows are shown in an epoch, after which it is judged: few windows
+            make short epochs.
         critic_steps: Steps of the critic for one of the autoencoder.
         penalty: Weight of the critic's gradient penalty.
         beta_most: β at the end.
@@ -52,6 +54,7 @@ class MusaeData:
     bars: int = 2
     hold: str = "onsets"
     transpose: bool = True
+    passes: int = 1
     critic_steps: int = 5
     penalty: float = 10.0
     beta_most: float = 1.0
@@ -59,7 +62,7 @@ class MusaeData:
     beta_every: int = 10_000
 
     def __post_init__(self) -> None:
-        for name in ("batch", "bars", "critic_steps", "beta_every"):
+        for name in ("batch", "bars", "passes", "critic_steps", "beta_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if min(self.penalty, self.beta_most, self.beta_step) < 0:
@@ -132,7 +135,8 @@ class MusaeTask:
     def batches(self, epoch_number: int) -> Iterator[Batch]:
         """Yield shuffled, transposed windows."""
         rng = np.random.default_rng((self.seed, epoch_number))
-        order = rng.permutation(len(self._train))
+        passes = [rng.permutation(len(self._train)) for _ in range(self.data.passes)]
+        order = np.concatenate(passes)
         updates = self.updates_per_epoch()
         for index in range(updates):
             some = order[index * self.data.batch : (index + 1) * self.data.batch]
@@ -146,7 +150,7 @@ class MusaeTask:
 
     def updates_per_epoch(self) -> int:
         """Return how many batches an epoch has; a last one of less than half is left out."""
-        return max(1, round(len(self._train) / self.data.batch))
+        return max(1, round(self.data.passes * len(self._train) / self.data.batch))
 
     def _draw_petals(self, songs: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
         chosen = [self._petals[song][rng.integers(len(self._petals[song]))] for song in songs]
