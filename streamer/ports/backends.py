@@ -55,6 +55,10 @@ class Backend(Protocol):
         """Whether it lives and yet sends nothing, so that what it is given would wait."""
         ...
 
+    def deliver(self) -> None:
+        """Return when what was sent has been heard, after which its port may be closed."""
+        ...
+
     def open(self, address: str | None) -> Sender:
         """Open a port by its raw name, or a virtual one of our own where that is None.
 
@@ -107,6 +111,9 @@ class RtMidiBackend:
     def stands_still(self) -> bool:
         """See :class:`Backend`."""
         return False
+
+    def deliver(self) -> None:
+        """See :class:`Backend`; nothing is queued here."""
 
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""
@@ -256,6 +263,10 @@ class JackBackend(RtMidiBackend):
     def stands_still(self) -> bool:
         """See :class:`Backend`."""
         return self._watch.stands_still()
+
+    def deliver(self) -> None:
+        """See :class:`Backend`."""
+        self._watch.deliver()
 
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""

@@ -24,6 +24,14 @@ SOCKETS = Path("/dev/shm")
 STILL_SECONDS = 1.0
 """A server whose cycles have not gone on for so long sends nothing: what is sent waits."""
 
+DELIVERY_CYCLES = 3
+"""When so many cycles have begun, the one in which a message left is over at every client."""
+
+DELIVERY_SECONDS = 0.5
+"""For so long a delivery is waited for: that of a server with the longest cycles in use."""
+
+POLL_SECONDS = 0.001
+
 BLIND_SECONDS = 10.0
 """How often a server is looked for where no socket of it is seen: it may be built otherwise."""
 
@@ -43,12 +51,13 @@ class JackWatch:
         client_name: str,
         library: Path | None = None,
         now: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self.client_name = client_name
         self._libc: Any = ctypes.CDLL(None)
         self._gone = ctypes.create_string_buffer(_SEMAPHORE_BYTES)
         self._client: int | None = None
-        self._now = now
+        self._now, self._pause = now, pause
         self._try_at = float("-inf")
         self._frame, self._moved_at, self._moves = 0, 0.0, 0
         self._jack = _load(library or _mapped_libjack())
@@ -109,6 +118,24 @@ class JackWatch:
         if frame != self._frame or not self._moves:
             self._frame, self._moved_at, self._moves = frame, now, self._moves + 1
         return self._moves > 1 and now - self._moved_at > STILL_SECONDS
+
+    def deliver(self) -> bool:
+        """Return when what was queued before has been heard, or takes too long; whether it was.
+
+        RtMidi lets a port go in the very cycle in which the last of its queue leaves. A receiver
+        whose turn comes later in that cycle finds the port gone, and hears nothing of it.
+        """
+        seen: set[int] = set()
+        until = self._now() + DELIVERY_SECONDS
+        while self.connected and self._jack is not None:
+            # Each cycle has a time of its own; that of the first look had begun already.
+            seen.add(self._jack.jack_last_frame_time(self._client))
+            if len(seen) > DELIVERY_CYCLES:
+                return True
+            if self._now() >= until:
+                break
+            self._pause(POLL_SECONDS)
+        return False
 
     def port_names(self, direction: Literal["output", "input"]) -> list[str]:
         """Return the names of MIDI ports that can be sent to (``output``) or received from."""

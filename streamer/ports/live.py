@@ -143,15 +143,19 @@ class LivePort:
         self._epoch = self._opened
 
     def _leave(self, *, answering: bool) -> None:
-        """Close what is open; where it still answers, silence it first."""
+        """Close what is open; where it still answers, silence it first, and let that be heard."""
         sender, self._sender = self._sender, None
+        current, self._current = self._current, None
         self._epoch = 0
-        self._current = None
         if sender is None:
             return
         if answering and (self._table.keys or self._table.pedals):
             for message in self._table.silence():
                 with contextlib.suppress(PortLost):
                     sender.send(message)
+        if answering and current is not None:
+            # Whoever silenced it, the last messages may still be on their way.
+            with contextlib.suppress(PortError):
+                self._owner.deliver(current.system)
         self._table = SoundingTable()
         sender.close()

@@ -96,6 +96,14 @@ class MidiOwner:
         """Whether a system lives and sends nothing; owner thread."""
         return self._backends[system].stands_still()
 
+    def deliver(self, system: str) -> None:
+        """Return when a system has delivered what it was sent, or cannot.
+
+        Raises:
+            PortError: The owner thread has ended, or hangs.
+        """
+        self.call(self._backends[system].deliver)
+
     def watch(self, port: Watched) -> None:
         """Let a port look at once, and from now on."""
         self.call(lambda: self._watch(port))

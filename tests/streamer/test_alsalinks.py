@@ -38,7 +38,7 @@ class Kernel(AlsaBackend):
     def __init__(self, system, clients):
         super().__init__(system, 0, "Perpetuo", clients)
 
-    def _probe(self):
+    def _probe(self, *, another=False):
         return None
 
 

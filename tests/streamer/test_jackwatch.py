@@ -4,7 +4,9 @@ import ctypes
 import ctypes.util
 from pathlib import Path
 
-from streamer.ports.jackwatch import JackWatch, _socket_is_there
+import pytest
+
+from streamer.ports.jackwatch import DELIVERY_SECONDS, JackWatch, _socket_is_there
 
 
 def test_without_libjack_it_is_never_connected(monkeypatch, tmp_path):
@@ -128,3 +130,29 @@ def test_a_server_that_never_counts_its_cycles_is_believed_to_work(monkeypatch):
     for _ in range(9):
         assert not watch.stands_still()
         now[0] += 1.0
+
+
+def test_a_delivery_is_over_when_the_cycles_after_it_have_begun(monkeypatch):
+    jack, now = FakeJack(), [0.0]
+    watch = watching(jack, monkeypatch, lambda: now[0])
+
+    def pause(seconds):
+        now[0] += seconds
+        jack.frame = int(now[0] / 0.005) * 256
+
+    watch._pause = pause
+    watch.connect()
+    assert watch.deliver()
+    assert now[0] == pytest.approx(0.015)
+
+
+def test_a_delivery_by_a_server_that_hangs_or_has_died_is_not_waited_for(monkeypatch):
+    jack, now = FakeJack(), [0.0]
+    watch = watching(jack, monkeypatch, lambda: now[0])
+    watch._pause = lambda seconds: now.__setitem__(0, now[0] + seconds)
+    watch.connect()
+    assert not watch.deliver()
+    assert now[0] == pytest.approx(DELIVERY_SECONDS, abs=0.01)
+    ctypes.CDLL(None).sem_post(jack.posted)
+    assert not watch.deliver()
+    assert now[0] == pytest.approx(DELIVERY_SECONDS, abs=0.01)

@@ -33,6 +33,9 @@ class Backend:
     def stands_still(self):
         return False
 
+    def deliver(self):
+        self.note()
+
     def alive(self):
         return True
 

@@ -83,7 +83,7 @@ class FakeBackend(RtMidiBackend):
         self.trouble = trouble
         self.dead = False
 
-    def _probe(self):
+    def _probe(self, *, another=False):
         return self.trouble or ("the server has died" if self.dead else None)
 
 
@@ -304,6 +304,41 @@ def test_closing_silences_what_was_left_and_lets_every_client_go():
     port.close()
     assert bench.system.sent[1] == (SYNTH, OFF)
     assert bench.system.clients == []
+
+
+class QueueingBackend(FakeBackend):
+    """A system like JACK: it hears a message later, and never what left as its port was closed."""
+
+    def __init__(self, system):
+        super().__init__(system, "jack")
+        self.heard = []
+
+    def deliver(self):
+        self.heard = list(self._rtmidi.sent)
+
+
+@pytest.mark.parametrize("silenced_by", ["the scheduler", "the port"])
+def test_a_port_is_closed_when_its_silence_was_heard_and_not_before(silenced_by):
+    system = FakeSystem(PROGRAM)
+    backend = QueueingBackend(system)
+    port = open_port("rack", owner=MidiOwner([backend], threaded=False))
+    port.send(ON)
+    if silenced_by == "the scheduler":
+        port.send(OFF)
+    port.close()
+    assert (PROGRAM, OFF) in backend.heard
+    assert system.clients == []
+
+
+def test_a_port_that_hardware_takes_over_from_is_closed_when_its_silence_was_heard():
+    system = FakeSystem(THROUGH)
+    backend = QueueingBackend(system)
+    owner = MidiOwner([backend], threaded=False)
+    port = open_port("auto", owner=owner)
+    port.send(ON)
+    system.names.append("system:midi_playback_1")
+    owner.look_now()
+    assert backend.heard[:2] == [("Perpetuo:out", ON), ("Perpetuo:out", OFF)]
 
 
 def test_a_list_that_fails_while_another_device_is_unplugged_is_no_loss():
