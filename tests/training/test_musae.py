@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.bands import HOLD, TRACKS, BandCodec
+from streamer.bands import HOLD, SILENCE, TRACKS, BandCodec
 from streamer.errors import DataError
 from tests.bandsongs import band_set
 from training import loop
@@ -144,6 +144,25 @@ def test_batches_are_the_same_for_the_same_epoch_and_move_all_but_drums() -> Non
     assert [b.update for b in first] == [2 * len(first) + i for i in range(len(first))]
     drums = torch.cat([b.states[..., 0] for b in other]).unique()
     assert set(drums.tolist()) <= {*range(36, 45), 128, 129}
+
+
+def test_an_epoch_of_several_passes_shows_every_window_as_often() -> None:
+    thrice = task(transpose=False, passes=3)
+    batches = list(thrice.batches(0))
+    assert len(batches) == thrice.updates_per_epoch()
+    windows = [tuple(w.flatten()) for batch in batches for w in batch.states.tolist()]
+    keys = [str(window) for window in windows]
+    assert {3} == {keys.count(key) for key in keys}
+
+
+def test_a_corrupted_window_is_heard_with_gaps_and_played_back_whole() -> None:
+    clean, dirty = task(transpose=False), task(transpose=False, corrupt=0.5)
+    for one, other in zip(clean.batches(0), dirty.batches(0), strict=True):
+        assert torch.equal(one.states, other.states)
+        assert torch.equal(one.heard, one.states)
+        gone = other.heard != other.states
+        assert 0.2 < gone.float().mean() < 0.6  # what was silent already is no gap
+        assert set(other.heard[gone].tolist()) == {SILENCE}
 
 
 def test_training_learns_to_play_back() -> None:

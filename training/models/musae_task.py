@@ -19,7 +19,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamer.bands import HOLD, HOLDS, PITCHES, STATES, TRACKS, BandCodec, States, transpose
+from streamer.bands import (
+    HOLD,
+    HOLDS,
+    PITCHES,
+    SILENCE,
+    STATES,
+    TRACKS,
+    BandCodec,
+    States,
+    transpose,
+)
 from streamer.errors import DataError
 from training.data.bands import BAR_STEPS, STEPS_PER_BEAT, BandSet, Windows, cut_windows
 from training.models.base import StepResult
@@ -41,6 +51,8 @@ class MusaeData:
         bars: Of a window: 2, or 16.
         hold: How held notes are written (:mod:`streamer.bands`): ``onsets`` or ``release``.
         transpose: Whether windows are moved by -5..6 semitones at random; drums never are.
+        corrupt: Share of states that the encoder reads as silence in training, 0..1; what it has
+            to play back is whole. Keeps a small corpus from being learnt by heart.
         passes: Times that all windows are shown in an epoch, after which it is judged: few windows
             make short epochs.
         critic_steps: Steps of the critic for one of the autoencoder.
@@ -54,6 +66,7 @@ class MusaeData:
     bars: int = 2
     hold: str = "onsets"
     transpose: bool = True
+    corrupt: float = 0.0
     passes: int = 1
     critic_steps: int = 5
     penalty: float = 10.0
@@ -67,6 +80,8 @@ class MusaeData:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if min(self.penalty, self.beta_most, self.beta_step) < 0:
             raise ValueError("penalty, beta_most and beta_step must be 0 or more")
+        if not 0 <= self.corrupt < 1:
+            raise ValueError(f"corrupt must be in range 0..1, below 1, not {self.corrupt}")
         if self.hold not in HOLDS:
             raise ValueError(f"hold must be one of {', '.join(HOLDS)}, not {self.hold!r}")
 
@@ -84,11 +99,13 @@ class Batch(NamedTuple):
 
     Attributes:
         states: ``(B, steps, 4)`` uint8.
+        heard: What the encoder reads of them, in the same shape.
         petals: Petal of one of each song's genres, ``(B,)`` int64.
         update: Number of the batch in the whole run.
     """
 
     states: Tensor
+    heard: Tensor
     petals: Tensor
     update: int
 
@@ -145,8 +162,14 @@ class MusaeTask:
                 low, high = TRANSPOSE
                 states = transpose(states, rng.integers(low, high + 1, len(some)))
             petals = self._draw_petals(self._train.song[some], rng)
+            heard = np.where(rng.random(states.shape) < self.data.corrupt, SILENCE, states)
             update = epoch_number * updates + index
-            yield Batch(torch.from_numpy(states), torch.from_numpy(petals), update)
+            yield Batch(
+                torch.from_numpy(states),
+                torch.from_numpy(heard.astype(np.uint8)),
+                torch.from_numpy(petals),
+                update,
+            )
 
     def updates_per_epoch(self) -> int:
         """Return how many batches an epoch has; a last one of less than half is left out."""
@@ -191,7 +214,7 @@ class MusaeTask:
         """Encode a batch once for both networks: the critic's steps leave the encoder as it is."""
         if self._ready is None or self._ready[0] is not batch:
             with self._autocast():
-                mean, log_variance = self.model.encode(batch.states.to(self.model.device))
+                mean, log_variance = self.model.encode(batch.heard.to(self.model.device))
             self._ready = (batch, mean.float(), log_variance.float())
         return self._ready[1:]
 
