@@ -147,7 +147,7 @@ def test_batches_are_the_same_for_the_same_epoch_and_move_all_but_drums() -> Non
 
 
 def test_an_epoch_of_several_passes_shows_every_window_as_often() -> None:
-    thrice = task(transpose=False, passes=3)
+    thrice = task(transpose=False, passes=3, batch=1)
     batches = list(thrice.batches(0))
     assert len(batches) == thrice.updates_per_epoch()
     windows = [tuple(w.flatten()) for batch in batches for w in batch.states.tolist()]
