@@ -31,6 +31,10 @@ from training.models.base import AdversarialTask, Task
 logger = logging.getLogger(__name__)
 
 
+CHECK_UPDATES = 50
+"""On a GPU, updates from one look at whether the gradient is finite to the next."""
+
+
 @dataclass(frozen=True)
 class LoopConfig:
     """Optimiser and schedule.
@@ -97,7 +101,7 @@ class Trainer:
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay,
-            betas=(0.9, 0.98),
+            betas=(0.9, 0.98), fused=self.parameters[0].is_cuda or None,
         )  # fmt: skip
         self.opponent_optimizer: torch.optim.Optimizer | None = None
         if isinstance(task, AdversarialTask):
@@ -109,7 +113,7 @@ class Trainer:
         self.epoch, self.window, self.update = 0, 0, 0
         self.best, self.bad_epochs, self.seconds = math.inf, 0, 0.0
         self.carry: Any = None
-        self.sums: dict[str, float] = defaultdict(float)
+        self.sums: dict[str, float | Tensor] = defaultdict(float)
         self.total_updates = max(1, config.epochs * task.updates_per_epoch())
 
     def run(self, progress: Callable[[str, float], None] | None = None) -> dict[str, float]:
@@ -190,7 +194,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         result.loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
-        if not torch.isfinite(norm):
+        # To look at it has the host wait for a GPU, and what is not finite once remains so.
+        looked = not norm.is_cuda or self.update % CHECK_UPDATES == 0
+        if looked and not torch.isfinite(norm):
             raise DataError(
                 f"loss is not finite at update {self.update}; lower loop.learning_rate"
                 f" (now {self.config.learning_rate:g})"
@@ -198,7 +204,7 @@ class Trainer:
         self.optimizer.step()
         self.carry = result.carry
         for name, value in result.sums.items():
-            self.sums[name] += value
+            self.sums[name] = self.sums[name] + value
         self.sums["count"] += result.notes
         self.update += 1
         self._average()
@@ -216,8 +222,12 @@ class Trainer:
     def _average(self) -> None:
         # A short memory at first, so that the average is not held back by the random start.
         decay = min(self.config.average, (1 + self.update) / (10 + self.update))
-        for name, value in self.task.model.state_dict().items():
-            self.averaged[name].lerp_(value.detach().to(self.averaged[name].dtype), 1 - decay)
+        new = self.task.model.state_dict()
+        torch._foreach_lerp_(
+            list(self.averaged.values()),
+            [new[name].detach().to(old.dtype) for name, old in self.averaged.items()],
+            1 - decay,
+        )
 
     def _learning_rate(self) -> float:
         c = self.config
@@ -228,8 +238,8 @@ class Trainer:
         return c.learning_rate * (c.final_share + (1 - c.final_share) * wave)
 
     def _mean_sums(self) -> dict[str, float]:
-        count = max(self.sums["count"], 1.0)
-        nats = {k: v / count for k, v in self.sums.items() if k != "count"}
+        count = max(float(self.sums["count"]), 1.0)
+        nats = {k: float(v) / count for k, v in self.sums.items() if k != "count"}
         return {**nats, "total": sum(nats.values())}
 
     def _finish_epoch(self) -> dict[str, float]:
@@ -266,7 +276,8 @@ class Trainer:
             progress = {
                 "epoch": self.epoch, "window": self.window, "update": self.update,
                 "best": self.best, "bad_epochs": self.bad_epochs, "seconds": self.seconds,
-                "sums": dict(self.sums), "averaged": self.averaged,
+                "sums": {k: float(v) for k, v in self.sums.items()},
+                "averaged": self.averaged,
                 "optimizer": self.optimizer.state_dict(),
                 "carry": None if self.carry is None else list(self.carry),
                 "rng": torch.get_rng_state(),

@@ -9,6 +9,7 @@ the difference (``tree.txt``, ``tree.png``).
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import time
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     study = _study(optuna, args)
     done = _finished(study)
     while len(done) < args.trials:
+        gc.collect()  # a CUDA graph of the last trial keeps its memory in a ring of references
         trial = study.ask()
         try:
             chosen = _choose(trial, space)
@@ -169,7 +171,7 @@ def _try(
         final_share=1.0,
         weight_decay=preset.loop.weight_decay,
         clip=preset.loop.clip,
-        average=0.98,
+        average=0.995,
         patience=0,
         save_seconds=1e9,
     )
@@ -238,10 +240,8 @@ def _labels(trials: list[dict[str, Any]]) -> list[str]:
 
 
 def _tree(trials: list[dict[str, Any]], labels: list[str], names: list[str], folder: Path) -> str:
-    """Fit and draw the paper's decision tree over the categories; return it as text."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from sklearn.tree import DecisionTreeClassifier, export_text, plot_tree
+    """Fit the paper's decision tree over the categories; write it, and return it as text."""
+    from sklearn.tree import DecisionTreeClassifier, export_text
 
     inputs = [[told["chosen"][name] for name in names] for told in trials]
     tree = DecisionTreeClassifier(
@@ -249,6 +249,20 @@ def _tree(trials: list[dict[str, Any]], labels: list[str], names: list[str], fol
     ).fit(inputs, labels)
     text: str = export_text(tree, feature_names=names)
     (folder / "tree.txt").write_text(text)
+    _draw_tree(tree, names, folder)
+    return text
+
+
+def _draw_tree(tree: Any, names: list[str], folder: Path) -> None:
+    """Draw the tree where there is matplotlib; a search that is taken up again draws it later."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        logger.debug("no matplotlib: %s/tree.png is not drawn", folder)
+        return
+    from sklearn.tree import plot_tree
+
     figure = Figure(figsize=(11, 5), layout="constrained")
     FigureCanvasAgg(figure)  # a tree measures its texts while it is drawn
     plot_tree(
@@ -256,7 +270,6 @@ def _tree(trials: list[dict[str, Any]], labels: list[str], names: list[str], fol
         ax=figure.subplots(), fontsize=8,
     )  # fmt: skip
     figure.savefig(folder / "tree.png", dpi=100)
-    return text
 
 
 def _line(count: int, trials: int, told: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -13,13 +13,14 @@ class StepResult(NamedTuple):
 
     Attributes:
         loss: Scalar to differentiate.
-        sums: Figure by name, summed over the batch's notes, nats.
+        sums: Figure by name, summed over the batch's notes, nats; may be tensors on the device, so
+            that the host need not wait for them.
         notes: Notes (or samples) behind the sums.
         carry: What the next batch needs (recurrent state, detached), or None.
     """
 
     loss: Tensor
-    sums: dict[str, float]
+    sums: Mapping[str, float | Tensor]
     notes: float
     carry: Any
 

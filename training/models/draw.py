@@ -36,12 +36,17 @@ class DrawConfig:
         latent: Numbers of z in each pass.
         hidden: Width of the encoder's and the decoder's LSTM.
         write_rank: Width of a layer between decoder and canvas; 0 writes directly, as the paper.
+        dropout: Share of the section's cells that the encoder does not see in an update, 0..1
+            (ours; the paper has none): it then cannot tell the pieces by a few cells of each.
+        kl_weight: What a nat of the latents costs in training; 1 is the variational bound.
     """
 
     passes: int = 23
     latent: int = 22
     hidden: int = 167
     write_rank: int = 0
+    dropout: float = 0.0
+    kl_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("passes", "latent", "hidden"):
@@ -49,6 +54,8 @@ class DrawConfig:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.write_rank < 0:
             raise ValueError(f"write_rank must be 0 or more, not {self.write_rank}")
+        if not self.kl_weight >= 0 or not 0 <= self.dropout < 1:
+            raise ValueError("kl_weight must be 0 or more, dropout in range 0..1, 1 excluded")
 
 
 class Draw(nn.Module):
@@ -65,6 +72,7 @@ class Draw(nn.Module):
         super().__init__()
         self.config, self.codec = config, codec
         cells, hidden = codec.cells, config.hidden
+        self.dropout = nn.Dropout(config.dropout)
         self.read_section = nn.Linear(cells, 4 * hidden)
         self.read_missing = nn.Linear(cells, 4 * hidden, bias=False)
         self.encoder_own = nn.Linear(hidden, 4 * hidden, bias=False)
@@ -104,7 +112,7 @@ class Draw(nn.Module):
         Returns:
             Logits of the last canvas, ``(B, cells)``, and the latents' nats ``(T, B)``.
         """
-        x = cells.reshape(len(cells), -1)
+        x = self.dropout(cells.reshape(len(cells), -1))
         batch, hidden = len(x), self.config.hidden
         # [x, x - sigmoid(c)] W = x (W1 + W2) - sigmoid(c) W2
         fixed = self.read_section(x) + self.read_missing(x)
