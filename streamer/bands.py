@@ -21,12 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.tracks import DRUMS as DRUMS
+from streamer.tracks import TRACKS as TRACKS
+
 BAND_CODEC_NAME = "tracks"
-
-TRACKS = ("drums", "bass", "harmony", "strings")
-"""The tracks of a band; harmony is guitar or piano, strings are whatever else plays."""
-
-DRUMS = 0
 
 PITCHES = 128
 HOLD, SILENCE = 128, 129

@@ -33,6 +33,8 @@ Scale = Literal[
     "octatonic",
 ]
 
+Volume = Annotated[int, Range(0, 127)]
+
 UNSET = ("lead", "candidates", "bits")
 """Controls that may be None: the setting of the model or the buffer, or no limit."""
 
@@ -66,6 +68,20 @@ class Controls:
             where it is, 1 forgets where it was.
         refinement: How many of its passes such a model writes, as a share of all.
         bits: Of each bar of a query that reach the network; None lets all through.
+        style_strength: How a band is held to its genres: 1 as their own songs are, 0 not at all, 2
+            near to their middles.
+        mute_drums: Whether the drums of a band are silent.
+        mute_bass: Whether its bass is.
+        mute_harmony: Whether its guitar or piano is.
+        mute_strings: Whether its strings are.
+        solo_drums: Where any track has its solo, only those that have one are heard.
+        solo_bass: Likewise.
+        solo_harmony: Likewise.
+        solo_strings: Likewise.
+        volume_drums: Channel volume (CC7) of the drums.
+        volume_bass: Of the bass.
+        volume_harmony: Of guitar or piano.
+        volume_strings: Of the strings.
         pause: Whether the stream is held.
 
     Raises:
@@ -89,6 +105,19 @@ class Controls:
     walk: Annotated[float, Range(0.0, 1.0)] = 0.35
     refinement: Annotated[float, Range(0.0, 1.0)] = 1.0
     bits: Annotated[int, Range(0, 1024, "bits")] | None = None
+    style_strength: Annotated[float, Range(0.0, 2.0)] = 1.0
+    mute_drums: bool = False
+    mute_bass: bool = False
+    mute_harmony: bool = False
+    mute_strings: bool = False
+    solo_drums: bool = False
+    solo_bass: bool = False
+    solo_harmony: bool = False
+    solo_strings: bool = False
+    volume_drums: Volume = 100
+    volume_bass: Volume = 100
+    volume_harmony: Volume = 90
+    volume_strings: Volume = 80
     pause: bool = False
 
     def __post_init__(self) -> None:

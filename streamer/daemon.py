@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
 
+from streamer.bandmix import Mixer, audible
 from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, MonotonicClock, Wake
 from streamer.controller import controller, input_owner
@@ -27,6 +28,7 @@ from streamer.echo import EchoFilter, EchoPort
 from streamer.errors import StreamerError
 from streamer.generators.base import beat_of
 from streamer.governor import CandidateGovernor
+from streamer.greeting import Greeting
 from streamer.pipeline import Source, open_source
 from streamer.ports import ChannelPort, FanOutPort, Port, open_outputs
 from streamer.ports.owner import MidiOwner
@@ -82,6 +84,7 @@ class Stream:
         clock: Time.
         table: What sounds; the daemon's outlives a crash.
         tend: Looks after a port of several outputs; called by the scheduler at each turn.
+        greeting: What synths are told, which the port shares; None takes the source's.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Stream:
         clock: Clock,
         table: SoundingTable | None = None,
         tend: Callable[[], bool] = lambda: False,
+        greeting: Greeting | None = None,
     ) -> None:
         self._source, self._port, self._clock = source, port, clock
         self._marks = settings.buffer
@@ -109,7 +113,10 @@ class Stream:
             tend=tend,
             bar_beats=None if answering is None else answering.bar_beats,
             watch=None if answering is None else answering.see,
+            greeting=source.greeting if greeting is None else greeting,
         )
+        self._silent = False
+        self._volumes = list(source.greeting)
         self._governor = CandidateGovernor(source.candidates)
         self._answering = answering
         self._realtime_priority = settings.scheduler.realtime_priority
@@ -250,6 +257,19 @@ class Stream:
             self._scheduler.pause()
         elif self._scheduler.paused and not controls.pause:
             self._scheduler.resume()
+        if self._source.mixer is not None:
+            self._mix(self._source.mixer, controls)
+
+    def _mix(self, mixer: Mixer, controls: Controls) -> None:
+        """Let the tracks of a band be as loud as is asked for, or silent."""
+        self._scheduler.mute(mixer.muted(controls))
+        volumes = mixer.volumes(controls)
+        self._scheduler.tell(one for one in volumes if one not in self._volumes)
+        self._volumes = volumes
+        silent = not audible(controls)
+        if silent and not self._silent:
+            logger.warning("all tracks of the band are muted; the music goes on in silence")
+        self._silent = silent
 
 
 def play(
@@ -286,12 +306,15 @@ def play(
         owner = input_owner(settings)
         if owner is not None:
             opened.callback(owner.close)
-        port, tend = _open_ports(settings, opened, clock, upkeep.waits_for_port, owner)
+        told = Greeting(greeting(settings.synth))
+        port, tend = _open_ports(settings, opened, clock, upkeep.waits_for_port, owner, told)
         echo = EchoFilter(settings.input.echo_seconds)
         if owner is not None:
             port = EchoPort(port, echo, clock)
         source = open_source(settings, upkeep.controls)
-        stream = Stream(source, port, settings, clock, upkeep.table, tend)
+        told.clear()
+        told.put(source.greeting)
+        stream = Stream(source, port, settings, clock, upkeep.table, tend, told)
         upkeep.serve(stream.figures)
         signals.wake_at_end(stream.ended, upkeep.ask_reload if upkeep.reloads else None)
         settle()
@@ -336,7 +359,12 @@ def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: floa
 
 
 def _open_ports(
-    settings: Settings, opened: ExitStack, clock: Clock, wait: bool, owner: MidiOwner | None
+    settings: Settings,
+    opened: ExitStack,
+    clock: Clock,
+    wait: bool,
+    owner: MidiOwner | None,
+    told: Greeting,
 ) -> tuple[Port, Callable[[], bool]]:
     """Open the ports, and the recordings beside them; all are closed with ``opened``.
 
@@ -351,9 +379,7 @@ def _open_ports(
         limit_bytes = int(record.limit_mb * 1e6)
         sinks.append(RotatingSink(record.folder, record.minutes * 60.0, limit_bytes).start())
         opened.callback(sinks[-1].close)
-    port, tend = open_outputs(
-        settings.port, clock, greeting(settings.synth), wait=wait, owner=owner
-    )
+    port, tend = open_outputs(settings.port, clock, told, wait=wait, owner=owner)
     opened.callback(port.close)
     if not sinks:
         return port, tend

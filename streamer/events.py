@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from streamer.notes import Note
+from streamer.notes import Note, ProgramChange
 from streamer.synth import Voices
 
 CONTROL_PEDAL = 64
@@ -24,7 +24,8 @@ class Kind(IntEnum):
     NOTE_OFF = 0
     PEDAL_UP = 1
     PEDAL_DOWN = 2
-    NOTE_ON = 3
+    PROGRAM = 3
+    NOTE_ON = 4
 
 
 class Event(NamedTuple):
@@ -69,6 +70,11 @@ def note_off(channel: int, pitch: int) -> bytes:
 def control(channel: int, number: int, value: int) -> bytes:
     """Return a control change."""
     return bytes((0xB0 | channel, number, value))
+
+
+def program_change(channel: int, program: int) -> bytes:
+    """Return the message that gives a channel another sound."""
+    return bytes((0xC0 | channel, program))
 
 
 def check_message(message: bytes) -> None:
@@ -135,6 +141,18 @@ class EventMaker:
             events.append(Event(end_ms, Kind.NOTE_OFF, self._serial, release))
             self._serial += 1
         return events
+
+    def programs(self, changes: Iterable[ProgramChange], later_ms: float = 0.0) -> list[Event]:
+        """Return the events of changes of sound; arguments as of :meth:`make`."""
+        return [
+            Event(
+                change.onset_ms + later_ms,
+                Kind.PROGRAM,
+                self._serial,
+                program_change(change.channel, change.program),
+            )
+            for change in changes
+        ]
 
 
 def notes_to_events(notes: Iterable[Note]) -> list[Event]:

@@ -75,7 +75,8 @@ class Intake:
                 break
             phrase = self._make_room(phrase, now)
             now_ms = self._timeline.now_ms(now)
-            for event in self._maker.make(phrase.notes, self.later_ms):
+            programs = self._maker.programs(phrase.programs, self.later_ms)
+            for event in (*programs, *self._maker.make(phrase.notes, self.later_ms)):
                 # A pedal change half-way to a note that came late would lie in the past.
                 yield event._replace(deadline_ms=max(event.deadline_ms, now_ms))
             self.horizon_ms = phrase.end_ms + self.later_ms

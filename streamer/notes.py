@@ -50,6 +50,7 @@ class Note:
         velocity: 1..127.
         pedal: Whether the sustain pedal is down at the onset.
         channel: MIDI channel, 0..15.
+        unpitched: Whether the pitch names an instrument, as a drum kit's do: nothing moves it.
     """
 
     pitch: int
@@ -58,6 +59,7 @@ class Note:
     velocity: int
     pedal: bool = False
     channel: int = 0
+    unpitched: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.pitch <= 127:
@@ -90,6 +92,21 @@ class Grid:
     beat_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramChange:
+    """A channel takes on another sound.
+
+    Attributes:
+        onset_ms: When, in ms from the start of the stream; before what is struck at that time.
+        channel: MIDI channel, 0..15.
+        program: General MIDI programme, 0..127.
+    """
+
+    onset_ms: float
+    channel: int
+    program: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Phrase:
     """One candidate: some notes in order, and how sure the model was of them.
@@ -101,6 +118,7 @@ class Phrase:
         start_ms: Onset of the note before the first, from which time runs on.
         end_ms: Onset of the last note: the next phrase starts from here.
         grid: Where its beats lie; None in free time.
+        programs: Sounds that change in it.
     """
 
     notes: tuple[Note, ...]
@@ -108,6 +126,7 @@ class Phrase:
     start_ms: float
     end_ms: float
     grid: Grid | None = None
+    programs: tuple[ProgramChange, ...] = ()
 
     @property
     def seconds(self) -> float:

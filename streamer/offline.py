@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from streamer.buffer import RollingBuffer
 from streamer.clock import Wake
+from streamer.greeting import Greeting
 from streamer.midisettings import SynthSettings
 from streamer.notes import Phrase
 from streamer.ports.base import Port
@@ -88,6 +89,8 @@ def play_out(
     port: Port,
     on_phrase: Callable[[Phrase], object],
     synth: SynthSettings | None = None,
+    greeting: Greeting | None = None,
+    muted: frozenset[int] = frozenset(),
 ) -> None:
     """Send everything up to ``duration_ms`` to the port; see :class:`DrawnBuffer`.
 
@@ -97,8 +100,12 @@ def play_out(
         port: Where to.
         on_phrase: Is told of each phrase that is played.
         synth: What it is played on; its cable is not looked at, a file has none.
+        greeting: What it is told first; None makes that of ``synth``.
+        muted: Channels that are silent.
     """
     settings = SchedulerSettings(lead_seconds=0.0, realtime_priority=0)
     buffer = DrawnBuffer(draw, duration_ms, on_phrase)
     synth = replace(synth or SynthSettings(), wire="fast")
-    Scheduler(buffer, port, LeapingClock(), settings, synth=synth).run()
+    scheduler = Scheduler(buffer, port, LeapingClock(), settings, synth=synth, greeting=greeting)
+    scheduler.mute(muted)
+    scheduler.run()

@@ -44,20 +44,26 @@ class Performer:
         start_ms = self._end_ms
         self._end_ms = start_ms + (phrase.end_ms - phrase.start_ms) * stretch
 
+        def moved(at_ms: float) -> float:
+            return start_ms + (at_ms - phrase.start_ms) * stretch
+
         def sounding(note: Note) -> Note:
-            pitch = fold(note.pitch + controls.transpose, controls.low, controls.high)
+            pitch = note.pitch
+            if not note.unpitched:
+                pitch = fold(pitch + controls.transpose, controls.low, controls.high)
             velocity = round(note.velocity * controls.velocity_scale)
             return replace(
                 note,
                 pitch=pitch,
-                onset_ms=start_ms + (note.onset_ms - phrase.start_ms) * stretch,
+                onset_ms=moved(note.onset_ms),
                 duration_ms=note.duration_ms * stretch,
                 velocity=min(max(velocity, 1), 127),
             )
 
         notes = tuple(sounding(note) for note in phrase.notes)
         grid = None if beat_ms is None else self._grid(phrase, beat_ms, stretch)
-        return Phrase(notes, phrase.entropies, start_ms, self._end_ms, grid)
+        programs = tuple(replace(one, onset_ms=moved(one.onset_ms)) for one in phrase.programs)
+        return Phrase(notes, phrase.entropies, start_ms, self._end_ms, grid, programs)
 
     def _grid(self, phrase: Phrase, beat_ms: float, stretch: float) -> Grid:
         beat = phrase.start_ms / beat_ms if self._beat is None else self._beat

@@ -15,12 +15,15 @@ import numpy as np
 from msgspec import to_builtins
 
 from streamer.answering import Answering
+from streamer.bandmix import Mixer
+from streamer.bandsource import open_band
 from streamer.bundle import Bundle, resolve_bundle
 from streamer.controls import LiveControls
 from streamer.engine import Engine
 from streamer.errors import BundleError, MidiFileError
 from streamer.generators.base import Generator, beat_of
 from streamer.generators.step import StepGenerator, StepSettings
+from streamer.greeting import Greeting
 from streamer.midifile import read_midi
 from streamer.midisettings import SynthSettings
 from streamer.notes import ARGUMENTS, Phrase
@@ -30,7 +33,7 @@ from streamer.selection.judges import make_judges
 from streamer.selection.limits import limits_for
 from streamer.selection.tune_filters import TUNE_FILTERS
 from streamer.settings import ModelSettings, Settings
-from streamer.synth import fit_notes
+from streamer.synth import fit_notes, greeting
 from streamer.tunes import TUNE_CODEC_NAME
 from streamer.tunesource import open_tunes
 from streamer.windowsource import answering_of, open_window
@@ -57,6 +60,8 @@ class Source:
         candidates: Candidates a phrase when nothing keeps the machine from it.
         synth: What the notes are fitted to.
         answering: Puts a live query to the generator, bar by bar; None where there is none.
+        mixer: Of a band's tracks; None where there is no band.
+        greeting: What a synth is told before it plays.
     """
 
     bundle: Bundle
@@ -67,6 +72,8 @@ class Source:
     candidates: int
     synth: SynthSettings = field(default_factory=SynthSettings)
     answering: Answering | None = None
+    mixer: Mixer | None = None
+    greeting: Greeting = field(default_factory=Greeting)
 
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase as it is to sound; the first starts at 0."""
@@ -89,9 +96,15 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     rng = np.random.Generator(np.random.SFC64(seed))
     generator: Generator
-    answering = None
+    answering = mixer = None
+    told = Greeting(greeting(settings.synth))
     _refuse_query(bundle, settings)
-    if bundle.manifest.kind == "window":
+    if bundle.manifest.bands is not None:
+        filters = filters_for(bundle, settings)
+        generator = band = open_band(bundle, settings, controls, rng, filters)
+        mixer = Mixer(settings.band, settings.synth)
+        told = Greeting(mixer.greeting(controls.snapshot(), band.programs))
+    elif bundle.manifest.kind == "window":
         filters = filters_for(bundle, settings)
         generator = window = open_window(bundle, settings, controls, rng, filters)
         answering = answering_of(window, settings)
@@ -102,7 +115,16 @@ def open_source(settings: Settings, controls: LiveControls) -> Source:
         generator = _open_step(bundle, settings, controls, rng)
     candidates = generator.candidates
     return Source(
-        bundle, generator, Performer(), controls, seed, candidates, settings.synth, answering
+        bundle,
+        generator,
+        Performer(),
+        controls,
+        seed,
+        candidates,
+        settings.synth,
+        answering,
+        mixer,
+        told,
     )
 
 

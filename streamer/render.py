@@ -89,8 +89,11 @@ def _write(source: Source, out: Path, duration_ms: float, channel: int) -> NoteA
     part = out.with_name(f".{out.name}.{os.getpid()}.render")
     sink = MidiFileSink(part)
 
+    mixer = source.mixer
+    muted = frozenset[int]() if mixer is None else mixer.muted(source.controls.snapshot())
+
     def keep(phrase: Phrase) -> None:
-        parts.append(to_array(phrase.notes))
+        parts.append(to_array(note for note in phrase.notes if note.channel not in muted))
         if len(parts) % FLUSH_PHRASES == 0:
             sink.flush()
 
@@ -103,7 +106,7 @@ def _write(source: Source, out: Path, duration_ms: float, channel: int) -> NoteA
     try:
         try:
             port = ChannelPort(sink, channel)
-            play_out(draw, duration_ms, port, keep, source.synth)
+            play_out(draw, duration_ms, port, keep, source.synth, source.greeting, muted)
         finally:
             sink.close()
         part.replace(out)

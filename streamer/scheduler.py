@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import queue
 import threading
 from collections.abc import Callable, Iterable
 
@@ -24,6 +25,7 @@ from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, Timeline
 from streamer.clockout import ClockOut, ClockSender, NoClock
 from streamer.events import CONTROL_PEDAL, Event, EventMaker, Kind, control, note_off
+from streamer.greeting import Greeting
 from streamer.intake import Intake
 from streamer.lateness import LatenessHistogram
 from streamer.midiclock import Followed
@@ -34,7 +36,8 @@ from streamer.pulse import Pulse
 from streamer.realtime import become_realtime
 from streamer.settings import SchedulerSettings
 from streamer.sounding import FORGOTTEN_SECONDS, Key, SoundingTable, insist
-from streamer.synth import Voices, greeting
+from streamer.synth import Voices
+from streamer.synth import greeting as greeting_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Scheduler:
         tend: Looks after a port of several outputs, and says whether one of them has come back.
         bar_beats: Quarters of the bars that are counted; None counts none.
         watch: Told at each turn where the music is.
+        greeting: What a synth is told when it comes; None makes it of ``synth``.
     """
 
     def __init__(
@@ -83,12 +87,15 @@ class Scheduler:
         tend: Callable[[], bool] = lambda: False,
         bar_beats: float | None = None,
         watch: Callable[[Pulse], object] | None = None,
+        greeting: Greeting | None = None,
     ) -> None:
         self._buffer, self._port, self._clock = buffer, port, clock
         self._settings = settings or SchedulerSettings()
         self._tend, self._watch = tend, watch
         synth = synth or SynthSettings()
-        self._greeting = greeting(synth)
+        self._greeting = Greeting(greeting_of(synth)) if greeting is None else greeting
+        self._said: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._muted = self._to_mute = frozenset[int]()
         self._pacer = Pacer(synth.wire, message_spacing_ms / 1000.0)
         self._timeline = Timeline()
         self._rate = 1.0
@@ -133,6 +140,20 @@ class Scheduler:
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
         self._pause.clear()
+        self._wake.set()
+
+    def mute(self, channels: frozenset[int]) -> None:
+        """Let these channels be silent from now on, and no others: what sounds there ends.
+
+        The music goes on in silence: a channel that is let go is heard from its next note on.
+        """
+        self._to_mute = channels
+        self._wake.set()
+
+    def tell(self, messages: Iterable[bytes]) -> None:
+        """Send control or program changes now, and to each synth that comes from now on."""
+        for message in messages:
+            self._said.put(message)
         self._wake.set()
 
     def follow(self, rate: float, *, halted: bool) -> None:
@@ -208,6 +229,7 @@ class Scheduler:
         """Do one thing, or wait for one; return False when the music is over."""
         now = self._look(self.last_advance)
         may_play = self._may_play(now)
+        self._obey()
         if may_play:
             for event in self._intake.take(now):
                 heapq.heappush(self._queue, event)
@@ -228,6 +250,27 @@ class Scheduler:
         ):
             self._play(self._pop())
         return True
+
+    def _obey(self) -> None:
+        """Do what other threads have asked for since the last turn."""
+        at_ms = self._timeline.now_ms(self._clock.now())
+        if self._muted != self._to_mute:
+            fresh, self._muted = self._to_mute - self._muted, self._to_mute
+            self._release(fresh, at_ms)
+        while not self._said.empty():
+            message = self._said.get()
+            self._greeting.put((message,))
+            if self._epoch:
+                self._send(message, at_ms)
+
+    def _release(self, channels: frozenset[int], at_ms: float) -> None:
+        """End what sounds on some channels."""
+        for key in self._table.keys:
+            if key[0] in channels:
+                self._send(note_off(*key), at_ms)
+                self._owners.pop(key, None)
+        for channel in sorted(self._table.pedals & channels):
+            self._send(control(channel, CONTROL_PEDAL, 0), at_ms)
 
     def _tell(self, now: float) -> None:
         """Let whoever plays along know where the music is."""
@@ -333,6 +376,8 @@ class Scheduler:
                 self._send(event.message, event.deadline_ms)
                 del self._owners[key]
         else:
+            if event.kind is Kind.PROGRAM:
+                self._greeting.put((event.message,))
             self._send(event.message, event.deadline_ms)
 
     def _strike(self, event: Event, late: float) -> None:
@@ -340,6 +385,8 @@ class Scheduler:
         if late * 1000.0 > self._settings.late_note_on_ms:
             self.late_dropped += 1
             logger.debug("dropped note %d, %.0f ms late", event.pitch, late * 1000.0)
+            return
+        if event.channel in self._muted:
             return
         key = (event.channel, event.pitch)
         if key in self._owners:

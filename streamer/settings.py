@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
+from streamer.bandsettings import BandSettings
 from streamer.controls import Controls
 from streamer.errors import ConfigError
 from streamer.expressionsettings import ExpressionSettings
@@ -204,6 +205,7 @@ class Settings:
     filters: FilterSettings = field(default_factory=FilterSettings)
     recall: RecallSettings = field(default_factory=RecallSettings)
     tunes: TuneSettings = field(default_factory=TuneSettings)
+    band: BandSettings = field(default_factory=BandSettings)
     expression: ExpressionSettings = field(default_factory=ExpressionSettings)
     controls: Controls = field(default_factory=Controls)
     buffer: BufferSettings = field(default_factory=BufferSettings)

@@ -45,7 +45,9 @@ def greeting(settings: SynthSettings, channel: int = 0) -> tuple[bytes, ...]:
 
 def fit_note(note: Note, settings: SynthSettings) -> Note | None:
     """Return one note as the synth is to play it, or None when it cannot."""
-    pitch = _fit_pitch(note.pitch + settings.transpose, settings)
+    pitch: int | None = note.pitch
+    if not note.unpitched:
+        pitch = _fit_pitch(note.pitch + settings.transpose, settings)
     if pitch is None:
         return None
     velocity = round(127 * (note.velocity / 127) ** settings.velocity_curve)

@@ -41,11 +41,6 @@ def open_window(
         MidiFileError: The query cannot be read, or has no place on the model's grid.
     """
     model, manifest = settings.model, bundle.manifest
-    if manifest.bands is not None:
-        raise BundleError(
-            f"bundle {manifest.name} is a band of four tracks, which this version cannot stream "
-            "yet; choose another (`perpetuo models`)"
-        )
     codec, spec = codec_as(bundle.codec, RollCodec), window_of(bundle)
     for value, option, remedy in (
         (model.style, "--style", "has no styles"),

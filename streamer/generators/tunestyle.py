@@ -36,6 +36,14 @@ MOST_LATENT_SPREAD = 2.0
 """Latents are drawn within so many deviations."""
 
 
+def moved_share(weights: Weights, first: int, second: int, mix: float) -> Weights:
+    """Return weights of which the share ``mix``, 0..1, of one style went to another."""
+    moved: Weights = weights.copy()
+    moved[second] += np.float32(mix) * weights[first]
+    moved[first] *= np.float32(1.0 - mix)
+    return moved
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How one tune is played.
@@ -123,10 +131,7 @@ class Styles:
         if not mix or len(self._asked) < 2:
             return weights
         (first, _), (second, _) = self._asked[:2]
-        moved: Weights = weights.copy()
-        moved[second] += np.float32(mix) * weights[first]
-        moved[first] *= np.float32(1.0 - mix)
-        return moved
+        return moved_share(weights, first, second, mix)
 
     def mean(self, weights: Weights) -> NDArray[np.float64]:
         """Return the latent between the styles, ``(Z,)``."""

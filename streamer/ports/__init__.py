@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -93,7 +93,7 @@ def open_port(
 def open_outputs(
     settings: PortSettings,
     clock: Clock,
-    greeting: Sequence[bytes] = (),
+    greeting: Iterable[bytes] = (),
     *,
     wait: bool = False,
     owner: MidiOwner | None = None,
@@ -105,7 +105,7 @@ def open_outputs(
     Args:
         settings: ``port`` and what belongs to it.
         clock: Time.
-        greeting: What each synth is told when it is back while others play on.
+        greeting: What each synth is told when it is back while others play on, as it stands then.
         wait: As for :func:`open_port`.
         owner: The same; where there is none yet, one for all of them is made and closed with them.
 

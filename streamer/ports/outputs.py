@@ -10,7 +10,7 @@ All methods belong to the scheduler's thread, ``name`` and ``epoch`` excepted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from streamer.clock import Clock
 from streamer.errors import RecordingError, StreamerError
@@ -55,7 +55,7 @@ class _Output:
         if status in (START, CONTINUE, STOP):
             self._runs = status != STOP
 
-    def meet(self, epoch: int, greeting: Sequence[bytes]) -> None:
+    def meet(self, epoch: int, greeting: Iterable[bytes]) -> None:
         """Take note that it went or came; what it may have kept sounding is silenced."""
         if self.epoch:
             self.table.doubt(self._clock.now() - FORGOTTEN_SECONDS)
@@ -82,7 +82,7 @@ class Outputs:
     Args:
         ports: One or more; closed with this one.
         clock: Time.
-        greeting: What a synth is told when it is back.
+        greeting: What a synth is told when it is back, as it stands then.
         owner: Closed after the ports; None where others do that.
 
     Attributes:
@@ -93,13 +93,13 @@ class Outputs:
         self,
         ports: Sequence[Port],
         clock: Clock,
-        greeting: Sequence[bytes] = (),
+        greeting: Iterable[bytes] = (),
         owner: MidiOwner | None = None,
     ) -> None:
         if not ports:
             raise ValueError("ports must be 1 or more, not 0")
         self._outputs = tuple(_Output(port, clock) for port in ports)
-        self._greeting, self._owner = tuple(greeting), owner
+        self._greeting, self._owner = greeting, owner
         self._epoch = 1
         self._waits = not any(output.there for output in self._outputs)
         self.losses = 0

@@ -91,7 +91,7 @@ def empty(phrase: Phrase, context: Context) -> str | None:
 
 def pitch_range(phrase: Phrase, context: Context) -> str | None:
     """Drop a phrase that leaves the range, or dwells where the corpus never does."""
-    pitches = [note.pitch for note in phrase.notes]
+    pitches = [note.pitch for note in phrase.notes if not note.unpitched]
     if not pitches:
         return None
     limits = context.limits
@@ -112,7 +112,7 @@ def density(phrase: Phrase, context: Context) -> str | None:
 def stuck(phrase: Phrase, context: Context) -> str | None:
     """Drop a phrase that hammers on one key, the last committed notes counted in."""
     limits = context.limits
-    pitches = [note.pitch for note in phrase.notes]
+    pitches = [note.pitch for note in phrase.notes if not note.unpitched]
     if not pitches:
         return None
     if len(pitches) >= 8 and max(Counter(pitches).values()) > limits.same_pitch_share * len(
@@ -131,7 +131,8 @@ def stuck(phrase: Phrase, context: Context) -> str | None:
 def loop(phrase: Phrase, context: Context) -> str | None:
     """Drop a phrase that goes on turning in a circle, or that only says again what was said."""
     tail = context.recent[-LOOP_TAIL_NOTES:]
-    pitches = np.array([note.pitch for note in (*tail, *phrase.notes)], dtype=np.int64)
+    played = [note.pitch for note in (*tail, *phrase.notes) if not note.unpitched]
+    pitches = np.array(played, dtype=np.int64)
     longest = context.limits.loop_notes
     if len(pitches) >= 3 * longest and loop_period(pitches, longest):
         return "loop"

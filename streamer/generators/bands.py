@@ -1,0 +1,281 @@
+"""The generator of bands: sections of four tracks from a walk among genres, joined (paper 004).
+
+In: a path among the petals, live controls, one random generator. Out: phrases, each a section of
+bars on four channels. For each section its genres are known first; K latents a step away are played
+in one batch; the selection that all families share picks one; what sounds over the line between two
+sections is one note. That is why a section is given when its successor is known: the generator is
+one section ahead.
+
+Called in the generator thread of the daemon, and by render. The same bundle, settings, controls and
+random state give the same phrases.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from streamer.bands import BandCodec
+from streamer.controls import Controls, LiveControls
+from streamer.generators.bandplayer import LEAST_MS, BandBars, BandPlayer, PlainBand
+from streamer.generators.bandsection import (
+    BandSection,
+    Doubt,
+    Floats,
+    Joined,
+    decide,
+    entropies_of,
+    join,
+    nothing,
+    read_band,
+)
+from streamer.generators.choosing import Candidates, Chooser
+from streamer.generators.petals import Genres, Manner, PetalPath
+from streamer.generators.window import WindowSettings
+from streamer.notes import Note, NoteArray, Phrase, ProgramChange
+from streamer.selection.entropy import CorpusEntropy
+from streamer.selection.filters import FILTERS, LOOP_TAIL_NOTES, Context, Filter
+from streamer.stats import GenerationStats
+from streamer.tracks import TRACKS
+from streamer.windowspec import WindowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class BandDrawing:
+    """How sections of a band are drawn.
+
+    Attributes:
+        window: How many, and how they are chosen.
+        temperature: Of the states, above 0.
+        channels: Of each track, 0..15.
+        programs: Of each track, 0..127; None takes the genre's.
+    """
+
+    window: WindowSettings
+    temperature: float = 1.0
+    channels: tuple[int, ...] = (9, 0, 1, 2)
+    programs: tuple[int | None, ...] = (None,) * len(TRACKS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    """A section that was chosen, and how it is played."""
+
+    section: BandSection
+    manner: Manner
+    programs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn(Candidates):
+    """Candidates with the places and sections they are made of."""
+
+    places: Floats = field(kw_only=True)
+    sections: list[BandSection] = field(kw_only=True)
+
+
+class BandGenerator:
+    """Implements :class:`streamer.generators.base.Generator` for bands.
+
+    Args:
+        path: Where sections come from.
+        genres: How each is played.
+        codec: What states mean.
+        spec: Tempo and limits of the bundle.
+        drawing: How sections are drawn and chosen.
+        rng: All randomness.
+        controls: Read once a section.
+        filters: What drops candidates.
+        corpus: Entropy statistics for the ranking, where the bundle has any.
+        player: Gives velocity and timing.
+        timer: Seconds that only grow, for the figures on inference alone.
+    """
+
+    def __init__(
+        self,
+        path: PetalPath,
+        genres: Genres,
+        codec: BandCodec,
+        spec: WindowSpec,
+        drawing: BandDrawing,
+        rng: np.random.Generator,
+        controls: LiveControls,
+        filters: tuple[Filter, ...] = FILTERS,
+        corpus: CorpusEntropy | None = None,
+        player: BandPlayer | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._path, self._genres, self.codec, self._spec = path, genres, codec, spec
+        self.longest_steps = spec.longest_steps
+        self._drawing, self._rng, self._controls = drawing, rng, controls
+        self._plain = PlainBand(drawing.channels)
+        self._player = player or self._plain
+        self._timer = timer
+        self._candidates = drawing.window.candidates
+        self._stats = GenerationStats(arguments=TRACKS)
+        self._chooser = Chooser(
+            self._stats,
+            filters,
+            redraws=drawing.window.redraws,
+            ranking=drawing.window.ranking,
+            corpus=corpus,
+        )
+        self._recent: deque[Note] = deque(maxlen=LOOP_TAIL_NOTES)
+        self._bar_steps = round(spec.metre * codec.steps_per_beat)
+        self._beat, self._start_ms = 0.0, 0.0
+        self._before = nothing(codec.steps)
+        self._next: _Written | None = None
+        self._first: Manner | None = self._genres.next(controls.snapshot(), codec.beats)
+        self.programs = self._programs(self._first)
+        """Of each track, 0..127, in the phrase that was returned last, or in the first."""
+        self.beat_ms = self._first.beat_ms
+        """Length of a quarter in the phrase that was returned last, ms."""
+
+    @property
+    def stats(self) -> GenerationStats:
+        """Running figures; other threads may read them."""
+        return self._stats
+
+    @property
+    def candidates(self) -> int:
+        """Sections drawn for each one played, when nothing lowers it."""
+        return self._candidates
+
+    def set_candidates(self, candidates: int) -> None:
+        """Draw so many candidates a section from now on, 1 or more."""
+        if candidates < 1:
+            raise ValueError(f"candidates must be 1 or more, not {candidates}")
+        self._candidates = candidates
+
+    def prime(self, notes: NoteArray) -> None:
+        """Refuse: a band goes on from no notes (ValueError)."""
+        del notes
+        raise ValueError("a band goes on from no notes; use --style")
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """Return the next section; ``notes`` is not looked at, a section is a section."""
+        del notes
+        written = self._next or self._choose()
+        self._next = self._choose()
+        phrase = self._phrase(written, self._next)
+        manner = written.manner
+        tempo_bpm = round(60_000.0 / manner.beat_ms, 1)
+        self._stats.playing = {"genre": manner.genre, "tempo_bpm": tempo_bpm}
+        self._start_ms, self._beat = phrase.end_ms, self._beat + self.codec.beats
+        self.programs, self.beat_ms = written.programs, manner.beat_ms
+        return phrase
+
+    def _programs(self, manner: Manner) -> tuple[int, ...]:
+        chosen = zip(self._drawing.programs, manner.programs, strict=True)
+        return tuple(own if said is None else said for said, own in chosen)
+
+    def _choose(self) -> _Written:
+        """Return the section that comes after the last one that was chosen."""
+        manner, self._first = self._first, None
+        if manner is None:
+            manner = self._genres.next(self._controls.snapshot(), self.codec.beats)
+        choice = self._chooser.choose(lambda _: self._draw(manner))
+        drawn = choice.candidates
+        self._path.take(drawn.places[choice.best])
+        self._recent.extend(note for note in choice.phrase.notes if not note.unpitched)
+        self._before = drawn.sections[choice.best]
+        return _Written(self._before, manner, self._programs(manner))
+
+    def _draw(self, manner: Manner) -> _Drawn:
+        controls, codec = self._controls.snapshot(), self.codec
+        count = min(self._candidates, controls.candidates or self._candidates)
+        began = self._timer()
+        places, shown = self._path.propose(manner, count, controls, self._rng)
+        self._stats.inference_s += self._timer() - began
+        temperature = self._drawing.temperature * controls.temperature
+        entropies = entropies_of(shown)
+        sections = []
+        for k in range(count):
+            doubt = Doubt.draw(self._rng, self._bar_steps)
+            states = decide(shown[k], doubt, temperature, controls)
+            sections.append(
+                read_band(states, entropies[k], codec, self._before, self.longest_steps)
+            )
+        context = self._context(controls)
+        return _Drawn(
+            [self._candidate(section) for section in sections],
+            [context] * count,
+            [None] * count,
+            np.stack([section.entropies for section in sections], axis=1),
+            places=places,
+            sections=sections,
+        )
+
+    def _context(self, controls: Controls) -> Context:
+        return Context(self._drawing.window.limits, tuple(self._recent), controls.density)
+
+    def _candidate(self, section: BandSection) -> Phrase:
+        """Return a candidate as the filters hear it: on the grid, at the bundle's own tempo."""
+        beat_ms = 60_000.0 / self._spec.bpm
+        joined = join(section, nothing(self.codec.steps), self.longest_steps)
+        bars = self._bars(joined, 0.0, 0.0, (beat_ms, beat_ms), {})
+        return self._played(self._plain, section, joined, bars)
+
+    def _phrase(self, written: _Written, after: _Written) -> Phrase:
+        """Return a section as it is given to the stream."""
+        joined = join(written.section, after.section, self.longest_steps)
+        manner = written.manner
+        weights = dict(zip(self._genres.names, manner.weights.tolist(), strict=True))
+        tempos = (manner.beat_ms, after.manner.beat_ms)
+        bars = self._bars(joined, self._beat, self._start_ms, tempos, weights)
+        phrase = self._played(self._player, written.section, joined, bars)
+        changed = tuple(
+            ProgramChange(phrase.start_ms, channel, program)
+            for channel, program, past in zip(
+                self._drawing.channels, written.programs, self.programs, strict=True
+            )
+            if program != past
+        )
+        return replace(_in_order(phrase), programs=changed)
+
+    def _bars(
+        self,
+        joined: Joined,
+        beat: float,
+        start_ms: float,
+        tempos: tuple[float, float],
+        weights: dict[str, float],
+    ) -> BandBars:
+        notes, per_beat = joined.notes, self.codec.steps_per_beat
+        return BandBars(
+            notes["track"].astype(np.int64),
+            notes["pitch"].astype(np.int64),
+            notes["onset"] / per_beat,
+            notes["length"] / per_beat,
+            joined.more / per_beat,
+            beat,
+            start_ms,
+            self._spec.metre,
+            *tempos,
+            weights,
+        )
+
+    def _played(
+        self, player: BandPlayer, section: BandSection, joined: Joined, bars: BandBars
+    ) -> Phrase:
+        notes = player.play_band(bars) if len(bars.pitch) else ()
+        end_ms = bars.start_ms + self.codec.beats * bars.beat_ms
+        return Phrase(notes, section.entropies[joined.notes["onset"]], bars.start_ms, end_ms)
+
+
+def _in_order(phrase: Phrase) -> Phrase:
+    """Return a phrase whose notes begin within it and ascend, wherever a player moved them to."""
+    last_ms = max(phrase.start_ms, phrase.end_ms - LEAST_MS)
+    notes = []
+    for note in phrase.notes:
+        onset_ms = min(max(note.onset_ms, phrase.start_ms), last_ms)
+        if onset_ms != note.onset_ms:
+            long_ms = max(note.end_ms - onset_ms, LEAST_MS)
+            note = replace(note, onset_ms=onset_ms, duration_ms=long_ms)
+        notes.append(note)
+    order = sorted(range(len(notes)), key=lambda i: notes[i].onset_ms)
+    return replace(phrase, notes=tuple(notes[i] for i in order), entropies=phrase.entropies[order])

@@ -1,0 +1,252 @@
+"""A section of a band: probabilities become states, under the live controls; and two are joined.
+
+In: what the network thinks of each step and track, randomness, a snapshot of the controls. Out:
+states, the notes in steps, what sounds at the end. Used by the generator of bands alone; nothing
+here knows of time in ms, of files or of ports.
+
+A state is drawn in two parts, first whether a note begins, goes on or is silent, then which pitch:
+so a strike whose pitch is in doubt is not lost to *hold*. The decoders hear nothing of each other's
+draws (paper 004), so that a fresh draw in every step would scatter what belongs together. Therefore
+one draw serves many steps: the first part has one for each place in a bar, the same in all bars,
+the second one for each pitch in the whole section. In every single step the state is drawn from the
+network's own distribution, to the power of one over the temperature (ours).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.bands import (
+    DRUMS,
+    HOLD,
+    PITCHES,
+    SILENCE,
+    TRACKS,
+    BandCodec,
+    States,
+    sounding_pitches,
+)
+from streamer.controls import OCTAVE, Controls
+from streamer.steering import SCALE_STEPS
+
+Floats = NDArray[np.float64]
+
+DENSITY_NATS = 1.5
+"""Nats that a strike gains on *hold* and silence for each nat of the density control."""
+
+_LEAST = 1e-9
+_BEGINS, _GOES_ON, _ENDS = 0, 1, 2
+
+LONG_STEPS, LEAST_STEPS = 9, 2
+"""What sounds so long before a line goes on over it: chords and bass, and strings."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubt:
+    """The draws of one section, standard Gumbel.
+
+    Attributes:
+        kinds: ``(steps of a bar, 4, 3)``.
+        pitches: ``(4, 128)``.
+    """
+
+    kinds: Floats
+    pitches: Floats
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, bar_steps: int) -> Doubt:
+        """Draw."""
+        tracks = len(TRACKS)
+        return cls(rng.gumbel(size=(bar_steps, tracks, 3)), rng.gumbel(size=(tracks, PITCHES)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandSection:
+    """What one candidate sounds like.
+
+    Attributes:
+        notes: :data:`streamer.bands.BAND_DTYPE`, sorted; ``held`` ones were struck before.
+        steps: Its length.
+        sounding: Pitch in the last step of each track, or None.
+        since: Steps for which that has sounded, in this section and before.
+        entropies: Of each step and track, ``(steps, 4)`` float32, nats.
+    """
+
+    notes: NDArray[Any]
+    steps: int
+    sounding: tuple[int | None, ...]
+    since: tuple[int, ...]
+    entropies: NDArray[np.float32]
+
+
+def nothing(steps: int) -> BandSection:
+    """Return a section in which nothing sounds."""
+    silent = np.full((1, len(TRACKS)), SILENCE, np.uint8)
+    codec = BandCodec(1, 1)
+    return BandSection(
+        codec.decode(silent), steps, (None,) * len(TRACKS), (0,) * len(TRACKS),
+        np.zeros((steps, len(TRACKS)), np.float32),
+    )  # fmt: skip
+
+
+def decide(
+    probabilities: NDArray[np.float32], doubt: Doubt, temperature: float, controls: Controls
+) -> States:
+    """Draw the states of a section.
+
+    Args:
+        probabilities: ``(steps, 4, 130)``.
+        doubt: The draws.
+        temperature: Above 0; towards 0 the likeliest is taken.
+        controls: Density moves strikes, a scale lock moves pitches to the next of the scale; never
+            those of drums.
+
+    Returns:
+        ``(steps, 4)``.
+    """
+    p = probabilities.astype(np.float64)
+    struck = p[..., :PITCHES]
+    target = scale_targets(controls)
+    if target is not None:
+        where = np.eye(PITCHES)[target]
+        struck = np.where(np.arange(len(TRACKS))[:, None] == DRUMS, struck, struck @ where)
+    kinds = np.stack([struck.sum(-1), p[..., HOLD], p[..., SILENCE]], axis=-1)
+    kinds = np.log(np.maximum(kinds, _LEAST))
+    kinds[..., _BEGINS] += DENSITY_NATS * math.log(controls.density)
+    bars = math.ceil(len(p) / len(doubt.kinds))
+    kinds += temperature * np.tile(doubt.kinds, (bars, 1, 1))[: len(p)]
+    kind = kinds.argmax(-1)
+    pitch = (np.log(np.maximum(struck, _LEAST)) + temperature * doubt.pitches).argmax(-1)
+    states = np.select([kind == _BEGINS, kind == _GOES_ON], [pitch, HOLD], SILENCE)
+    return np.asarray(states, dtype=np.uint8)
+
+
+def scale_targets(controls: Controls) -> NDArray[np.int64] | None:
+    """Return the pitch that each pitch is moved to, ``(128,)``; None where none is moved.
+
+    Those off the scale go to its next note below, or above. A lock of less than 1 moves that share
+    of the twelve pitch classes' foreign ones, the lowest first.
+    """
+    if controls.scale == "off" or controls.scale_lock <= 0:
+        return None
+    steps = SCALE_STEPS[controls.scale]
+    foreign = [c for c in range(OCTAVE) if c not in steps]
+    foreign = foreign[: math.ceil(len(foreign) * controls.scale_lock)]
+    above = (np.arange(PITCHES) + controls.transpose - controls.root) % OCTAVE
+    target = np.arange(PITCHES)
+    for pitch in np.flatnonzero(np.isin(above, foreign)).tolist():
+        near = [p for p in (pitch - 1, pitch + 1, pitch - 2, pitch + 2) if 0 <= p < PITCHES]
+        target[pitch] = next((p for p in near if above[p] in steps), pitch)
+    return target
+
+
+def entropies_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the entropy of each state, nats, ``(..., steps, 4)``."""
+    p = np.maximum(probabilities, np.float32(_LEAST))
+    return np.asarray(-(p * np.log(p)).sum(-1), dtype=np.float32)
+
+
+def read_band(
+    states: States,
+    entropies: NDArray[np.float32],
+    codec: BandCodec,
+    before: BandSection,
+    longest: int,
+) -> BandSection:
+    """Return what states sound like behind another section.
+
+    A window of the corpus writes what is held over its beginning as if it were struck there
+    (:meth:`streamer.bands.BandCodec.window`). So a track that begins with the pitch that sounds is
+    asked how long that has sounded and will sound, and is struck again only where bands do.
+
+    Args:
+        states: ``(steps, 4)``.
+        entropies: Of them.
+        codec: What they mean.
+        before: The section before.
+        longest: What would sound for longer than so many steps is struck again, or ends.
+    """
+    states = states.copy()
+    for track, pitch in enumerate(before.sounding):
+        column = states[:, track]
+        if pitch is None or column[0] not in (HOLD, pitch):
+            continue
+        begun = np.flatnonzero(column[1:] != HOLD)
+        left = int(begun[0]) + 1 if len(begun) else len(column)
+        since = before.since[track]
+        goes_on = column[0] == HOLD or _is_held(track, since, left)
+        # A note is told whole when its own section is given, and then only the next is known.
+        states[0, track] = HOLD if goes_on and since <= before.steps and since < longest else pitch
+    notes = codec.decode(states, before.sounding)
+    return BandSection(notes, len(states), *_at_the_end(states, before), entropies)
+
+
+def _is_held(track: int, since: int, left: int) -> bool:
+    """Whether a pitch on both sides of a line is one note, as mostly in the corpus.
+
+    Args:
+        track: Which.
+        since: Steps for which it has sounded.
+        left: Steps for which it will.
+    """
+    name = TRACKS[track]
+    if track == DRUMS:
+        return False
+    if name == "strings":
+        return since >= LEAST_STEPS
+    return since >= LONG_STEPS or 2 * left <= since
+
+
+def _at_the_end(
+    states: States, before: BandSection
+) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
+    """Return what sounds at the end of states, and for how long it has."""
+    sounding: list[int | None] = []
+    since = []
+    last = sounding_pitches(states)[-1].tolist()
+    for track, pitch in enumerate(last):
+        begun = np.flatnonzero(states[:, track] != HOLD)
+        if len(begun):
+            sounding.append(pitch if pitch < PITCHES else None)
+            since.append(len(states) - int(begun[-1]))
+        else:
+            sounding.append(before.sounding[track])
+            since.append(before.since[track] + len(states))
+    pairs = zip(sounding, since, strict=True)
+    return tuple(sounding), tuple(0 if pitch is None else steps for pitch, steps in pairs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """The strikes of a section, each with all of its length.
+
+    Attributes:
+        notes: :data:`streamer.bands.BAND_DTYPE`, sorted, none of them held.
+        more: Steps for which each goes on in the section after.
+    """
+
+    notes: NDArray[Any]
+    more: NDArray[np.int64]
+
+
+def join(section: BandSection, after: BandSection, longest: int) -> Joined:
+    """Make one note of what sounds across the line between a section and the next.
+
+    Args:
+        section: The one that is given now.
+        after: The one that follows, as read behind it.
+        longest: No note becomes longer, steps.
+    """
+    notes = section.notes[~section.notes["held"]].copy()
+    notes["length"] = np.minimum(notes["length"], longest)
+    more = np.zeros(len(notes), dtype=np.int64)
+    going = {int(n["track"]): int(n["length"]) for n in after.notes if n["held"]}
+    for i in np.flatnonzero(notes["onset"] + notes["length"] == section.steps).tolist():
+        length = going.get(int(notes["track"][i]), 0)
+        more[i] = min(length, longest - int(notes["length"][i]))
+    return Joined(notes, more)
