@@ -18,12 +18,14 @@ from training.families import model_from_checkpoint
 from training.models.vrash import VARIANTS
 from training.studies.chain import STUDIES, Bench
 from training.studies.draw import DRAW_STUDIES, DrawBench
-from training.studies.musae import BAND_STUDIES, OVERFIT_UPDATES, BandBench
+from training.studies.musae_all import BAND_STUDIES, OF_PETALS
+from training.studies.musae_bench import MOST_WINDOWS, OVERFIT_UPDATES, BandBench
 from training.studies.query import QUERY_STUDIES, QueryBench
 from training.studies.stream import STREAM_STUDIES, Stage
 from training.studies.vrash import TuneBench
 from training.studies.vrash_all import TUNE_STREAM_STUDIES, TUNE_STUDIES
 from training.studies.vrash_stream import TuneStage
+from training.train import choose_device
 
 Rows = dict[str, Any]
 
@@ -82,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="RUN",
-        help="of vrash: runs of lm, vae and vrash, alike in size and training, to compare",
+        help="of vrash: runs of lm, vae and vrash, alike in size and training, to compare; of"
+        " musae: further runs, for compare",
     )
     parser.add_argument(
         "--filters",
@@ -95,6 +98,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=OVERFIT_UPDATES,
         help="of musae: most updates of overfit",
+    )
+    parser.add_argument(
+        "--windows",
+        type=int,
+        default=MOST_WINDOWS,
+        help="of musae: most windows of a split that are looked at",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="of musae: cpu, cuda or auto (default %(default)s)"
     )
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR")
     parser.add_argument(
@@ -168,12 +180,30 @@ def _query(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, R
 
 
 def _musae(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, Rows]]:
-    if args.updates < 1:
-        raise ConfigError([f"--updates must be 1 or more, not {args.updates}"])
-    bands = BandSet.load(args.tensors)
-    bench = BandBench(_model(args, "musae"), bands, args.seed, args.updates)
+    problems = [
+        f"--{name} must be 1 or more, not {getattr(args, name)}"
+        for name in ("updates", "windows")
+        if getattr(args, name) < 1
+    ]
+    if problems:
+        raise ConfigError(problems)
+    device, bands = choose_device(args.device), BandSet.load(args.tensors)
+
+    def bench_of(path: Path) -> BandBench:
+        model = _loaded(path, ("musae",)).to(device)
+        name = path.parent.name if path.suffix == ".pt" else path.name
+        return BandBench(model, bands, args.seed, args.updates, args.windows, name)
+
+    bench = bench_of(args.checkpoint)
+    bench.runs = [bench_of(path) for path in args.runs]
+    cannot = {} if bench.runs else {"compare": "needs --runs, further runs to compare with"}
+    if bench.model.config.prior != "flower" or not bench.model.genres:
+        cannot |= dict.fromkeys(OF_PETALS, f"{args.checkpoint} has no petals of genres to show")
+    if args.only and (problems := [f"{n}: {cannot[n]}" for n in wanted if n in cannot]):
+        raise ConfigError(problems)
     for name in wanted:
-        yield name, BAND_STUDIES[name](bench, args.output)
+        if name not in cannot:
+            yield name, BAND_STUDIES[name](bench, args.output)
 
 
 def _vrash(args: argparse.Namespace, wanted: list[str]) -> Iterator[tuple[str, Rows]]:
@@ -222,4 +252,8 @@ def _listed(studies: Mapping[str, tuple[str, ...]]) -> str:
 
 def _headline(rows: Mapping[str, object]) -> dict[str, object]:
     """Return what fits a terminal line; the JSON has the rest."""
-    return {k: v for k, v in rows.items() if not isinstance(v, list)}
+    return {
+        k: _headline(v) if isinstance(v, Mapping) else v
+        for k, v in rows.items()
+        if not isinstance(v, list)
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 
@@ -16,7 +17,8 @@ from streamer.engine import Function
 from streamer.windowspec import DECODE_GRAPH
 from tests.bandsongs import song_file
 from training.data.bands import BandSet
-from training.studies import musae as studies
+from training.studies import musae, musae_latent
+from training.studies.musae_all import BAND_STUDIES
 
 
 @pytest.fixture(scope="module")
@@ -91,26 +93,26 @@ def test_a_band_without_its_corpus_is_not_exported(
     assert "--statistics-from" in capsys.readouterr().err
 
 
-def test_a_band_that_cannot_be_streamed_yet_says_so(
-    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["render", str(tmp_path / "out.mid"), "--duration", "5"]
-    assert main([*command, "--model", str(bundle.path)]) == 1
-    assert "is a band of four tracks" in capsys.readouterr().err
+def test_the_band_plays_on_four_channels(bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out.mid"
+    command = ["render", str(out), "--duration", "20", "--seed", "1"]
+    assert main([*command, "--model", str(bundle.path), "--style", "jazz:0.6,rock:0.4"]) == 0
+    struck = [m.channel for m in mido.MidiFile(out).tracks[0] if m.type == "note_on"]
+    assert set(struck) <= {9, 0, 1, 2}
+    assert len(struck) > 10
 
 
 def test_what_the_paper_shows_is_written_as_numbers_and_pictures(
     run: Path, bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "PER_PETAL", 4)
-    monkeypatch.setattr(studies, "PAIRS", 16)
-    monkeypatch.setattr(studies, "LEAST_WINDOWS", 4)
+    monkeypatch.setattr(musae, "PAIRS", 16)
+    monkeypatch.setattr(musae_latent, "PER_PETAL", 4)
+    monkeypatch.setattr(musae_latent, "LEAST_WINDOWS", 4)
     command = ["study", "musae", "--checkpoint", str(run), "--tensors", str(bands)]
-    assert main([*command, "-o", str(tmp_path), "--updates", "2"]) == 0
-    told = {
-        name: json.loads((tmp_path / f"musae-{name}.json").read_text())
-        for name in ("reconstruction", "overfit", "figure3", "figure4", "figure5")
-    }
+    command += ["--runs", str(run / "best.pt"), "--windows", "40", "--updates", "2"]
+    shown = [name for name in BAND_STUDIES if name not in ("genre", "control")]
+    assert main([*command, "-o", str(tmp_path), "--only", *shown]) == 0
+    told = {name: json.loads((tmp_path / f"musae-{name}.json").read_text()) for name in shown}
     for row in told["reconstruction"]["held out"]["table"]:
         assert row["gap"] == pytest.approx((row["accuracy"] - row["hold"]) / (1 - row["hold"]))
     assert told["reconstruction"]["paper"]["melody"] == 0.991
@@ -120,4 +122,31 @@ def test_what_the_paper_shows_is_written_as_numbers_and_pictures(
     assert len(told["figure3"]["relative"]) == 32
     assert told["figure3"]["nearest_chance"] == pytest.approx(1 / 33)
     assert told["figure5"]["pairs"][0]["genres"] == ["jazz", "rock"]
+    assert [r["name"] for r in told["compare"]["runs"]] == ["musae", "musae"]
     assert all((tmp_path / f"musae-{name}.png").stat().st_size > 1000 for name in told)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--only", "compare"], "compare: needs --runs, further runs to compare with"),
+        (["--only", "genre"], "has 32 windows of 2 works among the training songs; prepare more"),
+        (["--windows", "0"], "--windows must be 1 or more, not 0"),
+        (["--device", "cuda"], "--device cuda: torch sees no CUDA device; use --device cpu"),
+    ],
+)
+def test_a_study_that_cannot_be_says_why_in_one_line(
+    run: Path,
+    bands: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    command = ["study", "musae", "--checkpoint", str(run), "--tensors", str(bands)]
+    assert main([*command, "-o", str(tmp_path), *more]) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1

@@ -1,15 +1,11 @@
-"""What must be shown of MusAE (paper 004, table 1, figures 3 to 5; specs 004-musae, "Must show").
+"""What must be shown of MusAE's reconstruction and interpolation (paper 004, table 1 and figure 4).
 
 Each study takes a :class:`BandBench` and a folder and writes ``musae-NAME.json`` and ``.png`` into
-it. Windows to play back are of songs that the model never saw.
+it. Windows to play back are of songs that the model never saw (specs 004-musae, "Must show").
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,141 +14,164 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from streamer.bands import DRUMS, PITCHES, SILENCE, STATES, TRACKS, sounding_pitches
-from training.data.bands import BandSet, Windows, cut_windows
+from streamer.bands import PITCHES, SILENCE, STATES, TRACKS
+from streamer.bandwalk import WALKS, walk
 from training.models.musae import Musae
 from training.models.musae_task import reconstruction as accuracies
 from training.studies import plots
+from training.studies.musae_bench import HELD_OUT, BandBench
 
-PAPER = {
+PAPER: dict[int, dict[str, Any]] = {
     2: {"drums": 0.999, "melody": 0.991},
     16: {
-        "gaussian": {"drums": 0.773, "bass": 0.763, "harmony": 0.710, "strings": 0.802,
-                     "mean": 0.762},
-        "mixture": {"drums": 0.911, "bass": 0.880, "harmony": 0.797, "strings": 0.825,
-                    "mean": 0.853},
+        "normal": {"drums": 0.773, "bass": 0.763, "harmony": 0.710, "strings": 0.802,
+                   "mean": 0.762},
+        "flower": {"drums": 0.911, "bass": 0.880, "harmony": 0.797, "strings": 0.825,
+                   "mean": 0.853},
     },
 }  # fmt: skip
-"""Table 1 of the paper: accuracies by bars of a window; of one melody where two bars are played."""
+"""Table 1 of the paper: accuracies by bars of a window and prior; of one melody where two bars are
+played, whose prior was the normal."""
 
-MOST_WINDOWS = 2048
+GAP_WANTED = 0.6
+"""Share of what always holding leaves that two bars must win back (specs 004-musae)."""
+
 PAIRS, ALPHAS = 256, np.linspace(0, 1, 11)
-PER_PETAL = 256
-PER_GENRE, LEAST_WINDOWS = 128, 32
 FALSE_FALL = 0.002
 """A mean distance may fall by so much from one α to the next and still count as not falling."""
 
-SHUFFLES = 2000
-OVERFIT_WINDOWS, OVERFIT_UPDATES, OVERFIT_RATE = 200, 3000, 2e-3
+OVERFIT_WINDOWS, OVERFIT_RATE, OVERFIT_HIDDEN = 200, 2e-3, 256
+"""The rate falls with the width beyond so many units, as wide networks want it."""
+
+COLUMNS = ("hold", "accuracy", "onsets", "gap")
+
+Rows = dict[str, Any]
 
 
-@dataclass
-class BandBench:
-    """A model and its corpus.
-
-    Attributes:
-        model: In evaluation mode.
-        bands: Its corpus; test and validation songs are what is played back.
-        seed: Of all that is drawn.
-        updates: Most updates of the study ``overfit``.
-    """
-
-    model: Musae
-    bands: BandSet
-    seed: int = 0
-    updates: int = OVERFIT_UPDATES
-
-    def windows(self, *splits: str) -> Windows:
-        """Return windows of some splits, thinned evenly to :data:`MOST_WINDOWS`."""
-        indices = [i for split in splits for i in self.bands.indices(split)]
-        found = cut_windows(self.bands, indices, self.model.codec)
-        thin = np.linspace(0, len(found) - 1, min(len(found), MOST_WINDOWS)).astype(np.int64)
-        return replace(found, states=found.states[thin], song=found.song[thin])
-
-    @cached_property
-    def held_out(self) -> Windows:
-        """Windows of songs that the model never saw; of all songs where there are no others."""
-        found = self.windows("valid", "test")
-        return found if len(found) else self.windows("train")
-
-    @torch.no_grad()
-    def encode(self, states: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the latents' means, ``(n, latent)``."""
-        parts = [self.model.encode(torch.from_numpy(part))[0].numpy() for part in _parts(states)]
-        return np.concatenate(parts)
-
-    @torch.no_grad()
-    def decode(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return the likeliest states, ``(n, steps, 4)``."""
-        parts = [self.model.decode(torch.from_numpy(part)).argmax(-1) for part in _parts(z)]
-        return torch.cat(parts).numpy().astype(np.uint8)
-
-
-def _parts(values: NDArray[Any]) -> list[NDArray[Any]]:
-    return [values[i : i + 64] for i in range(0, len(values), 64)]
-
-
-def reconstruction(bench: BandBench, folder: Path) -> dict[str, Any]:
+def reconstruction(bench: BandBench, folder: Path) -> Rows:
     """Table 1 in form: accuracy beside always holding, onsets, share of the gap closed."""
-    rows: dict[str, Any] = {
-        "bars": int(bench.model.codec.beats // 4),
-        "prior": bench.model.config.prior,
-        "hold": bench.model.codec.hold,
-    }
-    for name, windows in (("held out", bench.held_out), ("training", bench.windows("train"))):
-        back = bench.decode(bench.encode(windows.states))
-        found = accuracies(windows.states, back == windows.states)
-        silent = [float((windows.states[..., t] == SILENCE).mean()) for t in range(len(TRACKS))]
-        rows[name] = {
-            "windows": len(windows),
-            "table": [
-                {"track": track, "silence": silence,
-                 **{c: found[f"{c}_{track}"] for c in ("accuracy", "hold", "onsets", "gap")}}
-                for track, silence in zip(TRACKS, silent, strict=True)
-            ],
-            **{c: found[c] for c in ("accuracy", "hold", "onsets", "gap")},
-        }  # fmt: skip
-    rows["paper"] = PAPER.get(rows["bars"], {})
+    rows = _played_back(bench)
     figure, axes = plots.subplots(1, 2, 5.0)
     for axis, name in zip(axes[0], ("held out", "training"), strict=True):
-        for place, column in enumerate(("hold", "accuracy", "onsets", "gap")):
+        for place, column in enumerate(COLUMNS):
             heights = [row[column] for row in rows[name]["table"]]
             axis.bar(np.arange(len(TRACKS)) + 0.2 * place, heights, width=0.2, label=column)
         axis.set_xticks(np.arange(len(TRACKS)) + 0.3, TRACKS)
-        axis.axhline(0.6, color="gray", linestyle=":")
+        axis.axhline(GAP_WANTED, color="gray", linestyle=":")
         axis.set_ylim(-0.1, 1.05)
-        axis.set_title(f"{name}, {rows['bars']} bars", fontsize=8)
+        axis.set_title(f"{name}, {rows['bars']} bars, prior {rows['prior']}", fontsize=8)
     axes[0, 0].legend(fontsize=6)
     return plots.save(folder, "musae-reconstruction", rows, figure)
 
 
-def overfit(bench: BandBench, folder: Path) -> dict[str, Any]:
+def _played_back(bench: BandBench) -> Rows:
+    """Return the figures of table 1, of held-out and of training windows."""
+    model = bench.model
+    rows: Rows = {
+        "name": bench.name,
+        "bars": bench.bars,
+        "prior": model.config.prior,
+        "hold": model.codec.hold,
+        "hidden": model.config.hidden,
+        "latent": model.config.latent,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+    for name, windows in (("held out", bench.held_out), ("training", bench.training)):
+        right = bench.decode(bench.encode(windows.states)) == windows.states
+        rows[name] = _table(windows.states, right)
+        if name == "held out":
+            split_of = np.array([bench.bands.pieces[song].split for song in windows.song])
+            for split in HELD_OUT:
+                mine = split_of == split
+                if mine.any():
+                    rows[split] = _table(windows.states[mine], right[mine])
+    if bench.bars == 2:
+        rows["met"] = rows["held out"]["gap"] >= GAP_WANTED
+    rows["paper"] = PAPER.get(bench.bars, {})
+    return rows
+
+
+def _table(states: NDArray[np.uint8], right: NDArray[np.bool_]) -> Rows:
+    """Return accuracies by track and over all."""
+    found = accuracies(states, right)
+    silent = (states == SILENCE).mean(axis=(0, 1)).tolist()
+    table = [
+        {"track": track, "silence": silence, **{c: found[f"{c}_{track}"] for c in COLUMNS}}
+        for track, silence in zip(TRACKS, silent, strict=True)
+    ]
+    return {"windows": len(states), "table": table, **{c: found[c] for c in COLUMNS}}
+
+
+def compare(bench: BandBench, folder: Path) -> Rows:
+    """Table 1 over several runs: two and sixteen bars, both priors; and their figure 4."""
+    runs = []
+    for one in (bench, *bench.runs):
+        kept = ("accuracy", "hold", "onsets", "gap", "table", "windows")
+        played = _played_back(one)
+        own = {k: v for k, v in played.items() if not isinstance(v, dict)}
+        parts = {name: {k: played[name][k] for k in kept} for name in ("held out", "training")}
+        runs.append({**own, **parts, "figure4": _between(one, ("linear",))["linear"]})
+    rows: Rows = {"alphas": ALPHAS.tolist(), "paper": {str(k): v for k, v in PAPER.items()}}
+    for bars in sorted({run["bars"] for run in runs}):
+        best = {
+            prior: max(run["held out"]["accuracy"] for run in runs
+                       if (run["bars"], run["prior"]) == (bars, prior))
+            for prior in ("normal", "flower")
+            if any((run["bars"], run["prior"]) == (bars, prior) for run in runs)
+        }  # fmt: skip
+        rows[f"best_of_{bars}_bars"] = best
+        if len(best) == 2:
+            rows[f"mixture_not_below_normal_{bars}_bars"] = best["flower"] >= best["normal"]
+    rows["runs"] = runs
+    figure, axes = plots.subplots(1, 2, 6.0)
+    width = 0.8 / len(runs)
+    for place, run in enumerate(runs):
+        label = f"{run['name']}: {run['bars']} bars, {run['prior']}"
+        heights = [row["gap"] for row in run["held out"]["table"]]
+        axes[0, 0].bar(np.arange(len(TRACKS)) + width * place, heights, width=width, label=label)
+        axes[0, 1].plot(ALPHAS, run["figure4"]["from_first"], marker=".", label=label)
+    axes[0, 1].plot(ALPHAS, runs[0]["figure4"]["data"], "k:", label="data space, first run")
+    axes[0, 0].set_xticks(np.arange(len(TRACKS)) + 0.4 - width / 2, TRACKS)
+    axes[0, 0].set_title("share of the gap above always holding, held out", fontsize=8)
+    axes[0, 1].set_title("Hamming distance from the first window over α", fontsize=8)
+    for axis in axes[0]:
+        axis.legend(fontsize=6)
+    return plots.save(folder, "musae-compare", rows, figure)
+
+
+def overfit(bench: BandBench, folder: Path) -> Rows:
     """A fresh model of this shape, without critic, learns 200 windows by heart."""
     torch.manual_seed(bench.seed)
-    model = Musae(bench.model.config, bench.model.codec, bench.model.genres)
+    device = bench.model.device
+    model = Musae(bench.model.config, bench.model.codec, bench.model.genres).to(device)
     rng = np.random.default_rng(bench.seed)
-    every = bench.windows("train").states
+    every = bench.training.states
     states = every[rng.permutation(len(every))[:OVERFIT_WINDOWS]]
-    optimizer = torch.optim.Adam(model.parameters(), lr=OVERFIT_RATE)
+    shown = torch.from_numpy(states).to(device)
+    rate = OVERFIT_RATE * min(1.0, OVERFIT_HIDDEN / model.config.hidden)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    fresh = BandBench(model, bench.bands)
     curve: list[list[float]] = []
     for update in range(bench.updates):
-        some = torch.from_numpy(states[rng.permutation(len(states))[:50]])
-        logits = model.decode(model.encode(some)[0])
+        some = shown[torch.from_numpy(rng.permutation(len(states))[:50]).to(device)]
+        logits = model.train().decode(model.encode(some)[0])
         loss = F.cross_entropy(logits.reshape(-1, STATES), some.reshape(-1).long())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         if (update + 1) % 50 == 0 or update + 1 == bench.updates:
-            fresh = BandBench(model, bench.bands)
+            model.eval()
             found = accuracies(states, fresh.decode(fresh.encode(states)) == states)
-            curve.append([update + 1, found["accuracy"], found["onsets"]])
+            curve.append([update + 1, found["accuracy"], found["onsets"], float(loss.detach())])
             if found["accuracy"] >= 0.99 and found["onsets"] >= 0.95:
                 break
     last = curve[-1]
     rows = {
-        "windows": len(states), "updates": last[0], "accuracy": last[1], "onsets": last[2],
-        "met": last[1] >= 0.99 and last[2] >= 0.95, "curve": curve,
+        "windows": len(states), "bars": bench.bars, "hidden": model.config.hidden, "rate": rate,
+        "updates": last[0], "accuracy": last[1], "onsets": last[2],
+        "met": last[1] >= 0.99 and last[2] >= 0.95,
+        "of_curve": ["updates", "accuracy", "onsets", "nats a state"], "curve": curve,
     }  # fmt: skip
     figure, axes = plots.subplots(1, 1, 5.0)
     for column, name in ((1, "accuracy"), (2, "onsets")):
@@ -163,193 +182,60 @@ def overfit(bench: BandBench, folder: Path) -> dict[str, Any]:
     return plots.save(folder, "musae-overfit", rows, figure)
 
 
-def figure4(bench: BandBench, folder: Path) -> dict[str, Any]:
-    """Hamming distance from the first of a pair on the way to the second, 256 pairs."""
+def figure4(bench: BandBench, folder: Path) -> Rows:
+    """Hamming distance from the first of a pair on the way to the second, 256 pairs.
+
+    Beside the straight line of the paper the other ways that :mod:`streamer.bandwalk` knows, with
+    what is heard on them: how unsure the decoders are, and how many notes they play.
+    """
+    ways = _between(bench, WALKS)
+    straight = ways["linear"]
+    rows: Rows = {
+        "pairs": PAIRS,
+        "alphas": ALPHAS.tolist(),
+        "latent": straight["from_first"],
+        "latent_from_second": straight["from_second"],
+        "data": straight["data"],
+        "monotone": straight["monotone"],
+        "strictly": bool(np.all(np.diff(straight["from_first"]) >= 0)),
+        "ways": ways,
+    }
+    figure, axes = plots.subplots(1, 3, 4.5)
+    for name in ("latent", "latent_from_second", "data"):
+        axes[0, 0].plot(ALPHAS, rows[name], marker="o", label=name)
+    axes[0, 0].set_ylabel("Hamming distance")
+    for name, way in ways.items():
+        axes[0, 1].plot(ALPHAS, way["nats"], marker=".", label=name)
+        axes[0, 2].plot(ALPHAS, way["notes_a_beat"], marker=".", label=name)
+    axes[0, 1].set_title("how unsure, nats a state", fontsize=8)
+    axes[0, 2].set_title("notes a beat, all tracks", fontsize=8)
+    for axis in axes[0]:
+        axis.legend(fontsize=6)
+        axis.set_xlabel("α")
+    return plots.save(folder, "musae-figure4", rows, figure)
+
+
+def _between(bench: BandBench, kinds: tuple[str, ...]) -> dict[str, Rows]:
+    """Return what is met on each kind of way between the same pairs of held-out windows."""
     rng = np.random.default_rng(bench.seed)
     states = bench.held_out.states
     pairs = rng.integers(0, len(states), (PAIRS, 2))
     first, second = states[pairs[:, 0]], states[pairs[:, 1]]
     z1, z2 = bench.encode(first), bench.encode(second)
-    latent, other, data = [], [], []
+    data = []
     for alpha in ALPHAS.tolist():
-        between = bench.decode(((1 - alpha) * z1 + alpha * z2).astype(np.float32))
-        latent.append(float((between != first).mean()))
-        other.append(float((between != second).mean()))
         taken = rng.random(first.shape) < alpha
         data.append(float((np.where(taken, second, first) != first).mean()))
-    rows = {
-        "pairs": PAIRS,
-        "alphas": ALPHAS.tolist(),
-        "latent": latent,
-        "latent_from_second": other,
-        "data": data,
-        "monotone": bool(np.all(np.diff(latent) >= -FALSE_FALL)),
-        "strictly": bool(np.all(np.diff(latent) >= 0)),
-    }
-    figure, axes = plots.subplots(1, 1, 5.0)
-    for name in ("latent", "latent_from_second", "data"):
-        axes[0, 0].plot(ALPHAS, rows[name], marker="o", label=name)
-    axes[0, 0].set_xlabel("α")
-    axes[0, 0].set_ylabel("Hamming distance")
-    axes[0, 0].legend(fontsize=6)
-    return plots.save(folder, "musae-figure4", rows, figure)
-
-
-def metrics(states: NDArray[np.uint8], beats: float) -> dict[str, NDArray[np.float64]]:
-    """Return low-level figures of windows by name, one number a window.
-
-    Of each track: notes a beat, mean length of a note in steps, share of silence; of all but the
-    drums also mean pitch, and mean step between the pitches of successive notes.
-    """
-    found: dict[str, NDArray[np.float64]] = {}
-    struck = states < PITCHES
-    sounding = sounding_pitches(states) < PITCHES
-    for track, name in enumerate(TRACKS):
-        notes = struck[..., track].sum(1)
-        some = np.maximum(notes, 1)
-        found[f"{name} notes a beat"] = notes / beats
-        found[f"{name} length"] = sounding[..., track].sum(1) / some
-        found[f"{name} silence"] = 1.0 - sounding[..., track].mean(1)
-        if track == DRUMS:
-            continue
-        pitches = np.where(struck[..., track], states[..., track], 0).astype(np.float64)
-        found[f"{name} pitch"] = pitches.sum(1) / some
-        steps = []
-        for row, on in zip(states[..., track], struck[..., track], strict=True):
-            line = row[on].astype(np.int64)
-            steps.append(float(np.abs(np.diff(line)).mean()) if len(line) > 1 else 0.0)
-        found[f"{name} step"] = np.asarray(steps)
-    return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
-
-
-def figure3(bench: BandBench, folder: Path) -> dict[str, Any]:
-    """Figures of what each petal plays; neighbours against random pairs; the nearest petal."""
-    model, rng = bench.model, np.random.default_rng(bench.seed)
-    petals = model.flower.petals
-    local: list[list[float]] = []
-    names: list[str] = []
-    for petal in range(petals):
-        z = model.flower.sample(np.full(PER_PETAL, petal), rng)
-        found = metrics(bench.decode(z), model.codec.beats)
-        names = list(found)
-        local.append([float(values.mean()) for values in found.values()])
-    table = np.asarray(local)
-    whole = table.mean(axis=0)
-    relative = (table - whole) / np.where(np.abs(whole) < 1e-9, 1.0, whole)
-    spread = table.std(axis=0)
-    standard = (table - whole) / np.where(spread < 1e-9, 1.0, spread)
-    rows: dict[str, Any] = {
-        "metrics": names,
-        "petals": petals,
-        "genres": dict(model.petal_of),
-        "relative": relative.round(4).tolist(),
-        **_neighbours(standard, rng),
-        **_nearest(bench),
-    }
-    figure, axes = plots.subplots(1, 1, 12.0)
-    labels = {petal: name for name, petal in model.petal_of.items()}
-    columns = [labels.get(petal, str(petal)) for petal in range(petals)]
-    plots.heat(axes[0, 0], np.clip(relative.T, -1, 1), names, columns)
-    axes[0, 0].tick_params(axis="y", labelsize=5)
-    return plots.save(folder, "musae-figure3", rows, figure)
-
-
-def _neighbours(standard: NDArray[np.float64], rng: np.random.Generator) -> dict[str, float]:
-    """Return the mean distance of neighbours and of random pairs, and how often chance does it."""
-    apart = np.linalg.norm(standard[:, None] - standard[None], axis=-1)
-    count = len(standard)
-    around = np.arange(count)
-
-    def ring(order: NDArray[np.int64]) -> float:
-        return float(apart[order, np.roll(order, -1)].mean())
-
-    near = ring(around)
-    shuffled = [ring(rng.permutation(count)) for _ in range(SHUFFLES)]
-    every = apart[np.triu_indices(count, 1)]
-    return {
-        "neighbours": near,
-        "random_pairs": float(every.mean()),
-        "neighbours_p": float((np.sum(np.asarray(shuffled) <= near) + 1) / (SHUFFLES + 1)),
-    }
-
-
-def _nearest(bench: BandBench) -> dict[str, Any]:
-    """Return the share of windows that lie nearest to a petal of their own, and chance."""
-    found: dict[str, Any] = {"nearest_chance": 1 / bench.model.flower.count}
-    for name, windows in (("held_out", bench.held_out), ("training", bench.windows("train"))):
-        own = [bench.model.petals(bench.bands.pieces[song].tags) for song in windows.song]
-        nearest = bench.model.flower.nearest(bench.encode(windows.states))
-        hits = [int(petal) in mine for petal, mine in zip(nearest, own, strict=True)]
-        counts = np.bincount([mine[0] for mine in own])
-        found[f"nearest_{name}"] = float(np.mean(hits))
-        found[f"most_frequent_{name}"] = float(counts.max() / counts.sum())
+    found: dict[str, Rows] = {}
+    for kind in kinds:
+        row: Rows = {"from_first": [], "from_second": [], "nats": [], "notes_a_beat": []}
+        for alpha in ALPHAS.tolist():
+            between, unsure = bench.play(walk(z1, z2, alpha, kind))
+            row["from_first"].append(float((between != first).mean()))
+            row["from_second"].append(float((between != second).mean()))
+            row["nats"].append(float(unsure.mean()))
+            notes = (between < PITCHES).sum(axis=(1, 2)) / bench.model.codec.beats
+            row["notes_a_beat"].append(float(notes.mean()))
+        row["monotone"] = bool(np.all(np.diff(row["from_first"]) >= -FALSE_FALL))
+        found[kind] = {**row, "data": data}
     return found
-
-
-def figure5(bench: BandBench, folder: Path) -> dict[str, Any]:
-    """Pairs of genres on their two main components, and a line between them."""
-    rng = np.random.default_rng(bench.seed)
-    windows = bench.windows("train")
-    tags = [set(bench.bands.pieces[song].tags) for song in windows.song]
-    z = bench.encode(windows.states)
-    names = [g for g in bench.model.genres if sum(g in mine for mine in tags) >= LEAST_WINDOWS]
-    pairs = []
-    for one, other in itertools.combinations(names, 2):
-        groups = []
-        for mine, not_mine in ((one, other), (other, one)):
-            chosen = [i for i, t in enumerate(tags) if mine in t and not_mine not in t]
-            groups.append(rng.permutation(chosen)[:PER_GENRE].astype(np.int64))
-        if min(map(len, groups)) < LEAST_WINDOWS:
-            continue
-        pairs.append(_pair(one, other, z, windows.song, groups))
-    pairs.sort(key=lambda pair: -pair["accuracy"])
-    best = [pair["accuracy"] for pair in pairs]
-    rows: dict[str, Any] = {
-        "genres": names,
-        "chance": 0.5,
-        "best": best[0] if best else None,
-        "median": float(np.median(best)) if best else None,
-        "pairs": [{k: v for k, v in pair.items() if k != "points"} for pair in pairs],
-    }
-    figure, axes = plots.subplots(2, 2, 4.0)
-    for axis, pair in zip(axes.ravel(), [*pairs[:2], *pairs[-2:]], strict=False):
-        for marker, (name, points) in zip(".x", pair["points"].items(), strict=True):
-            axis.plot(points[:, 0], points[:, 1], marker, markersize=3, label=name)
-        axis.set_title(f"linear: {pair['accuracy']:.2f} of held-out songs' windows", fontsize=8)
-        axis.legend(fontsize=6)
-    return plots.save(folder, "musae-figure5", rows, figure)
-
-
-def _pair(
-    one: str, other: str, z: NDArray[np.float32], song: NDArray[np.int64], groups: list[Any]
-) -> dict[str, Any]:
-    """Return components of a pair, and a line's accuracy on songs that it was not fitted to."""
-    chosen = np.concatenate(groups)
-    label = np.repeat([-1.0, 1.0], [len(g) for g in groups])
-    centred = z[chosen].astype(np.float64) - z[chosen].mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    points = centred @ axes[:2].T
-    design = np.concatenate([points, np.ones((len(points), 1))], axis=1)
-    fold = song[chosen] % 2
-    right = []
-    for part in (0, 1):
-        fit, seen = fold != part, fold == part
-        if len({*label[fit].tolist()}) < 2 or not seen.any():
-            continue
-        line, *_ = np.linalg.lstsq(design[fit], label[fit], rcond=None)
-        right.append(np.sign(design[seen] @ line) == label[seen])
-    accuracy = float(np.concatenate(right).mean()) if right else 0.5
-    split = len(groups[0])
-    return {
-        "genres": [one, other], "windows": [len(g) for g in groups], "accuracy": accuracy,
-        "points": {one: points[:split], other: points[split:]},
-    }  # fmt: skip
-
-
-BAND_STUDIES: dict[str, Callable[[BandBench, Path], dict[str, Any]]] = {
-    "reconstruction": reconstruction,
-    "overfit": overfit,
-    "figure4": figure4,
-    "figure3": figure3,
-    "figure5": figure5,
-}

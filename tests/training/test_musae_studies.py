@@ -1,0 +1,146 @@
+"""Studies of MusAE: do their figures tell a model that can from one that cannot?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from streamer.bands import HOLD, SILENCE, BandCodec
+from tests.bandsongs import band_set
+from training.data.bands import BandSet
+from training.models.musae import Musae, MusaeConfig
+from training.studies import musae, musae_genre, musae_latent
+from training.studies.musae import compare, overfit, reconstruction
+from training.studies.musae_bench import BandBench, metrics
+from training.studies.musae_genre import control, features, genre
+from training.studies.musae_latent import figure5
+
+CODEC = BandCodec(4, 32)
+GENRES = ("jazz", "rock")
+
+
+class Oracle(Musae):
+    """A model whose first latents say which made window is meant, and which plays just that."""
+
+    def __init__(self, bands: BandSet, *, told: bool = True) -> None:
+        super().__init__(MusaeConfig(hidden=4, layers=1, latent=3), CODEC, GENRES)
+        self.told = told
+        self.window = {
+            name: np.stack([bands.song(i)[:32] for i in bands.indices("train")
+                            if bands.pieces[i].tags == (name,)])
+            for name in GENRES
+        }  # fmt: skip
+
+    def encode(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rock = (states < HOLD).sum(dim=(1, 2)) < 30
+        z = torch.zeros(len(states), 3)
+        z[:, 0] = torch.where(rock, -1.0, 1.0) if self.told else 0.0
+        return z, torch.full_like(z, -14)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        shown = torch.zeros(len(z), 32, 4, 130)
+        for i, row in enumerate(z[:, 0].tolist()):
+            name = GENRES[int(row < 0)] if self.told else GENRES[i % 2]
+            states = torch.from_numpy(self.window[name][0]).long()
+            shown[i].scatter_(-1, states[..., None], 10.0)
+        return shown
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(musae_latent, "LEAST_WINDOWS", 4)
+    monkeypatch.setattr(musae_genre, "LEAST_WINDOWS", 4)
+    monkeypatch.setattr(musae_genre, "TREES", 10)
+    monkeypatch.setattr(musae_genre, "PER_PETAL", 20)
+    monkeypatch.setattr(musae_genre, "PER_STOP", 20)
+
+
+def bench(model: Any, bands: BandSet, **more: Any) -> BandBench:
+    return BandBench(model.eval(), bands, most=60, **more)
+
+
+def untrained(bands: BandSet, **config: Any) -> BandBench:
+    torch.manual_seed(0)
+    shape = MusaeConfig(**{"hidden": 12, "layers": 1, "latent": 6, **config})
+    return bench(Musae(shape, CODEC, GENRES), bands)
+
+
+def test_figures_of_a_window_are_those_that_can_be_counted() -> None:
+    states = np.full((2, 32, 4), SILENCE, np.uint8)
+    states[0, [0, 4, 8], 1] = [40, 43, 38]
+    states[0, 1:4, 1] = HOLD
+    found = metrics(states, 8.0)
+    assert found["bass notes a beat"].tolist() == [3 / 8, 0]
+    assert found["bass length"].tolist() == [2.0, 0.0]
+    assert found["bass step"].tolist() == [4.0, 0.0]
+    assert found["bass pitch"][0] == pytest.approx(121 / 3)
+    assert found["bass silence"].tolist() == [1 - 6 / 32, 1.0]
+    assert features(states, 8.0).shape == (2, len(found) + 6 + 64)
+
+
+def test_the_judge_knows_a_model_that_plays_what_it_is_asked_for(tmp_path: Path) -> None:
+    bands = band_set(20)
+    told = genre(bench(Oracle(bands), bands), tmp_path)
+    assert told["recognised"]["real, other songs"]["mean"] > 0.9
+    assert told["recognised"]["real, other works"]["mean"] > 0.9
+    assert told["recognised"]["generated, petal"]["mean"] > 0.9
+    deaf = genre(bench(Oracle(bands, told=False), bands), tmp_path)
+    assert deaf["recognised"]["generated, petal"]["mean"] == pytest.approx(0.5, abs=0.05)
+    assert not deaf["met"]
+    assert deaf["chance"] == 0.5
+
+
+def test_the_style_control_of_a_model_that_does_not_listen_moves_nothing(tmp_path: Path) -> None:
+    bands = band_set(20)
+    pair = control(bench(Oracle(bands), bands), tmp_path)["pairs"][0]
+    assert pair["genres"] == ["jazz", "rock"]
+    assert pair["progress"][0] == pytest.approx(0)
+    assert pair["progress"][-1] == pytest.approx(1)
+    assert pair["monotone"]
+    assert "bass length" in pair["figures"]
+    deaf = control(bench(Oracle(bands, told=False), bands), tmp_path)["pairs"][0]
+    assert deaf["figures"] == {}
+
+
+def test_a_line_tells_genres_apart_that_lie_apart_and_no_others(tmp_path: Path) -> None:
+    bands = band_set(20)
+    apart = figure5(bench(Oracle(bands), bands), tmp_path)
+    assert apart["best"] > 0.95
+    together = figure5(bench(Oracle(bands, told=False), bands), tmp_path)
+    assert together["best"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_runs_stand_side_by_side_in_one_table(tmp_path: Path) -> None:
+    bands = band_set(12)
+    first = untrained(bands)
+    first.runs = [untrained(bands, prior="normal")]
+    told = compare(first, tmp_path)
+    assert [run["prior"] for run in told["runs"]] == ["flower", "normal"]
+    assert set(told["best_of_2_bars"]) == {"flower", "normal"}
+    assert isinstance(told["mixture_not_below_normal_2_bars"], bool)
+    assert told["paper"]["16"]["flower"]["mean"] == 0.853
+
+
+def test_validation_and_test_songs_have_rows_of_their_own(tmp_path: Path) -> None:
+    told = reconstruction(untrained(band_set(12)), tmp_path)
+    assert told["valid"]["windows"] == told["held out"]["windows"] == 14
+    assert "test" not in told
+    assert told["met"] is False
+
+
+def test_a_model_comes_nearer_to_what_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(musae, "OVERFIT_RATE", 0.01)
+    one = untrained(band_set(3), hidden=16)
+    one.updates = 100
+    told = overfit(one, tmp_path)
+    assert told["updates"] == 100
+    nats = [row[3] for row in told["curve"]]
+    assert len(nats) == 2
+    assert nats[1] < nats[0] < 4.87  # ln 130 is what a guess costs
+    assert not told["met"]

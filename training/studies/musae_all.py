@@ -1,0 +1,26 @@
+"""All studies of family ``musae``, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training.studies.musae import compare, figure4, overfit, reconstruction
+from training.studies.musae_bench import BandBench
+from training.studies.musae_genre import control, genre
+from training.studies.musae_latent import figure3, figure5
+
+BAND_STUDIES: dict[str, Callable[[BandBench, Path], dict[str, Any]]] = {
+    "reconstruction": reconstruction,
+    "overfit": overfit,
+    "compare": compare,
+    "figure4": figure4,
+    "figure3": figure3,
+    "figure5": figure5,
+    "genre": genre,
+    "control": control,
+}
+
+OF_PETALS = ("figure3", "genre", "control")
+"""Studies that ask for the flower: of the standard normal there are no petals to show."""

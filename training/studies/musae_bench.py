@@ -1,0 +1,147 @@
+"""What all studies of MusAE stand on: a model with its corpus, and low-level figures of windows.
+
+In: a model of family ``musae`` and the band file it was trained on. Needs torch and numpy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.bands import DRUMS, PITCHES, TRACKS, sounding_pitches
+from training.data.bands import BandSet, Windows, cut_windows
+from training.models.musae import Musae
+
+MOST_WINDOWS = 2048
+OVERFIT_UPDATES = 3000
+
+HELD_OUT = ("valid", "test")
+"""Splits that training did not learn from; the first chose which weights were kept."""
+
+
+@dataclass
+class BandBench:
+    """A model and its corpus.
+
+    Attributes:
+        model: In evaluation mode, on the device where it is to run.
+        bands: Its corpus; test and validation songs are what is played back.
+        seed: Of all that is drawn.
+        updates: Most updates of the study ``overfit``.
+        most: Windows of a split that are looked at; a larger split is thinned evenly.
+        name: What it is called in a table of several.
+        runs: Further benches to compare with.
+    """
+
+    model: Musae
+    bands: BandSet
+    seed: int = 0
+    updates: int = OVERFIT_UPDATES
+    most: int = MOST_WINDOWS
+    name: str = "model"
+    runs: list[BandBench] = field(default_factory=list)
+
+    @property
+    def bars(self) -> int:
+        """Length of a window."""
+        return int(self.model.codec.beats // 4)
+
+    def every(self, *splits: str) -> Windows:
+        """Return all windows of some splits."""
+        indices = [i for split in splits for i in self.bands.indices(split)]
+        return cut_windows(self.bands, indices, self.model.codec)
+
+    def windows(self, *splits: str) -> Windows:
+        """Return windows of some splits, thinned evenly to :attr:`most`."""
+        found = self.every(*splits)
+        thin = np.linspace(0, len(found) - 1, min(len(found), self.most)).astype(np.int64)
+        return replace(found, states=found.states[thin], song=found.song[thin])
+
+    @cached_property
+    def training(self) -> Windows:
+        """Windows that the model learnt from."""
+        return self.windows("train")
+
+    @cached_property
+    def held_out(self) -> Windows:
+        """Windows of songs that the model never saw; of all songs where there are no others."""
+        found = self.windows(*HELD_OUT)
+        return found if len(found) else self.training
+
+    def tags(self, windows: Windows) -> list[tuple[str, ...]]:
+        """Return the genres of the song that each window is of."""
+        return [self.bands.pieces[song].tags for song in windows.song]
+
+    @torch.no_grad()
+    def encode(self, states: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the latents' means, ``(n, latent)``."""
+        parts = [
+            self.model.encode(torch.from_numpy(part).to(self.model.device))[0].cpu().numpy()
+            for part in self._parts(states)
+        ]
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def decode(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the likeliest states, ``(n, steps, 4)``."""
+        return self.play(z)[0]
+
+    @torch.no_grad()
+    def play(self, z: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Return the likeliest states, and how unsure each track is of them, nats, ``(n, 4)``."""
+        states, unsure = [], []
+        for part in self._parts(z):
+            logits = self.model.decode(torch.from_numpy(part).to(self.model.device))
+            log_p = torch.log_softmax(logits, dim=-1)
+            states.append(logits.argmax(-1).to(torch.uint8).cpu().numpy())
+            unsure.append(-(log_p.exp() * log_p).sum(-1).mean(1).double().cpu().numpy())
+        return np.concatenate(states), np.concatenate(unsure)
+
+    def _parts(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return pieces that fit a cache, or a large card."""
+        size = 64 if self.model.device.type == "cpu" else 512
+        return [values[i : i + size] for i in range(0, len(values), size)]
+
+
+def metrics(states: NDArray[np.uint8], beats: float) -> dict[str, NDArray[np.float64]]:
+    """Return low-level figures of windows by name, one number a window.
+
+    Of each track: notes a beat, mean length of a note in steps, share of silence; of all but the
+    drums also mean pitch, and mean step between the pitches of successive notes.
+
+    Args:
+        states: ``(windows, steps, 4)``.
+        beats: Of a window.
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    struck = states < PITCHES
+    sounding = sounding_pitches(states) < PITCHES
+    pitches = np.where(struck, states, 0).astype(np.float64)
+    step, steps = _steps(states, struck)
+    for track, name in enumerate(TRACKS):
+        notes = struck[..., track].sum(1)
+        some = np.maximum(notes, 1)
+        found[f"{name} notes a beat"] = notes / beats
+        found[f"{name} length"] = sounding[..., track].sum(1) / some
+        found[f"{name} silence"] = 1.0 - sounding[..., track].mean(1)
+        if track != DRUMS:
+            found[f"{name} pitch"] = pitches[..., track].sum(1) / some
+            found[f"{name} step"] = step[:, track] / np.maximum(steps[:, track], 1)
+    return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+
+
+def _steps(
+    states: NDArray[np.uint8], struck: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the sum of the pitch steps of each track, and how many there are, ``(n, 4)`` each."""
+    at = np.where(struck, np.arange(states.shape[1])[:, None], -1)
+    before = np.maximum.accumulate(at, axis=1)[:, :-1]
+    last = np.take_along_axis(states, np.maximum(before, 0), axis=1).astype(np.int64)
+    again = struck[:, 1:] & (before >= 0)
+    moved = np.where(again, np.abs(states[:, 1:].astype(np.int64) - last), 0)
+    return moved.sum(1).astype(np.float64), again.sum(1)
