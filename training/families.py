@@ -101,9 +101,9 @@ def _vrash(family: str) -> Callable[[Mapping[str, Any], Codec], Vrash]:
 
 
 def _vrash_task(
-    model: Vrash, tunes: TuneSet, data: Mapping[str, Any], seed: int, **options: bool
+    model: Vrash, tunes: TuneSet, data: Mapping[str, Any], seed: int, **_options: bool
 ) -> Task:
-    return VrashTask(model, tunes, VrashData(**data), seed, **options)
+    return VrashTask(model, tunes, VrashData(**data), seed)  # always float32, nothing to compile
 
 
 def _styles(tunes: TuneSet) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,6 +34,9 @@ class Crops(NamedTuple):
     ``lengths`` ``(B,)`` the notes of each, at least 1; ``style`` ``(B, S)`` float32, 1 for the
     track's own; ``programme`` ``(B,)`` int64, its instrument family. Where ``before`` is a note,
     the crop goes on where the same row of the last batch ended.
+
+    ``heard`` ``(B, W, 3)`` int64 and ``heard_lengths`` ``(B,)`` are what the encoder hears of each
+    track, the same for all its crops; ``share`` ``(B,)`` float32 is the crop's part of the track.
     """
 
     classes: Tensor
@@ -40,10 +44,17 @@ class Crops(NamedTuple):
     lengths: Tensor
     style: Tensor
     programme: Tensor
+    heard: Tensor
+    heard_lengths: Tensor
+    share: Tensor
 
     def previous(self) -> Tensor:
         """Return the note before each note, ``(B, N, 3)``, -1 where there is none."""
         return torch.cat((self.before[:, None], self.classes[:, :-1]), dim=1)
+
+    def padded(self, notes: int, heard: int) -> Crops:
+        """Return the batch with room for at least so many notes, and so many that are heard."""
+        return self._replace(classes=_room(self.classes, notes), heard=_room(self.heard, heard))
 
     def to(self, device: torch.device) -> Crops:
         """Return the batch on another device."""
@@ -54,6 +65,8 @@ class _Crop(NamedTuple):
     classes: NDArray[np.uint8]
     before: NDArray[Any]
     track: int
+    heard: NDArray[np.uint8]
+    share: float
 
 
 def cuts(notes: int, crop: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -129,6 +142,7 @@ def epoch_crops(
     crop: int,
     transpose: bool,
     balance: float = 0.0,
+    hear: int = 0,
 ) -> Iterator[Crops]:
     """Yield the batches of one epoch; the same seed gives the same batches.
 
@@ -143,6 +157,8 @@ def epoch_crops(
         crop: Most notes of a crop.
         transpose: Whether tracks are moved.
         balance: See :func:`balanced`.
+        hear: Most notes that the encoder hears of a track, a window drawn for all its crops; 0
+            lets it hear each crop, which then is a track of its own to it.
     """
     rng = np.random.default_rng(seed)
     waiting = balanced(tunes, indices, balance, rng)
@@ -156,39 +172,55 @@ def epoch_crops(
                 if not waiting:
                     return
                 move = int(rng.choice(TRANSPOSITIONS)) if transpose else 0
-                playing[row] = _pieces(tunes, waiting.pop(), crop, move, rng)
+                playing[row] = _pieces(tunes, waiting.pop(), crop, move, rng, hear)
                 piece = next(playing[row])
             batch.append(piece)
         yield collate(tunes, batch)
 
 
 def _pieces(
-    tunes: TuneSet, index: int, crop: int, move: int, rng: np.random.Generator
+    tunes: TuneSet, index: int, crop: int, move: int, rng: np.random.Generator, hear: int
 ) -> Iterator[_Crop]:
     classes = moved_classes(tunes, index, move)
     places = cuts(len(classes), crop, rng)
     none = np.full(len(TUNE_ARGUMENTS), -1)
+    first = int(rng.integers(max(1, len(classes) - hear + 1))) if hear else 0
+    window = classes[first : first + hear]
     for a, b in zip(places[:-1], places[1:], strict=True):
-        yield _Crop(classes[a:b], classes[a - 1] if a else none, index)
+        part = classes[a:b]
+        heard, share = (window, (b - a) / len(classes)) if hear else (part, 1.0)
+        yield _Crop(part, classes[a - 1] if a else none, index, heard, share)
 
 
 def whole_tracks(tunes: TuneSet, indices: Sequence[int]) -> Crops:
     """Return tracks from start to end, as they stand, as one batch."""
     none = np.full(len(TUNE_ARGUMENTS), -1)
-    return collate(tunes, [_Crop(tunes.codec.encode(tunes.tune(i)), none, i) for i in indices])
+    whole = [(tunes.codec.encode(tunes.tune(i)), i) for i in indices]
+    return collate(tunes, [_Crop(classes, none, i, classes, 1.0) for classes, i in whole])
 
 
 def collate(tunes: TuneSet, crops: Sequence[_Crop]) -> Crops:
     """Return crops side by side, padded behind with class 0."""
-    lengths = [len(c.classes) for c in crops]
-    classes = np.zeros((len(crops), max(lengths), len(TUNE_ARGUMENTS)), dtype=np.int64)
-    for row, c in enumerate(crops):
-        classes[row, : lengths[row]] = c.classes
     tracks = [c.track for c in crops]
+    heard = [c.heard for c in crops]
     return Crops(
-        torch.from_numpy(classes),
+        _padded([c.classes for c in crops]),
         torch.tensor(np.stack([c.before for c in crops]), dtype=torch.long),
-        torch.tensor(lengths),
+        torch.tensor([len(c.classes) for c in crops]),
         style_weights(tunes, tracks),
         torch.tensor([tunes.tracks[i].programme for i in tracks]),
+        _padded(heard),
+        torch.tensor([len(x) for x in heard]),
+        torch.tensor([c.share for c in crops], dtype=torch.float32),
     )
+
+
+def _room(classes: Tensor, notes: int) -> Tensor:
+    return F.pad(classes, (0, 0, 0, max(0, notes - classes.shape[1])))
+
+
+def _padded(parts: Sequence[NDArray[np.uint8]]) -> Tensor:
+    out = np.zeros((len(parts), max(map(len, parts)), len(TUNE_ARGUMENTS)), dtype=np.int64)
+    for row, part in enumerate(parts):
+        out[row, : len(part)] = part
+    return torch.from_numpy(out)

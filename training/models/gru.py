@@ -1,7 +1,8 @@
 """Gated recurrent units that run side by side over a window: one batched product a step.
 
-The backward is written out, as for the LSTMs of ``layers.py``: products in the type of the input,
-state in float32, each weight gradient one product over the whole window.
+The backward is written out as for the highway cell: what a step's gradient is multiplied with is
+computed for the whole window at once, each weight gradient is one product over the whole window,
+and on a GPU both loops are recorded and replayed (replay.py). All in float32.
 
 Shapes: G groups (directions), T steps, B batch, E inputs, H hidden. torch's gates r, z, n, with
 the bias of the state inside the reset, as in torch and in ONNX with ``linear_before_reset``.
@@ -9,112 +10,95 @@ the bias of the state inside the reset, as in torch and in ONNX with ``linear_be
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from training.models.replay import Recordings
 
-def _forward(pre: Tensor, state: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One step: input and state parts ``(G, B, 3H)``, h -> next h, the same low, gates.
 
-    Gates are r, z, n and the state's part of n, ``(G, B, 4H)``.
+def _forward(pre: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The loop over ``(T, G, B, 3H)``: states ``(T + 1, G, B, H)``, gates ``(T, 4, G, B, H)``.
+
+    Gates are r, z, n, and the state's part of n.
     """
-    in_r, in_z, in_n = pre.float().chunk(3, dim=-1)
-    st_r, st_z, st_n = state.float().chunk(3, dim=-1)
-    r, z = torch.sigmoid(in_r + st_r), torch.sigmoid(in_z + st_z)
-    n = torch.tanh(in_n + r * st_n)
-    h = n + z * (h - n)
-    return h, h.to(pre.dtype), torch.cat((r, z, n, st_n), dim=-1).to(pre.dtype)
+    steps, groups, batch, _ = pre.shape
+    hidden = w.shape[1]
+    states = pre.new_zeros(steps + 1, groups, batch, hidden)
+    gates = pre.new_empty(steps, 4, groups, batch, hidden)
+    bias = b[:, None].expand(-1, batch, -1)
+    for t in range(steps):
+        state = torch.baddbmm(bias, states[t], w)
+        both = (pre[t, ..., : 2 * hidden] + state[..., : 2 * hidden]).sigmoid_()
+        gates[t, :2] = both.view(groups, batch, 2, hidden).movedim(2, 0)
+        gates[t, 3] = state[..., 2 * hidden :]
+        n = torch.addcmul(pre[t, ..., 2 * hidden :], gates[t, 0], gates[t, 3])
+        torch.tanh(n, out=gates[t, 2])
+        torch.lerp(gates[t, 2], states[t], gates[t, 1], out=states[t + 1])
+    return states, gates
 
 
-def _backward(
-    kept: Tensor, product: Tensor, grad_out: Tensor, gates: Tensor, h: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradient of a step with respect to both parts, and what goes past it to the h before."""
-    grad = kept + product.float() + grad_out.float()
-    r, z, n, st_n = gates.float().chunk(4, dim=-1)
-    grad_n = grad * (1 - z) * (1 - n * n)
-    grad_z = grad * (h.float() - n) * z * (1 - z)
-    grad_r = grad_n * st_n * r * (1 - r)
-    grad_pre = torch.cat((grad_r, grad_z, grad_n), dim=-1).to(gates.dtype)
-    grad_state = torch.cat((grad_r, grad_z, grad_n * r), dim=-1).to(gates.dtype)
-    return grad_pre, grad_state, grad * z
+def _backward(w: Tensor, states: Tensor, gates: Tensor, grad_out: Tensor) -> tuple[Tensor]:
+    """The loop back: ``(T, G, B, 5H)``, gradients to r, z, the state's part of n, n, the state."""
+    groups, hidden = w.shape[:2]
+    r, z, n, state_n = gates.unbind(dim=1)
+    to_n = (1 - z) * (1 - n * n)
+    parts = torch.cat(
+        (to_n * state_n * r * (1 - r), (states[:-1] - n) * z * (1 - z), to_n * r, to_n, z), dim=-1
+    )
+    w_t = w.transpose(1, 2).contiguous()
+    grad = torch.zeros_like(states[0])
+    for t in reversed(range(len(gates))):
+        grad = grad + grad_out[t]
+        parts[t].view(groups, -1, 5, hidden).mul_(grad[..., None, :])
+        grad = torch.baddbmm(parts[t, ..., 4 * hidden :], parts[t, ..., : 3 * hidden], w_t)
+    return (parts,)
 
 
-@lru_cache(maxsize=2)
-def _cells(compiled: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    if not compiled:
-        return _forward, _backward
-    return torch.compile(_forward), torch.compile(_backward)
+_RECORDED = Recordings(_forward, _backward, wanted=(1, 3, 4))
+"""Of w, states and gates the backward is made."""
 
 
 class _Gru(torch.autograd.Function):
     """The recurrence with a backward of our own; see :func:`gru`."""
 
     @staticmethod
-    def forward(ctx: Any, pre: Tensor, w_state: Tensor, b_state: Tensor, compiled: bool) -> Tensor:
-        cell, _ = _cells(compiled)
-        groups, steps, batch, _ = pre.shape
-        w, b = w_state.to(pre.dtype), b_state.to(pre.dtype)[:, None]
+    def forward(ctx: Any, pre: Tensor, w: Tensor, b: Tensor, grad: bool) -> Tensor:
         hidden = w.shape[1]
-        states = pre.new_zeros(groups, steps + 1, batch, hidden)
-        gates = pre.new_empty(steps, groups, batch, 4 * hidden)
-        h = torch.zeros(groups, batch, hidden, device=pre.device)
-        for t in range(steps):
-            state = torch.baddbmm(b, states[:, t], w)
-            h, states[:, t + 1], gates[t] = cell(pre[:, t], state, h)
+        ctx.window, (states, gates) = _RECORDED.forward(grad, (pre, w, b), (pre[..., :hidden],))
         ctx.save_for_backward(w, states, gates)
-        ctx.compiled = compiled
-        return states[:, 1:]
+        return states[1:].clone()
 
     @staticmethod
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
-        _, cell = _cells(ctx.compiled)
         w, states, gates = ctx.saved_tensors
-        groups, rows, batch, hidden = states.shape
-        steps = rows - 1
-        w_t = w.transpose(1, 2).contiguous()
-        grad_pre = w.new_empty(groups, steps, batch, 3 * hidden)
-        grad_state = torch.empty_like(grad_pre)
-        kept = torch.zeros(groups, batch, hidden, device=w.device)
-        product = kept.to(w.dtype)
-        for t in reversed(range(steps)):
-            grad_pre[:, t], part, kept = cell(kept, product, grad_out[:, t], gates[t], states[:, t])
-            grad_state[:, t] = part
-            product = torch.bmm(part, w_t)
-        flat = grad_state.view(groups, steps * batch, -1)
-        before = states[:, :-1].reshape(groups, steps * batch, hidden)
-        grad_w = torch.bmm(before.transpose(1, 2), flat).float()
-        return grad_pre, grad_w, flat.sum(dim=1).float(), None
+        groups, hidden = w.shape[:2]
+        (parts,) = _RECORDED.backward(ctx.window, (w, states, gates), (grad_out,))
+        flat = parts[..., : 3 * hidden].movedim(1, 0).reshape(groups, -1, 3 * hidden)
+        before = states[:-1].movedim(1, 0).reshape(groups, -1, hidden)
+        grad_w = torch.bmm(before.transpose(1, 2), flat)
+        grad_pre = torch.cat((parts[..., : 2 * hidden], parts[..., 3 * hidden : 4 * hidden]), -1)
+        return grad_pre, grad_w, flat.sum(dim=1), None
 
 
-def gru(
-    x: Tensor,
-    w_in: Tensor,
-    w_state: Tensor,
-    b_in: Tensor,
-    b_state: Tensor,
-    *,
-    compiled: bool = False,
-) -> Tensor:
-    """Run G units from a state of zeros.
+def gru(x: Tensor, w_in: Tensor, w_state: Tensor, b_in: Tensor, b_state: Tensor) -> Tensor:
+    """Run G units from a state of zeros, in float32.
 
     Args:
-        x: ``(G, T, B, E)``; its type is that of the products and of the result.
-        w_in: ``(G, E, 3H)`` float32, as are the others.
+        x: ``(G, T, B, E)``.
+        w_in: ``(G, E, 3H)``.
         w_state: ``(G, H, 3H)``.
         b_in: ``(G, 3H)``.
         b_state: ``(G, 3H)``.
-        compiled: Fuse the cell with ``torch.compile``.
 
     Returns:
         The state after each step, ``(G, T, B, H)``.
     """
     groups, steps, batch, inputs = x.shape
-    flat = x.reshape(groups, steps * batch, inputs)
-    pre = torch.baddbmm(b_in.to(x.dtype)[:, None], flat, w_in.to(x.dtype))
-    pre = pre.view(groups, steps, batch, -1)
-    return _Gru.apply(pre, w_state, b_state, compiled)  # type: ignore[no-untyped-call, no-any-return]
+    flat = x.float().reshape(groups, steps * batch, inputs)
+    pre = torch.baddbmm(b_in[:, None], flat, w_in).view(groups, steps, batch, -1)
+    states: Tensor = _Gru.apply(  # type: ignore[no-untyped-call]
+        pre.movedim(1, 0).contiguous(), w_state, b_state, torch.is_grad_enabled()
+    )
+    return states.movedim(1, 0)

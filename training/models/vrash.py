@@ -215,9 +215,6 @@ class Vrash(nn.Module):
         classes: Tensor,
         style: Tensor,
         lengths: Tensor | None = None,
-        *,
-        low_precision: bool = False,
-        compiled: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z | notes), ``(B, Z)`` each; zeros for ``lm``.
 
@@ -225,14 +222,12 @@ class Vrash(nn.Module):
             classes: ``(B, N, 3)`` int64.
             style: Weights of the styles, ``(B, S)``.
             lengths: Notes of each row, ``(B,)``; None for all N.
-            low_precision: Products in bfloat16.
-            compiled: Fuse the cell.
         """
         if not self.uses_latent:
             zeros = style.new_zeros(len(classes), self.config.latent)
             return zeros, zeros
         return self.encoder(  # type: ignore[no-any-return]
-            classes, style, lengths, low_precision=low_precision, compiled=compiled
+            classes, style, lengths
         )
 
     def states(
@@ -240,9 +235,6 @@ class Vrash(nn.Module):
         rows: Tensor,
         condition: Tensor,
         s: Tensor,
-        *,
-        low_precision: bool = False,
-        compiled: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Run the cell over a window.
 
@@ -250,16 +242,12 @@ class Vrash(nn.Module):
             rows: From :meth:`note_rows`, ``(T, B, 2H)``.
             condition: From :meth:`condition`, ``(B, 2H)``.
             s: State before the window, ``(B, H)``.
-            low_precision: Products in bfloat16.
-            compiled: Fuse the cell.
 
         Returns:
             States ``(T, B, H)`` and the last one in float32.
         """
         pre = rows + condition
-        if low_precision:
-            pre = pre.to(torch.bfloat16)
-        return highway(pre, s, self.recurrent, self.bias, compiled=compiled)
+        return highway(pre, s, self.recurrent, self.bias)
 
     def logits(self, states: Tensor, classes: Tensor) -> list[Tensor]:
         """Return the logits of each argument, teacher-forced.

@@ -50,9 +50,6 @@ class TuneEncoder(nn.Module):
         classes: Tensor,
         style: Tensor,
         lengths: Tensor | None = None,
-        *,
-        low_precision: bool = False,
-        compiled: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, ``(B, Z)`` each.
 
@@ -60,8 +57,6 @@ class TuneEncoder(nn.Module):
             classes: ``(B, N, 3)`` int64; what lies behind a row's length is not read.
             style: ``(B, S)``; used where the encoder sees it.
             lengths: Notes of each row ``(B,)``, at least 1; None for all N.
-            low_precision: Products in bfloat16.
-            compiled: Fuse the cell.
         """
         batch, notes = classes.shape[:2]
         if lengths is None:
@@ -72,10 +67,7 @@ class TuneEncoder(nn.Module):
         turned = torch.where(inside, lengths[:, None] - 1 - time, time)
         x = self._embed(classes)
         both = torch.stack((x, x.gather(1, turned[..., None].expand_as(x)))).transpose(1, 2)
-        both = both.to(torch.bfloat16) if low_precision else both
-        states = gru(
-            both, self.w_in, self.w_state, self.b_in, self.b_state, compiled=compiled
-        )  # (2, N, B, G)
+        states = gru(both, self.w_in, self.w_state, self.b_in, self.b_state)  # (2, N, B, G)
         share = (inside / lengths[:, None]).T[..., None].to(states.dtype)
         means = (states * share).sum(dim=1)
         last = states[:, lengths - 1, torch.arange(batch, device=classes.device)]

@@ -1,14 +1,16 @@
 """Families ``lm``, ``vae`` and ``vrash`` as the training loop sees them.
 
 Crops of tunes in; nats a note out, by argument, and of the latent. The state is carried from crop
-to crop of a track, without gradient; each crop has a latent of its own. The loss is the negative
-evidence lower bound with a weight on its divergence that rises from 0 (``anneal_epochs``), and
-with free bits: a dimension of z costs nothing until it holds that much (Kingma 2016).
+to crop of a track, without gradient, and so is the latent: a track has one, drawn once from what
+the encoder hears of it, and pays its divergence once, each crop its share. So a tune is trained as
+it is judged and played. The loss is the negative evidence lower bound of whole tracks with a weight
+on its divergence that rises from 0 (``anneal_epochs``), and with free bits: a dimension of z costs
+nothing until it holds that much (Kingma 2016).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +34,8 @@ class VrashData:
     Attributes:
         batch: Crops side by side.
         crop: Most notes of a crop, at least 2.
+        hear: Most notes that the encoder hears of a track, a window drawn anew each epoch; 0
+            gives each crop a latent of its own, of its own notes.
         transpose: Move each track by up to half an octave, anew each epoch.
         balance: How often tracks of small styles are shown, 0 (as they come) .. 1 (every style
             as much as the largest).
@@ -43,6 +47,7 @@ class VrashData:
 
     batch: int = 64
     crop: int = 128
+    hear: int = 256
     transpose: bool = True
     balance: float = 0.0
     anneal_epochs: float = 3.0
@@ -52,6 +57,8 @@ class VrashData:
     def __post_init__(self) -> None:
         if self.batch < 1 or self.crop < 2:
             raise ValueError("batch must be 1 or more, crop 2 or more")
+        if self.hear < 0:
+            raise ValueError("hear must be 0 or more")
         if not 0 <= self.balance <= 1:
             raise ValueError("balance must be in range 0..1")
         if min(self.anneal_epochs, self.kl_weight, self.free_bits) < 0:
@@ -77,8 +84,6 @@ class VrashTask:
         tunes: Prepared corpus.
         data: How it is cut.
         seed: Decides order, cuts and augmentation.
-        low_precision: bfloat16 products.
-        compiled: Fuse the cells.
 
     Raises:
         DataError: The model has other styles than the corpus.
@@ -90,9 +95,6 @@ class VrashTask:
         tunes: TuneSet,
         data: VrashData,
         seed: int,
-        *,
-        low_precision: bool = False,
-        compiled: bool = False,
     ) -> None:
         if tuple(tunes.styles) != model.styles:
             raise DataError(
@@ -100,7 +102,6 @@ class VrashTask:
                 f" {', '.join(model.styles)}; train on the tunes it was begun with"
             )
         self.model, self.tunes, self.data, self.seed = model, tunes, data, seed
-        self.options = {"low_precision": low_precision, "compiled": compiled}
         self._train = tunes.indices("train")
         self._updates = max(1, sum(1 for _ in self._crops(0)))
 
@@ -109,7 +110,7 @@ class VrashTask:
         seed = self.seed * 100_003 + epoch
         return epoch_crops(
             self.tunes, self._train, seed,
-            rows=d.batch, crop=d.crop, transpose=d.transpose, balance=d.balance,
+            rows=d.batch, crop=d.crop, transpose=d.transpose, balance=d.balance, hear=d.hear,
         )  # fmt: skip
 
     def batches(self, epoch: int) -> Iterator[Batch]:
@@ -122,17 +123,23 @@ class VrashTask:
         return self._updates
 
     def train_step(self, batch: Batch, carry: list[Tensor] | None) -> StepResult:
-        """Return loss and figures of a batch; ``carry`` is the state that its rows go on from."""
-        crops = batch.crops.to(self.model.device)
-        count = float(crops.lengths.sum())
-        nats, kl, last = crop_nats(self.model, crops, carry[0] if carry else None, **self.options)
-        figures = dict(zip(TUNE_ARGUMENTS, nats.detach().tolist(), strict=True))
+        """Return loss and figures of a batch; ``carry`` is what its rows go on from."""
+        count = float(batch.crops.lengths.sum())
+        crops = batch.crops
+        if self.model.device.type == "cuda":
+            # One shape, so that the recurrence is recorded once; see replay.py.
+            crops = crops.padded(self.data.crop, self.data.hear or self.data.crop)
+        crops = crops.to(self.model.device)
+        nats, kl, carry = crop_nats(self.model, crops, carry)
+        figures = dict(zip(TUNE_ARGUMENTS, nats.detach().unbind(), strict=True))
         loss = nats.sum()
         if self.model.uses_latent:
-            held = kl.mean(dim=0).clamp(min=self.data.free_bits).sum() * len(kl)
+            share = crops.share[:, None]
+            mean_kl = (kl * share).sum(dim=0) / share.sum()
+            held = mean_kl.clamp(min=self.data.free_bits).sum() * share.sum()
             loss = loss + self.data.weight(batch.epochs) * held
-            figures["kl"] = float(kl.detach().sum())
-        return StepResult(loss / count, figures, count, [last])
+            figures["kl"] = (kl.detach() * share).sum()
+        return StepResult(loss / count, figures, count, carry)
 
     def evaluate(self) -> dict[str, float]:
         """Return nats a note on whole ``valid`` tracks; see :func:`evaluate_tunes`."""
@@ -162,45 +169,38 @@ def drop_history(previous: Tensor, chance: float) -> Tensor:
 
 
 def crop_nats(
-    model: Vrash,
-    crops: Crops,
-    before: Tensor | None = None,
-    *,
-    low_precision: bool = False,
-    compiled: bool = False,
-) -> tuple[Tensor, Tensor, Tensor]:
+    model: Vrash, crops: Crops, before: Sequence[Tensor] | None = None
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Return a batch's nats with the drops of training and a drawn z.
 
     Args:
         model: In training mode.
         crops: The batch.
-        before: State from which the rows go on that do not begin a track, ``(B, H)``; None
-            begins them all anew.
-        low_precision: Products in bfloat16.
-        compiled: Fuse the cells.
+        before: What the rows go on from that do not begin a track, as the batch before gave it:
+            state ``(B, H)``, and what z was drawn with ``(B, Z)``. None begins them all anew.
 
     Returns:
-        Nats summed by argument ``(3,)``, the divergence of q(z | notes) from the prior,
-        ``(B, Z)``, and each row's state after its last note, ``(B, H)``, without gradient.
+        Nats summed by argument ``(3,)``, the divergence of q(z | what is heard) from the prior,
+        ``(B, Z)``, and what the next batch goes on from, without gradient.
     """
     config, batch = model.config, len(crops.lengths)
     device = crops.lengths.device
-    mean, log_variance = model.encode(
-        crops.classes, crops.style, crops.lengths, low_precision=low_precision, compiled=compiled
-    )
-    z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+    mean, log_variance = model.encode(crops.heard, crops.style, crops.heard_lengths)
+    begins = crops.before[:, :1] < 0
+    noise = torch.randn_like(mean)
+    if before is not None:
+        noise = torch.where(begins, noise, before[1])
+    z = mean + noise * (0.5 * log_variance).exp()
     shown = torch.rand(2, batch, device=device) >= config.meta_dropout
     style = crops.style * shown[0, :, None]
     programme = crops.programme.masked_fill(~shown[1], -1)
     previous = drop_history(crops.previous().transpose(0, 1), config.history_dropout)
     start = model.start(z, style)
     if before is not None:
-        start = torch.where(crops.before[:, :1] < 0, start, before)
-    states, _ = model.states(
-        model.note_rows(previous), model.condition(z, style, programme), start,
-        low_precision=low_precision, compiled=compiled,
-    )  # fmt: skip
-    last = states[crops.lengths - 1, torch.arange(batch, device=device)].detach().float()
+        start = torch.where(begins, start, before[0])
+    condition = model.condition(z, style, programme)
+    states, _ = model.states(model.note_rows(previous), condition, start)
+    last = states[crops.lengths - 1, torch.arange(batch, device=device)].detach()
     # Padding is left out before the heads: (T, B) in, the notes that there are out.
     inside = torch.arange(len(states), device=device)[:, None] < crops.lengths
     there = inside.flatten().nonzero()[:, 0]
@@ -208,4 +208,4 @@ def crop_nats(
     states = states.flatten(0, 1).index_select(0, there)
     logits = model.logits(F.dropout(states, config.dropout, model.training), classes)
     nats = [F.cross_entropy(x, classes[:, m], reduction="sum") for m, x in enumerate(logits)]
-    return torch.stack(nats), divergence(mean, log_variance), last
+    return torch.stack(nats), divergence(mean, log_variance), [last, noise]
