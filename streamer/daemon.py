@@ -29,6 +29,7 @@ from streamer.errors import StreamerError
 from streamer.generators.base import beat_of
 from streamer.governor import CandidateGovernor
 from streamer.greeting import Greeting
+from streamer.memory import keep_flat
 from streamer.pipeline import Source, open_source
 from streamer.ports import ChannelPort, FanOutPort, Port, open_outputs
 from streamer.ports.owner import MidiOwner
@@ -297,6 +298,7 @@ def play(
         StreamerError: Something could not be opened, or a stage failed.
     """
     clock = clock or MonotonicClock()
+    keep_flat()
     with ExitStack() as opened:
         # Entered first, and left last: no signal cuts a recording's tail.
         signals = opened.enter_context(Signals())

@@ -10,10 +10,7 @@ Graphs that play nothing (encoders, classifiers) run as a :class:`Function`: arr
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,6 +22,7 @@ from numpy.typing import NDArray
 from streamer.bundle import Bundle
 from streamer.errors import EngineError
 from streamer.manifest import STEP_GRAPH, GraphSpec, TensorSpec
+from streamer.memory import give_back
 
 Array = NDArray[Any]
 
@@ -335,7 +333,7 @@ def open_session(
             f"{where}: ONNX Runtime {ort.__version__} refuses the graph ({_first_line(error)}); "
             "export the bundle again"
         ) from error
-    _return_memory()
+    give_back()  # 20 MB of 90 for the shipped model, which opening has freed
     return session, failures
 
 
@@ -345,13 +343,6 @@ def import_onnxruntime() -> Any:
     import onnxruntime
 
     return onnxruntime
-
-
-def _return_memory() -> None:
-    """Give what opening a session freed back to the system: 20 MB of 90 for the shipped model."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # a C library other than glibc
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _failure_types(ort: Any) -> tuple[type[Exception], ...]:

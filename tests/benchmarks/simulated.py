@@ -21,6 +21,7 @@ from typing import Any
 
 from streamer.buffer import RollingBuffer
 from streamer.governor import CandidateGovernor
+from streamer.memory import keep_flat
 from streamer.notes import Phrase
 from streamer.rotation import RotatingSink
 from streamer.scheduler import Scheduler
@@ -208,6 +209,7 @@ def main() -> int:
     parser.add_argument("--model", help="bundle, by name or path (default: the fake engine)")
     parser.add_argument("--out", type=Path, default=Path("simulated.json"))
     args = parser.parse_args()
+    keep_flat()
     simulate(args.hours, args.model, args.out)
     return 0
 

@@ -194,6 +194,24 @@ def test_play_ends_when_its_time_is_over(settings: Settings, tmp_path: Path) -> 
     assert {4} == {*notes["channel"].tolist()}
 
 
+def test_memory_is_kept_flat_before_a_thread_or_a_model_has_any(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Afterwards is too late: a heap that was made for a thread stays."""
+    told = list[str]()
+    real_open, real_thread = daemon.open_source, threading.Thread.start
+    monkeypatch.setattr(daemon, "keep_flat", lambda: told.append("memory"))
+    monkeypatch.setattr(
+        daemon, "open_source", lambda *given: (told.append("model"), real_open(*given))[1]
+    )
+    monkeypatch.setattr(
+        threading.Thread, "start", lambda self: (told.append("thread"), real_thread(self))[1]
+    )
+    assert play(settings, seconds=0.1, plain=True) == 0
+    assert told[0] == "memory"
+    assert {"model", "thread"} <= {*told[1:]}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_play_with_its_status_and_silence(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
