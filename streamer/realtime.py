@@ -24,6 +24,8 @@ It is below the millisecond for which the timing thread is awake before each dea
 half of it: the timing thread then has the interpreter in time, and is not asked to give it back
 before it has sent."""
 
+NICEST = 19
+
 _PR_SET_TIMERSLACK = 29
 
 
@@ -60,11 +62,18 @@ def become_realtime(priority: int) -> str:
     return f"SCHED_FIFO {priority}"
 
 
-def step_back(niceness: int = 5) -> None:
-    """Let the calling thread, and no other, yield to the rest of the program; Linux only."""
+def step_back(steps: int = 5) -> None:
+    """Let the calling thread, and no other, yield to the rest of the program; Linux only.
+
+    Args:
+        steps: How much nicer than it was: who gives the service a place before others (Nice=)
+            means all of it.
+    """
     if sys.platform == "linux":
+        thread = threading.get_native_id()
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+            niceness = os.getpriority(os.PRIO_PROCESS, thread) + steps
+            os.setpriority(os.PRIO_PROCESS, thread, min(niceness, NICEST))
 
 
 def settle() -> None:
