@@ -103,13 +103,18 @@ class QueryTask:
         sums = self._nats(batch, None)
         weight = self.model.config.kl_weight
         loss = (sums["cells"] + weight * sums["latent"]) / len(batch)
-        figures = {name: float(value.detach()) for name, value in sums.items()}
+        # Left on the device: a number read here would have the host wait for the GPU.
+        figures = {name: value.detach().double() for name, value in sums.items()}
         return StepResult(loss, figures, float(len(batch)), carry)
 
     def _nats(self, batch: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
         device = self.model.device
         flat = batch.to(device, torch.float32).flatten(1)
-        noise = torch.randn(len(flat), self.model.config.latent, generator=generator).to(device)
+        shape = (len(flat), self.model.config.latent)
+        if generator is None:
+            noise = torch.randn(shape, device=device)
+        else:
+            noise = torch.randn(shape, generator=generator).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.low_precision):
             logits, latent = self.model(flat, noise)
         cells = F.binary_cross_entropy_with_logits(logits.float(), flat, reduction="sum")
