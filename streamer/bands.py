@@ -32,6 +32,10 @@ HOLD, SILENCE = 128, 129
 
 STATES = 130
 
+STEPS_PER_BEAT = 4
+BAR_STEPS = 4 * STEPS_PER_BEAT
+"""Steps of a bar of a song: all songs are in 4/4."""
+
 HOLDS = ("onsets", "release")
 """How a held note is written; see the module's text."""
 
@@ -215,6 +219,13 @@ def sounding_pitches(states: NDArray[Any]) -> States:
     last = np.maximum.accumulate(at, axis=-2)
     found = np.take_along_axis(states, np.maximum(last, 0), axis=-2)
     return np.where(last < 0, SILENCE, found).astype(np.uint8)
+
+
+def longest_silence(states: States) -> NDArray[np.int64]:
+    """Return the longest rest of each track in each window, steps, ``(windows, tracks)``."""
+    at = np.arange(states.shape[1])[:, None] + 1
+    last = np.maximum.accumulate(np.where(states == SILENCE, 0, at), axis=1)
+    return np.asarray((at - last).max(axis=1), dtype=np.int64)
 
 
 def merge_repeats(states: NDArray[Any]) -> States:

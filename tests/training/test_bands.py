@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.bands import HOLD, SILENCE, TRACKS, BandCodec
+from streamer.bandfile import track_roles
+from streamer.bands import HOLD, SILENCE, TRACKS, BandCodec, longest_silence
 from streamer.beatfile import read_beats
 from streamer.cli import main
 from streamer.errors import DataError
 from tests.bandsongs import band_set, song_file
-from training.data.bands import BandSet, cut_windows, longest_silence
+from training.data.bands import BandSet, cut_windows
 from training.data.genres import circle_of
-from training.data.read_bands import BandOptions, read_bands, track_roles
+from training.data.read_bands import BandOptions, read_bands
 
 
 def test_roles_follow_channel_and_programme(tmp_path: Path) -> None:

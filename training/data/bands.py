@@ -20,16 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.atomic import atomic_file
-from streamer.bands import HOLD, SILENCE, TRACKS, BandCodec, States, merge_repeats, sounding_pitches
+from streamer.bands import BAR_STEPS as BAR_STEPS
+from streamer.bands import (
+    HOLD,
+    SILENCE,
+    TRACKS,
+    BandCodec,
+    States,
+    longest_silence,
+    merge_repeats,
+    sounding_pitches,
+)
+from streamer.bands import STEPS_PER_BEAT as STEPS_PER_BEAT
 from streamer.errors import DataError
 from training.data.tensors import SPLITS
 
 FORMAT_VERSION = 1
 KIND = "bands"
-
-STEPS_PER_BEAT = 4
-BAR_STEPS = 4 * STEPS_PER_BEAT
-"""Sixteen steps: all songs are in 4/4."""
 
 
 @dataclass(frozen=True)
@@ -245,10 +252,3 @@ def _of_song(song: States, codec: BandCodec, dropped: Counter[str]) -> States:
         if first.any():
             dropped[f"silent-{name}"] += int(first.sum())
     return np.asarray(states[~silent.any(axis=1)])
-
-
-def longest_silence(states: States) -> NDArray[np.int64]:
-    """Return the longest rest of each track in each window, steps, ``(windows, tracks)``."""
-    at = np.arange(states.shape[1])[:, None] + 1
-    last = np.maximum.accumulate(np.where(states == SILENCE, 0, at), axis=1)
-    return np.asarray((at - last).max(axis=1), dtype=np.int64)

@@ -8,7 +8,6 @@ and programme, and split by composition (works.py).
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,10 +15,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamer.bands import PITCHES, TRACKS, BandCodec, States, song_states
+from streamer.bandfile import Take, band_of
+from streamer.bandfile import track_roles as track_roles
+from streamer.bands import PITCHES, BandCodec, States
 from streamer.beatfile import BeatPiece, parse_beats
 from streamer.errors import DataError, MidiFileError
 from streamer.midifile import DEFAULT_LIMITS
@@ -31,9 +29,6 @@ from training.data.works import split_works, work_key
 
 BAND_LICENCES = (*FREE_LICENCES, "artistic*")
 """Taken unless others are asked for, as is a file whose corpus states none."""
-
-BASS_PROGRAMS, HARMONY_PROGRAMS = range(32, 40), range(32)
-"""General MIDI programmes that make a track bass, and guitar or piano."""
 
 WINDOW_BARS = (2, 16)
 """Windows that the report counts."""
@@ -135,7 +130,7 @@ def _take(job: Job, labels: Labels, options: BandOptions, found: _Found) -> None
         _choose(file, licence, options)
         data = job.data if job.data is not None else job.path.read_bytes() if job.path else b""
         piece = parse_beats(data, file)
-        songs = _songs(piece, options, found)
+        songs, bpm = _songs(piece, options, found)
     except (_Refused, MidiFileError, OSError) as error:
         reason, text = _told(error)
         found.reasons[reason] += 1
@@ -147,13 +142,13 @@ def _take(job: Job, labels: Labels, options: BandOptions, found: _Found) -> None
         "corpus": corpus,
         "work_key": work_key(corpus, file, row),
         "licence": licence,
-        "bpm": _mean_tempo(piece),
+        "bpm": bpm,
         "tags": _tags(row, options.tags),
     }
-    for take, (states, programs) in enumerate(songs):
-        notes = tuple(int(n) for n in (states < PITCHES).sum(axis=0))
-        found.songs.append(states)
-        found.infos.append({**common, "programs": programs, "notes": notes, "take": take})
+    for number, take in enumerate(songs):
+        notes = tuple(int(n) for n in (take.states < PITCHES).sum(axis=0))
+        found.songs.append(take.states)
+        found.infos.append({**common, "programs": take.programs, "notes": notes, "take": number})
 
 
 def _told(error: Exception) -> tuple[str, str]:
@@ -179,76 +174,19 @@ def _tags(row: dict[str, str], columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for tag in found if tag))
 
 
-def _songs(
-    piece: BeatPiece, options: BandOptions, found: _Found
-) -> list[tuple[States, tuple[int, ...]]]:
-    """Return the states of a file, one for each combination of its tracks, with the programmes."""
-    metre = piece.metres[0]
-    if len(piece.metres) > 1:
-        raise _Refused("metre-changes", f"{len(piece.metres)} time signatures; one is wanted")
-    if (metre.beats, metre.unit) != (4, 4):
-        raise _Refused("metre", f"it is in {metre.beats}/{metre.unit}; 4/4 is wanted")
-    groups = track_roles(piece)
-    for role in TRACKS:
-        if not groups[role]:
-            raise _Refused(f"no-{role}", f"no track plays {role}")
-    ends = (piece.notes["onset"] + piece.notes["length"]) * STEPS_PER_BEAT
-    bars = int(np.ceil(float(ends.max()) / BAR_STEPS))
-    first = int(float(piece.notes["onset"].min()) * STEPS_PER_BEAT + 0.5) // BAR_STEPS
-    if bars - first < min(WINDOW_BARS):
-        raise _Refused("too-short", f"{bars - first} bars; at least {min(WINDOW_BARS)}")
-    codec = BandCodec(STEPS_PER_BEAT)
-    choices = list(itertools.product(*(groups[role] for role in TRACKS)))
-    choices.sort(key=lambda chosen: -sum(len(notes) for _, notes in chosen))
+def _songs(piece: BeatPiece, options: BandOptions, found: _Found) -> tuple[list[Take], float]:
+    """Return the combinations of a file's tracks that no file before it has, and its tempo."""
+    band = band_of(piece, options.takes)
     songs = []
-    for chosen in choices[: options.takes]:
-        rows = []
-        for _, notes in chosen:
-            onset, length = codec.grid(notes["onset"], notes["length"])
-            rows.append((onset, length, notes["pitch"]))
-        states = song_states(rows, bars * BAR_STEPS)[first * BAR_STEPS :]
-        digest = hashlib.sha256(states.tobytes()).digest()
+    for take in band.takes:
+        digest = hashlib.sha256(take.states.tobytes()).digest()
         if digest not in found.seen:
             found.seen.add(digest)
-            songs.append((states, tuple(program for program, _ in chosen)))
+            songs.append(take)
     if not songs:
         raise _Refused("duplicate", "the same states as another file")
-    found.takes_left_out += max(len(choices) - options.takes, 0)
-    return songs
-
-
-def track_roles(piece: BeatPiece) -> dict[str, list[tuple[int, NDArray[Any]]]]:
-    """Return programme and notes of the tracks that could play each role, the fullest first.
-
-    A track is what has one channel and programme. All drums are one, and whatever is neither drums,
-    bass, guitar nor piano is one as well: the strings.
-    """
-    found: dict[str, list[tuple[int, NDArray[Any]]]] = {role: [] for role in TRACKS}
-    notes = piece.notes
-    drums = piece.drums
-    bass = ~drums & np.isin(notes["program"], BASS_PROGRAMS)
-    harmony = ~drums & np.isin(notes["program"], HARMONY_PROGRAMS)
-    for role, mask in (("bass", bass), ("harmony", harmony)):
-        for channel, program in sorted(
-            {(int(n["channel"]), int(n["program"])) for n in notes[mask]}
-        ):
-            mine = mask & (notes["channel"] == channel) & (notes["program"] == program)
-            found[role].append((program, notes[mine]))
-        found[role].sort(key=lambda entry: -len(entry[1]))
-    for role, mask in (("drums", drums), ("strings", ~drums & ~bass & ~harmony)):
-        if mask.any():
-            programs = Counter(notes["program"][mask].tolist())
-            found[role].append((programs.most_common(1)[0][0], notes[mask]))
-    return found
-
-
-def _mean_tempo(piece: BeatPiece) -> float:
-    """Return quarter notes a minute over the whole song."""
-    end = float((piece.notes["onset"] + piece.notes["length"]).max())
-    onsets = [onset for onset, _ in piece.tempos if onset < end]
-    bounds = np.diff([*onsets, end])
-    minutes = sum(span / bpm for span, (_, bpm) in zip(bounds, piece.tempos, strict=False))
-    return round(end / float(minutes), 3) if minutes > 0 else piece.tempos[0][1]
+    found.takes_left_out += max(band.combinations - options.takes, 0)
+    return songs, band.bpm
 
 
 def _report(found: _Found, bands: BandSet, options: BandOptions) -> dict[str, Any]:
