@@ -36,12 +36,9 @@ class Mixer:
 
     def muted(self, controls: Controls) -> frozenset[int]:
         """Return the channels that are silent: muted ones; beside a solo all that have none."""
-        heard = audible(controls)
-        return frozenset(
-            channel
-            for track, channel in zip(TRACKS, self.channels, strict=True)
-            if track not in heard
-        )
+        silent = muted(controls)
+        pairs = zip(TRACKS, self.channels, strict=True)
+        return frozenset(channel for track, channel in pairs if track in silent)
 
     def volumes(self, controls: Controls) -> list[bytes]:
         """Return the channel volumes."""
@@ -79,3 +76,9 @@ def audible(controls: Controls) -> tuple[str, ...]:
         for track in TRACKS
         if not getattr(controls, f"mute_{track}") and (not solos or track in solos)
     )
+
+
+def muted(controls: Controls) -> tuple[str, ...]:
+    """Return the tracks that are silent."""
+    heard = audible(controls)
+    return tuple(track for track in TRACKS if track not in heard)

@@ -15,6 +15,7 @@ from streamer.codecs import codec_as
 from streamer.controls import LiveControls
 from streamer.engine import Function
 from streamer.errors import BundleError, ConfigError
+from streamer.generators.bandplayer import BandPlayer, PlainBand, PlayedBand
 from streamer.generators.bands import BandDrawing, BandGenerator
 from streamer.generators.petals import Genres, PetalPath
 from streamer.selection.filters import Filter
@@ -61,6 +62,7 @@ def open_band(
         controls,
         filters,
         manifest.statistics.corpus_entropy(),
+        _player(settings, rng),
     )
 
 
@@ -83,6 +85,14 @@ def band_drawing(bundle: Bundle, settings: Settings) -> BandDrawing:
         settings.band.channels,
         settings.band.programs,
     )
+
+
+def _player(settings: Settings, rng: np.random.Generator) -> BandPlayer:
+    """Return who plays; what it draws does not disturb the generator's randomness."""
+    expression, channels = settings.expression, settings.band.channels
+    if not expression.enabled:
+        return PlainBand(channels)
+    return PlayedBand(channels, rng.spawn(1)[0], expression.amount)
 
 
 def _refuse(bundle: Bundle, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
 
-from streamer.bandmix import Mixer, audible
+from streamer.bandmix import Mixer, audible, muted
 from streamer.buffer import RollingBuffer
 from streamer.clock import Clock, MonotonicClock, Wake
 from streamer.controller import controller, input_owner
@@ -191,6 +191,7 @@ class Stream:
             port_losses=scheduler.port_losses,
             lateness=scheduler.lateness,
             preset=self._source.controls.preset,
+            muted=() if self._source.mixer is None else muted(self._source.controls.snapshot()),
         )
 
     def _generate(self) -> None:

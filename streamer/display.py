@@ -99,6 +99,7 @@ def rows(figures: StreamFigures, cells: int = KEYS) -> list[tuple[str, str]]:
         ("set aside", f"{aside:.0%} of candidates, which led away from the corpus (by design)"),
         ("relaxed", f"{sum(generation['relaxed'].values())}, {generation['redraws']} redraws"),
         *tune_rows(generation),
+        *band_rows(figures),
         ("recalled", f"{generation['recalls']} figures came back"),
         ("entropy", "  ".join(f"{name} {nats:.2f}" for name, nats in entropy.items())),
         (
@@ -116,6 +117,15 @@ def tune_rows(generation: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     text = f"{tune['number']}, {tune['style']}, {tune['key']}, {tune['tempo_bpm']:.0f} bpm, "
     return [("tune", text + f"{tune['notes']} notes")]
+
+
+def band_rows(figures: StreamFigures) -> list[tuple[str, str]]:
+    """Return the line on the band that plays; none where none does."""
+    band = figures.generation.get("band")
+    if not band:
+        return []
+    silent = f", muted: {', '.join(figures.muted)}" if figures.muted else ""
+    return [("band", f"{band['genre']}, {band['tempo_bpm']:.0f} bpm{silent}")]
 
 
 class LogView:

@@ -16,6 +16,8 @@ from streamer.synth import Voices
 
 CONTROL_PEDAL = 64
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
+FIRST_MODE_MESSAGE = 120
+"""Controllers from here on are commands to the channel."""
 
 
 class Kind(IntEnum):

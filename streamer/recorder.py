@@ -28,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamer.errors import RecordingError
-from streamer.events import CONTROL_PEDAL, check_message
+from streamer.events import CONTROL_PEDAL, FIRST_MODE_MESSAGE, check_message
 from streamer.midifile import TEMPO_MICROSECONDS, TICK_MS, TICKS_PER_QUARTER
 from streamer.realtime import step_back
 
@@ -42,7 +42,6 @@ UNSAVED_BYTES = 16 * 1024 * 1024
 
 _END_OF_TRACK = b"\x00\xff\x2f\x00"
 _LENGTH_AT, _TRACK_AT = 18, 22
-_FIRST_MODE_MESSAGE = 120
 
 Pwrite = Callable[[int, bytes, int], int]
 
@@ -184,7 +183,7 @@ class MidiFileSink:
                 return False
             (self._pedals.add if message[2] else self._pedals.discard)(channel)
         elif kind == 0xB0:
-            return message[1] < _FIRST_MODE_MESSAGE
+            return message[1] < FIRST_MODE_MESSAGE
         return kind < 0xF0
 
     def _append(self, events: bytes) -> None:

@@ -3,7 +3,8 @@
 In: every message that leaves, as :class:`~streamer.recorder.MidiFileSink` takes it. Out: files
 ``perpetuo-DATE-TIME.mid``, each whole at any moment, each beginning at 0. A file ends at the first
 silence after its time is over, so that no note is cut; where no silence comes, the notes that sound
-then end with their file, and pedals are pressed again in the next.
+then end with their file, and pedals are pressed again in the next. Sounds and volumes of the
+channels are said again at the beginning of each.
 
 :meth:`RotatingSink.send` only queues; all else is done by a thread of this object's own. Opened by
 the daemon where ``record.folder`` is set.
@@ -20,7 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamer.errors import RecordingError
-from streamer.events import CONTROL_PEDAL, check_message, control
+from streamer.events import CONTROL_PEDAL, FIRST_MODE_MESSAGE, check_message, control
+from streamer.greeting import Greeting
 from streamer.realtime import step_back
 from streamer.recorder import FLUSH_SECONDS, MidiFileSink, written
 from streamer.sounding import SoundingTable
@@ -65,6 +67,7 @@ class RotatingSink:
         self._stamp = stamp
         self._waiting: deque[tuple[float | None, bytes]] = deque()
         self._table = SoundingTable()
+        self._sounds = Greeting()
         self._start_ms: float | None = None
         self._now_ms = 0.0
         self._retry_ms = float("-inf")
@@ -156,6 +159,8 @@ class RotatingSink:
                 self._turn(at_ms)
         self._table.before(message)
         self._table.after(message)
+        if _sets_sound(message):
+            self._sounds.put((message,))
         self._sink.send(message, at_ms - self._start_ms)
 
     def _turn(self, at_ms: float) -> None:
@@ -176,6 +181,8 @@ class RotatingSink:
         except RecordingError as error:
             logger.warning("%s", error)
         self._sink, self._start_ms, self._table = sink, at_ms, SoundingTable()
+        for said in self._sounds:
+            sink.send(said, 0.0)
         for pressed in (control(channel, CONTROL_PEDAL, 127) for channel in pedals):
             self._table.before(pressed)
             sink.send(pressed, 0.0)
@@ -191,6 +198,13 @@ class RotatingSink:
                 "name a folder that can be written"
             ) from error
         return MidiFileSink(self._folder / f"perpetuo-{self._stamp()}.mid")
+
+
+def _sets_sound(message: bytes) -> bool:
+    """Whether a message says what a channel sounds like, until another does."""
+    kind = message[0] & 0xF0
+    lasts = kind == 0xB0 and message[1] != CONTROL_PEDAL and message[1] < FIRST_MODE_MESSAGE
+    return kind == 0xC0 or lasts
 
 
 def _begins(message: bytes) -> bool:

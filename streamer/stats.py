@@ -44,7 +44,7 @@ class GenerationStats:
         inference_s: Time inside the engine, seconds.
         tunes: Tunes begun, in music that has such.
         playing: What a person may know of the tune that is being written: ``style``, ``key``,
-            ``tempo_bpm``, ``bars``; empty in music without tunes.
+            ``tempo_bpm``, ``bars``; of a band ``genre`` and ``tempo_bpm``; else empty.
     """
 
     arguments: tuple[str, ...] = ARGUMENTS
@@ -106,6 +106,8 @@ class GenerationStats:
         }
         if self.tunes:
             figures |= {"tunes": self.tunes, "tune": dict(self.playing)}
+        elif self.playing:
+            figures["band"] = dict(self.playing)
         return figures
 
 
@@ -133,6 +135,7 @@ class StreamFigures:
         port_losses: Times that the port went away.
         lateness: Every message that left; it goes on counting.
         preset: The preset that was chosen last; "" for none.
+        muted: Tracks of a band that are silent.
     """
 
     model: str
@@ -154,6 +157,7 @@ class StreamFigures:
     port_losses: int = 0
     lateness: LatenessHistogram = field(default_factory=LatenessHistogram)
     preset: str = ""
+    muted: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Return the figures as one line of a log."""
@@ -163,6 +167,10 @@ class StreamFigures:
         late = self.lateness_ms
         tune = self.generation.get("tune")
         playing = f"tune {tune['number']} ({tune['style']}), " if tune else ""
+        band = self.generation.get("band")
+        if band:
+            silent = f", without {' and '.join(self.muted)}" if self.muted else ""
+            playing = f"{band['genre']}{silent}, "
         return (
             f"{playing}{self.notes_sent} notes, {self.buffer_seconds:.1f} s ahead, "
             f"K {self.candidates}, "

@@ -2,8 +2,9 @@
 
 In: a bundle of kind ``window``. Out: the report's ``engine``, in the place where
 :mod:`streamer.bench.speed` has that of step families. What is measured is the whole generator:
-path, graph, cells to notes, filters, ranking, joining. The floor is one product as large as the
-graph's largest matrix, for as many candidates.
+path, graph, cells to notes, filters, ranking, joining. The floor is the products that no writing of
+the graph could do without, for as many candidates: one as large as its largest matrix; of a band
+those of its decoders' layers in every step.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from streamer.bands import TRACKS
+from streamer.bandsource import open_band
 from streamer.bundle import Bundle
 from streamer.controls import LiveControls
-from streamer.generators.window import WindowGenerator
+from streamer.generators.base import Generator
 from streamer.selection.filters import FILTERS
 from streamer.settings import ModelSettings, Settings
 from streamer.windowsource import open_window, window_of
 
-CANDIDATES = (1, 8, 16)
+CANDIDATES = (1, 4, 8, 16)
+
+_LAYERS = 3
+"""Of a band's decoders, where the bundle does not say."""
 
 
 def section_players(bundle: Bundle, provider: str) -> dict[str, Callable[[], int]]:
@@ -28,19 +34,15 @@ def section_players(bundle: Bundle, provider: str) -> dict[str, Callable[[], int
     return {f"section {k}": _player(open_sections(bundle, provider, k)) for k in CANDIDATES}
 
 
-def open_sections(bundle: Bundle, provider: str, candidates: int) -> WindowGenerator:
+def open_sections(bundle: Bundle, provider: str, candidates: int) -> Generator:
     """Return the bundle's generator as the stream makes it, without a query."""
     model = ModelSettings(provider=provider, candidates=candidates)  # type: ignore[arg-type]
-    return open_window(
-        bundle,
-        Settings(model=model),
-        LiveControls(),
-        np.random.Generator(np.random.SFC64(0)),
-        FILTERS,
-    )
+    rng = np.random.Generator(np.random.SFC64(0))
+    opens = open_window if bundle.manifest.bands is None else open_band
+    return opens(bundle, Settings(model=model), LiveControls(), rng, FILTERS)
 
 
-def _player(generator: WindowGenerator) -> Callable[[], int]:
+def _player(generator: Generator) -> Callable[[], int]:
     def play() -> int:
         generator.next_phrase()
         return 1
@@ -49,9 +51,11 @@ def _player(generator: WindowGenerator) -> Callable[[], int]:
 
 
 def floors(bundle: Bundle) -> dict[str, Callable[[], int]]:
-    """Return the product that writes a section's cells, for each number of candidates."""
-    cells = int(np.prod(bundle.codec.shape))  # type: ignore[attr-defined]
+    """Return the products that write a section, for each number of candidates."""
     told = bundle.manifest.config.get("model", {})
+    if bundle.manifest.bands is not None:
+        return {f"product {k}": _recurrent(bundle, told, k) for k in CANDIDATES}
+    cells = int(np.prod(bundle.codec.shape))  # type: ignore[attr-defined]
     width = told.get("hidden")
     width = width if isinstance(width, int) else window_of(bundle).latent
     rng = np.random.default_rng(0)
@@ -68,6 +72,27 @@ def floors(bundle: Bundle) -> dict[str, Callable[[], int]]:
         return play
 
     return {f"product {k}": product(k) for k in CANDIDATES}
+
+
+def _recurrent(bundle: Bundle, told: dict[str, Any], rows: int) -> Callable[[], int]:
+    """Return what multiplies as often as the decoders of a band must: layer by layer and step."""
+    hidden, layers = told.get("hidden"), told.get("layers", _LAYERS)
+    width = hidden if isinstance(hidden, int) else window_of(bundle).latent
+    rng = np.random.default_rng(0)
+    shape = (width, 4 * width)
+    matrices = [
+        rng.standard_normal(shape, dtype=np.float32) for _ in range(len(TRACKS) * int(layers))
+    ]
+    x, out = rng.standard_normal((rows, width), dtype=np.float32), np.empty((rows, 4 * width), "f4")
+    steps = int(bundle.codec.shape[0])  # type: ignore[attr-defined]
+
+    def play() -> int:
+        for matrix in matrices:
+            for _ in range(steps):
+                np.matmul(x, matrix, out=out)
+        return 1
+
+    return play
 
 
 def section_report(bundle: Bundle, times: dict[str, list[float]]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 In: strikes on the grid. Out: notes of the stream on the tracks' channels. :class:`PlainBand` plays
 what is written, all at one velocity; what filters and rankings hear is played so.
+:class:`PlayedBand` is the performance layer of bands: accents by metre and instrument, and drifts
+of velocity and time (:mod:`streamer.bandtouch`).
 """
 
 from __future__ import annotations
@@ -12,8 +14,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bandtouch import (
+    ACCENTS,
+    DRUM_ACCENTS,
+    LATE_MS,
+    LATE_RHO,
+    MEAN_VELOCITY,
+    MOST_LATE_MS,
+    VELOCITY_RHO,
+    VELOCITY_SD,
+    instrument_of,
+)
+from streamer.expression import MOST_OF_GAP, metre_classes
 from streamer.notes import Note
-from streamer.tracks import DRUMS
+from streamer.tracks import DRUMS, TRACKS
 
 Floats = NDArray[np.float64]
 
@@ -88,6 +102,63 @@ class PlainBand:
         """Return one note for each."""
         velocity = np.full(len(bars.pitch), PLAIN_VELOCITY)
         return notes_of(bars, self._channels, bars.onset_ms, velocity)
+
+
+class PlayedBand:
+    """Plays as bands do.
+
+    Args:
+        channels: Of each track, 0..15.
+        rng: All that is drawn.
+        amount: 0 plays plainly, 1 as the corpus does, up to 2.
+
+    Raises:
+        ValueError: ``amount`` is out of range.
+    """
+
+    def __init__(
+        self, channels: tuple[int, ...], rng: np.random.Generator, amount: float = 1.0
+    ) -> None:
+        if not 0 <= amount <= 2:
+            raise ValueError(f"amount must be in range 0..2, not {amount}")
+        self._channels, self._rng, self._amount = channels, rng, amount
+        self._drifts = np.zeros((len(TRACKS), 2))
+
+    def play_band(self, bars: BandBars) -> tuple[Note, ...]:
+        """Return one note for each."""
+        velocity = np.full(len(bars.pitch), MEAN_VELOCITY)
+        onset_ms = bars.onset_ms
+        places = metre_classes(bars.start_beat + bars.onset, bars.bar_beats)
+        for track in range(len(TRACKS)):
+            mine = np.flatnonzero(bars.track == track)
+            louder, late_ms = self._drift(track, len(mine))
+            struck = zip(bars.pitch[mine].tolist(), places[mine].tolist(), strict=True)
+            accents = np.array([_accent(track, pitch, place) for pitch, place in struck])
+            velocity[mine] += self._amount * (accents + louder)
+            # No note overtakes another of its track; in one step there is one.
+            gaps = np.diff(bars.onset[mine], prepend=bars.onset[mine][:1] - 1.0, append=np.inf)
+            room = MOST_OF_GAP * bars.beat_ms * np.minimum(gaps[:-1], gaps[1:])
+            onset_ms[mine] += np.clip(self._amount * late_ms, -room, room)
+        loud = np.clip(np.rint(velocity), 1, 127).astype(np.int64)
+        # A player may be early, but not before the line that the section begins with.
+        return notes_of(bars, self._channels, np.maximum(onset_ms, bars.start_ms), loud)
+
+    def _drift(self, track: int, notes: int) -> tuple[Floats, Floats]:
+        """Return how much louder and how many ms later notes are, each with its own memory."""
+        rho = np.array([VELOCITY_RHO[track], LATE_RHO])
+        fresh = self._rng.standard_normal((notes, 2)) * np.sqrt(1.0 - rho**2)
+        found, at = np.empty((notes, 2)), self._drifts[track]
+        for i in range(notes):
+            at = rho * at + fresh[i]
+            found[i] = at
+        self._drifts[track] = at
+        late_ms = np.clip(LATE_MS[track] * found[:, 1], -MOST_LATE_MS, MOST_LATE_MS)
+        return VELOCITY_SD[track] * found[:, 0], late_ms
+
+
+def _accent(track: int, pitch: int, place: int) -> float:
+    row = DRUM_ACCENTS[instrument_of(pitch)] if track == DRUMS else ACCENTS[track]
+    return row[place]
 
 
 def notes_of(

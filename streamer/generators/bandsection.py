@@ -42,8 +42,9 @@ DENSITY_NATS = 1.5
 _LEAST = 1e-9
 _BEGINS, _GOES_ON, _ENDS = 0, 1, 2
 
-LONG_STEPS, LEAST_STEPS = 9, 2
-"""What sounds so long before a line goes on over it: chords and bass, and strings."""
+LONG_STEPS, SHORT_STEPS = 16, 1
+"""What sounds for longer before a line than the first goes on over it; no longer than the second is
+struck again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,15 +180,18 @@ def read_band(
         begun = np.flatnonzero(column[1:] != HOLD)
         left = int(begun[0]) + 1 if len(begun) else len(column)
         since = before.since[track]
-        goes_on = column[0] == HOLD or _is_held(track, since, left)
+        goes_on = column[0] == HOLD or is_held(track, since, left)
         # A note is told whole when its own section is given, and then only the next is known.
         states[0, track] = HOLD if goes_on and since <= before.steps and since < longest else pitch
     notes = codec.decode(states, before.sounding)
     return BandSection(notes, len(states), *_at_the_end(states, before), entropies)
 
 
-def _is_held(track: int, since: int, left: int) -> bool:
-    """Whether a pitch on both sides of a line is one note, as mostly in the corpus.
+def is_held(track: int, since: int, left: int) -> bool:
+    """Whether a pitch on both sides of a line is one note rather than two.
+
+    Fitted to the corpus (``python -m training.studies.band_touch``): drums are struck, strings go
+    on; of bass and harmony two notes of one length are two, as in a rhythm that goes on.
 
     Args:
         track: Which.
@@ -195,11 +199,9 @@ def _is_held(track: int, since: int, left: int) -> bool:
         left: Steps for which it will.
     """
     name = TRACKS[track]
-    if track == DRUMS:
-        return False
-    if name == "strings":
-        return since >= LEAST_STEPS
-    return since >= LONG_STEPS or 2 * left <= since
+    if name in ("drums", "strings"):
+        return name == "strings"
+    return since > LONG_STEPS or (since > SHORT_STEPS and since != left)
 
 
 def _at_the_end(
