@@ -25,7 +25,8 @@ from streamer.clock import Clock, MonotonicClock, Wake
 from streamer.controller import controller, input_owner
 from streamer.controls import Controls
 from streamer.echo import EchoFilter, EchoPort
-from streamer.errors import StreamerError
+from streamer.ending import give_up_drawing
+from streamer.errors import EngineError, StreamerError
 from streamer.generators.base import beat_of
 from streamer.governor import CandidateGovernor
 from streamer.greeting import Greeting
@@ -60,7 +61,7 @@ TICK_SECONDS = 0.25
 """How often the main thread looks at the stream and shows its figures."""
 
 JOIN_SECONDS = 5.0
-"""How long a thread may take to end; one that hangs in a dead port must not keep the process."""
+"""How long the scheduler may take to end: a dead port must not keep the process."""
 
 
 class View(Protocol):
@@ -144,23 +145,23 @@ class Stream:
     def stop(self) -> None:
         """End the stream and return when nothing sounds any more; a second time does nothing.
 
+        A phrase that is being drawn is given up.
+
         Raises:
-            StreamerError: A stage failed, or hangs.
+            StreamerError: A stage failed, or the scheduler hangs.
         """
         self._scheduler.stop()
         self._buffer.close()
         if self._answering is not None:
             self._answering.close()
-        hanging = []
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(JOIN_SECONDS)
-            if thread.is_alive():
-                hanging.append(thread.name)
+        scheduling, drawing = self._threads
+        if scheduling.ident is not None:
+            scheduling.join(JOIN_SECONDS)
+        give_up_drawing(drawing)
         self._raise_failure()
-        if hanging:
+        if scheduling.is_alive():
             raise StreamerError(
-                f"the {' and the '.join(hanging)} did not end within {JOIN_SECONDS:g} s; "
+                f"the scheduler did not end within {JOIN_SECONDS:g} s; "
                 f"port {self._port.name} may be blocked: restart its MIDI system"
             )
 
@@ -233,9 +234,9 @@ class Stream:
         try:
             stage()
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            # A phrase that is ready just after the end has nowhere to go; that is no failure.
+            # A phrase that is ready, or was given up, just after the end is no failure.
             over = name == "generator" and self._buffer.closed
-            if not (over and isinstance(error, RuntimeError)):
+            if not (over and isinstance(error, RuntimeError | EngineError)):
                 self._failure = self._failure or (name, error)
         finally:
             self.ended.set()

@@ -11,6 +11,7 @@ Graphs that play nothing (encoders, classifiers) run as a :class:`Function`: arr
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,6 +26,12 @@ from streamer.manifest import STEP_GRAPH, GraphSpec, TensorSpec
 from streamer.memory import give_back
 
 Array = NDArray[Any]
+
+_FATAL = 4
+"""The severity of ONNX Runtime's log that leaves out errors."""
+
+_options: list[Any] = []
+_options_lock = threading.Lock()
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -265,13 +272,34 @@ def _run(
 ) -> dict[str, Array]:
     """Run a session; what ONNX Runtime raises becomes one line (EngineError)."""
     try:
-        values = session.run(outputs, feeds)
+        values = session.run(outputs, feeds, _run_options())
     except failures as error:
         raise EngineError(
             f"{bundle.path}: ONNX Runtime failed ({_first_line(error)}); "
             "start again, or export the bundle again"
         ) from error
     return dict(zip(outputs, values, strict=True))
+
+
+def interrupt() -> None:
+    """Let every run that is under way end at once, with an EngineError; any thread.
+
+    For the end of a process. Runs that begin later are not touched.
+    """
+    with _options_lock:
+        for options in _options:
+            options.terminate = True
+        _options.clear()
+
+
+def _run_options() -> Any:
+    """Return what runs under way are interrupted by; one for all sessions."""
+    with _options_lock:
+        if not _options:
+            _options.append(import_onnxruntime().RunOptions())
+            # What fails is raised; ONNX Runtime would write it to stderr as well.
+            _options[0].log_severity_level = _FATAL
+        return _options[0]
 
 
 def _no_numbers(bundle: Bundle) -> EngineError:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from streamer import daemon
+from streamer import daemon, ending
 from streamer.bundle import Bundle
 from streamer.controls import LiveControls
 from streamer.daemon import Stream, play
-from streamer.errors import BundleError, PortError, StreamerError
+from streamer.errors import BundleError, EngineError, PortError, StreamerError
 from streamer.governor import CandidateGovernor
 from streamer.midifile import read_midi
 from streamer.notes import Phrase
@@ -156,6 +156,45 @@ def test_failing_generator_ends_the_stream_with_silence_and_one_line(
     with pytest.raises(StreamerError, match=line):
         stream.stop()
     assert port.receiver.is_silent
+
+
+class Ponderous(Arpeggios):
+    """A generator that draws its second phrase for ever, or until it is interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ponders, self.interrupted = threading.Event(), threading.Event()
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """The first one at once."""
+        if self.asked:
+            self.ponders.set()
+            self.interrupted.wait(PATIENCE_SECONDS)
+            raise EngineError("exiting due to terminate flag being set to true")
+        return super().next_phrase(notes)
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_phrase_that_is_drawn_for_long_is_given_up_at_the_end_and_is_no_failure(
+    bundle: Bundle,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    obeys: bool,
+) -> None:
+    """Status 0 and a silent port, not a line about a port that were blocked."""
+    monkeypatch.setattr(ending, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(ending, "END_SECONDS", 0.05)
+    port, generator = FakePort(), Ponderous()
+    if obeys:
+        monkeypatch.setattr(ending, "interrupt", generator.interrupted.set)
+    stream, _ = make_stream(bundle, settings, port, generator)
+    stream.start()
+    assert generator.ponders.wait(PATIENCE_SECONDS)
+    stream.stop()
+    generator.interrupted.set()
+    assert port.receiver.is_silent
+    assert ("does not end" in caplog.text) is not obeys
 
 
 def test_failing_port_ends_the_stream_with_its_own_line(bundle: Bundle, settings: Settings) -> None:

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from streamer.bundle import Bundle
-from streamer.engine import Engine, State, open_session
+from streamer.engine import Engine, State, interrupt, open_session
 from streamer.errors import EngineError
 from streamer.noise import FORBID, force_classes, gumbel_noise
 from tests.bundles import write_tiny_bundle
@@ -177,6 +178,32 @@ def test_numbers_that_are_none_are_not_played(engine: Engine) -> None:
     broken = state.replace(h=np.full_like(state.arrays["h"], np.nan))
     with pytest.raises(EngineError, match="numbers that are none"):
         engine.next_block(broken, draw(engine, 2, 1))
+
+
+def test_a_run_that_is_under_way_is_interrupted_and_later_ones_are_not(
+    engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a word from ONNX Runtime on stderr: it is the end of a stream, and no mistake."""
+    state, noise, errors = engine.initial_state(8), draw(engine, 200, 8), list[EngineError]()
+
+    def play() -> None:
+        try:
+            while True:
+                engine.next_block(state, noise)
+        except EngineError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=play, daemon=True)
+    thread.start()
+    for _ in range(400):
+        if not thread.is_alive():
+            break
+        interrupt()
+        thread.join(0.05)
+    assert not thread.is_alive()
+    assert "terminate" in str(errors[0])
+    assert capfd.readouterr().err == ""
+    assert engine.next_block(state, noise[:2]).state.batch == 8
 
 
 def test_provider_that_is_not_there_is_named(bundle: Bundle) -> None:
