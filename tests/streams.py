@@ -21,3 +21,19 @@ def unpaired(messages: Iterable[bytes]) -> tuple[int, int, int]:
         elif message[0] & 0xF0 in (0x80, 0x90):
             down.discard(key)
     return ons, again, len(down)
+
+
+def lost(sent: list[bytes], heard: list[bytes]) -> list[int]:
+    """Return which of the messages sent were not heard, where order is kept on the way.
+
+    What was sent after the last that was heard is not among them: the receiver may have gone.
+    """
+    missing, place = [], 0
+    for message in heard:
+        try:
+            found = sent.index(message, place)
+        except ValueError:
+            continue
+        missing.extend(range(place, found))
+        place = found + 1
+    return missing

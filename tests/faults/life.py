@@ -2,7 +2,10 @@
 
 The file that PERPETUO_FAULT names says which: ``lost`` (one send raises PortLost), ``error`` (one
 raises PortError), ``bug`` (one raises what no port may), ``block`` (one never returns), ``slow N``
-(each block takes N seconds from now on).
+(each block takes N seconds from now on). Without the variable nothing goes wrong.
+
+PERPETUO_TOLD names a file that gets a line for each message that a port is given: seconds of
+CLOCK_MONOTONIC, which connection, the bytes, and what came of it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from streamer import cli
 from streamer.engine import Engine
 from streamer.errors import PortError
 from streamer.ports.base import PortLost
+from streamer.ports.clients import Sender
 from streamer.ports.live import LivePort
 
 
@@ -49,9 +53,35 @@ class Faults:
             threading.Event().wait()
 
 
+def tell(path: str) -> None:
+    """Write down what every connection is given from now on."""
+    told, connections = Path(path).open("a", encoding="ascii", buffering=1), list[int]()  # noqa: SIM115
+    real_send = Sender.send
+
+    def send(sender: Sender, message: bytes) -> None:
+        if id(sender) not in connections[-1:]:
+            connections.append(id(sender))
+        came = "not sent"
+        try:
+            real_send(sender, message)
+            came = "sent"
+        finally:
+            told.write(f"{time.monotonic():.6f} {len(connections)} {message.hex()} {came}\n")
+
+    Sender.send = send  # type: ignore[method-assign]
+
+
 def main() -> int:
     """Run the command with faults."""
-    faults = Faults(Path(os.environ["PERPETUO_FAULT"]))
+    if told := os.environ.get("PERPETUO_TOLD"):
+        tell(told)
+    if word := os.environ.get("PERPETUO_FAULT"):
+        break_things(Faults(Path(word)))
+    return cli.main(sys.argv[1:])
+
+
+def break_things(faults: Faults) -> None:
+    """Let faults come into the sends and the engine."""
     signal.signal(signal.SIGUSR1, faults.come)
     real_send, real_block = LivePort.send, Engine.next_block
 
@@ -66,7 +96,6 @@ def main() -> int:
 
     LivePort.send = send  # type: ignore[method-assign]
     Engine.next_block = next_block  # type: ignore[method-assign,assignment]
-    return cli.main(sys.argv[1:])
 
 
 if __name__ == "__main__":
