@@ -7,7 +7,7 @@ What a musician moves while it plays, mute, solo and volume of each track, are l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from streamer.schema import Range
 from streamer.tracks import TRACKS
@@ -30,6 +30,8 @@ class BandSettings:
         harmony_program: Likewise.
         strings_program: Likewise.
         program_changes: Whether programs are sent at all.
+        keys: ``related`` moves each section to the key of what was heard, now and then to one a
+            fifth away; ``free`` leaves it to the model.
         volumes: Whether channel volumes (CC7) are sent at all.
     """
 
@@ -41,6 +43,7 @@ class BandSettings:
     bass_program: Program = None
     harmony_program: Program = None
     strings_program: Program = None
+    keys: Literal["related", "free"] = "related"
     program_changes: bool = True
     volumes: bool = True
 

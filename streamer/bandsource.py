@@ -84,6 +84,7 @@ def band_drawing(bundle: Bundle, settings: Settings) -> BandDrawing:
         float(temperature),
         settings.band.channels,
         settings.band.programs,
+        settings.band.keys == "related",
     )
 
 

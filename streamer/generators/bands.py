@@ -21,6 +21,7 @@ import numpy as np
 
 from streamer.bands import BandCodec
 from streamer.controls import Controls, LiveControls
+from streamer.generators.bandkey import Keys
 from streamer.generators.bandplayer import LEAST_MS, BandBars, BandPlayer, PlainBand
 from streamer.generators.bandsection import (
     BandSection,
@@ -53,12 +54,14 @@ class BandDrawing:
         temperature: Of the states, above 0.
         channels: Of each track, 0..15.
         programs: Of each track, 0..127; None takes the genre's.
+        related_keys: Whether sections are moved to the key of what was heard.
     """
 
     window: WindowSettings
     temperature: float = 1.0
     channels: tuple[int, ...] = (9, 0, 1, 2)
     programs: tuple[int | None, ...] = (None,) * len(TRACKS)
+    related_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +127,7 @@ class BandGenerator:
             ranking=drawing.window.ranking,
             corpus=corpus,
         )
+        self._keys = Keys(related=drawing.related_keys)
         self._recent: deque[Note] = deque(maxlen=LOOP_TAIL_NOTES)
         self._bar_steps = round(spec.metre * codec.steps_per_beat)
         self._beat, self._start_ms = 0.0, 0.0
@@ -183,6 +187,7 @@ class BandGenerator:
         self._path.take(drawn.places[choice.best])
         self._recent.extend(note for note in choice.phrase.notes if not note.unpitched)
         self._before = drawn.sections[choice.best]
+        self._keys.hear(self._before.states, self.codec.beats, self._rng)
         return _Written(self._before, manner, self._programs(manner))
 
     def _draw(self, manner: Manner) -> _Drawn:
@@ -196,7 +201,8 @@ class BandGenerator:
         sections = []
         for k in range(count):
             doubt = Doubt.draw(self._rng, self._bar_steps)
-            states = decide(shown[k], doubt, temperature, controls)
+            states = decide(shown[k], doubt, temperature, controls.density)
+            states = self._keys.move(states, controls)
             sections.append(
                 read_band(states, entropies[k], codec, self._before, self.longest_steps)
             )

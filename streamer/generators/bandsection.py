@@ -1,8 +1,8 @@
-"""A section of a band: probabilities become states, under the live controls; and two are joined.
+"""A section of a band: probabilities become states, states notes; and two sections are joined.
 
-In: what the network thinks of each step and track, randomness, a snapshot of the controls. Out:
-states, the notes in steps, what sounds at the end. Used by the generator of bands alone; nothing
-here knows of time in ms, of files or of ports.
+In: what the network thinks of each step and track, and randomness. Out: states, the notes in steps,
+what sounds at the end. Used by the generator of bands alone; nothing here knows of time in ms, of
+files or of ports.
 
 A state is drawn in two parts, first whether a note begins, goes on or is silent, then which pitch:
 so a strike whose pitch is in doubt is not lost to *hold*. The decoders hear nothing of each other's
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bands import (
-    DRUMS,
+    BAND_DTYPE,
     HOLD,
     PITCHES,
     SILENCE,
@@ -31,8 +31,6 @@ from streamer.bands import (
     States,
     sounding_pitches,
 )
-from streamer.controls import OCTAVE, Controls
-from streamer.steering import SCALE_STEPS
 
 Floats = NDArray[np.float64]
 
@@ -71,32 +69,35 @@ class BandSection:
     """What one candidate sounds like.
 
     Attributes:
+        states: ``(steps, 4)``; a first *hold* goes on with what sounds before.
         notes: :data:`streamer.bands.BAND_DTYPE`, sorted; ``held`` ones were struck before.
-        steps: Its length.
         sounding: Pitch in the last step of each track, or None.
         since: Steps for which that has sounded, in this section and before.
         entropies: Of each step and track, ``(steps, 4)`` float32, nats.
     """
 
+    states: States
     notes: NDArray[Any]
-    steps: int
     sounding: tuple[int | None, ...]
     since: tuple[int, ...]
     entropies: NDArray[np.float32]
 
+    @property
+    def steps(self) -> int:
+        """Its length."""
+        return len(self.states)
+
 
 def nothing(steps: int) -> BandSection:
     """Return a section in which nothing sounds."""
-    silent = np.full((1, len(TRACKS)), SILENCE, np.uint8)
-    codec = BandCodec(1, 1)
-    return BandSection(
-        codec.decode(silent), steps, (None,) * len(TRACKS), (0,) * len(TRACKS),
-        np.zeros((steps, len(TRACKS)), np.float32),
-    )  # fmt: skip
+    silent = np.full((steps, len(TRACKS)), SILENCE, np.uint8)
+    none, never = (None,) * len(TRACKS), (0,) * len(TRACKS)
+    notes = np.zeros(0, BAND_DTYPE)
+    return BandSection(silent, notes, none, never, np.zeros(silent.shape, np.float32))
 
 
 def decide(
-    probabilities: NDArray[np.float32], doubt: Doubt, temperature: float, controls: Controls
+    probabilities: NDArray[np.float32], doubt: Doubt, temperature: float, density: float = 1.0
 ) -> States:
     """Draw the states of a section.
 
@@ -104,46 +105,22 @@ def decide(
         probabilities: ``(steps, 4, 130)``.
         doubt: The draws.
         temperature: Above 0; towards 0 the likeliest is taken.
-        controls: Density moves strikes, a scale lock moves pitches to the next of the scale; never
-            those of drums.
+        density: The live control: above 1 strikes gain on *hold* and silence.
 
     Returns:
         ``(steps, 4)``.
     """
     p = probabilities.astype(np.float64)
     struck = p[..., :PITCHES]
-    target = scale_targets(controls)
-    if target is not None:
-        where = np.eye(PITCHES)[target]
-        struck = np.where(np.arange(len(TRACKS))[:, None] == DRUMS, struck, struck @ where)
     kinds = np.stack([struck.sum(-1), p[..., HOLD], p[..., SILENCE]], axis=-1)
     kinds = np.log(np.maximum(kinds, _LEAST))
-    kinds[..., _BEGINS] += DENSITY_NATS * math.log(controls.density)
+    kinds[..., _BEGINS] += DENSITY_NATS * math.log(density)
     bars = math.ceil(len(p) / len(doubt.kinds))
     kinds += temperature * np.tile(doubt.kinds, (bars, 1, 1))[: len(p)]
     kind = kinds.argmax(-1)
     pitch = (np.log(np.maximum(struck, _LEAST)) + temperature * doubt.pitches).argmax(-1)
     states = np.select([kind == _BEGINS, kind == _GOES_ON], [pitch, HOLD], SILENCE)
     return np.asarray(states, dtype=np.uint8)
-
-
-def scale_targets(controls: Controls) -> NDArray[np.int64] | None:
-    """Return the pitch that each pitch is moved to, ``(128,)``; None where none is moved.
-
-    Those off the scale go to its next note below, or above. A lock of less than 1 moves that share
-    of the twelve pitch classes' foreign ones, the lowest first.
-    """
-    if controls.scale == "off" or controls.scale_lock <= 0:
-        return None
-    steps = SCALE_STEPS[controls.scale]
-    foreign = [c for c in range(OCTAVE) if c not in steps]
-    foreign = foreign[: math.ceil(len(foreign) * controls.scale_lock)]
-    above = (np.arange(PITCHES) + controls.transpose - controls.root) % OCTAVE
-    target = np.arange(PITCHES)
-    for pitch in np.flatnonzero(np.isin(above, foreign)).tolist():
-        near = [p for p in (pitch - 1, pitch + 1, pitch - 2, pitch + 2) if 0 <= p < PITCHES]
-        target[pitch] = next((p for p in near if above[p] in steps), pitch)
-    return target
 
 
 def entropies_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -184,7 +161,7 @@ def read_band(
         # A note is told whole when its own section is given, and then only the next is known.
         states[0, track] = HOLD if goes_on and since <= before.steps and since < longest else pitch
     notes = codec.decode(states, before.sounding)
-    return BandSection(notes, len(states), *_at_the_end(states, before), entropies)
+    return BandSection(states, notes, *_at_the_end(states, before), entropies)
 
 
 def is_held(track: int, since: int, left: int) -> bool:

@@ -1,0 +1,122 @@
+"""Keys of a band: each section is moved to where it goes on from what was heard (ours).
+
+In: the states of a candidate, the live controls. Out: by how many semitones it is moved, and the
+states on the scale. Used by the generator of bands.
+
+A latent says two bars in a key of their own: training moves every window by -5..6 semitones (paper
+004, section 4.1), so that all keys are alike to the network, and two places of a walk may be in any
+two. For the same reason a section may be moved by as much without becoming less likely. It is moved
+to where its pitch classes are most like those of the last bars; now and then to a key a fifth away.
+Where a scale is set, it is moved to where it fits that best, and what is left is put on the scale.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.bands import DRUMS, PITCHES, States, sounding_pitches, transpose
+from streamer.controls import OCTAVE, Controls
+from streamer.steering import SCALE_STEPS
+
+Floats = NDArray[np.float64]
+
+SHIFTS = range(-5, 7)
+"""Semitones by which training moves windows."""
+
+MEMORY = 0.7
+"""Share of what was heard that still counts a section later."""
+
+FIFTH = 7
+
+MODULATION_BEATS = 128.0
+"""Quarters after which the key moves by a fifth, on average."""
+
+NEAR = 0.02
+"""A shift is preferred to one that is an octave's half farther when it is less like the past by so
+little, in cosine."""
+
+
+class Keys:
+    """The keys of one stream; one thread.
+
+    Args:
+        related: Whether sections are moved at all where no scale is set.
+    """
+
+    def __init__(self, *, related: bool = True) -> None:
+        self._related = related
+        self._heard = np.zeros(OCTAVE)
+
+    def move(self, states: States, controls: Controls) -> States:
+        """Return a section in its key, and on the scale where one is set; drums stay.
+
+        Args:
+            states: ``(steps, 4)``.
+            controls: Scale, root, lock and transposition are looked at.
+        """
+        wanted = self._wanted(controls)
+        if wanted is not None:
+            states = transpose(states, best_shift(chroma(states), wanted))
+        target = scale_targets(controls)
+        if target is None:
+            return states
+        moved = np.where(states < PITCHES, target[np.minimum(states, PITCHES - 1)], states)
+        moved[:, DRUMS] = states[:, DRUMS]
+        return np.asarray(moved, dtype=np.uint8)
+
+    def hear(self, states: States, beats: float, rng: np.random.Generator) -> None:
+        """Take note of a section that was chosen, so many quarters long."""
+        self._heard = MEMORY * self._heard + chroma(states)
+        turn, way = rng.random(2).tolist()
+        if turn < beats / MODULATION_BEATS:
+            self._heard = np.roll(self._heard, FIFTH if way < 0.5 else -FIFTH)
+
+    def _wanted(self, controls: Controls) -> Floats | None:
+        if controls.scale != "off" and controls.scale_lock > 0:
+            steps = np.array(SCALE_STEPS[controls.scale])
+            wanted = np.zeros(OCTAVE)
+            wanted[(steps + controls.root - controls.transpose) % OCTAVE] = 1.0
+            return wanted if len(steps) < OCTAVE else None
+        return self._heard if self._related and self._heard.any() else None
+
+
+def chroma(states: NDArray[Any]) -> Floats:
+    """Return for how many steps each pitch class sounds in all tracks but the drums, ``(12,)``."""
+    sounding = sounding_pitches(states)[:, DRUMS + 1 :].ravel()
+    kept = sounding[sounding < PITCHES].astype(np.int64) % OCTAVE
+    return np.bincount(kept, minlength=OCTAVE).astype(np.float64)
+
+
+def best_shift(found: Floats, wanted: Floats) -> int:
+    """Return the semitones by which pitch classes are moved to be most like others, -5..6."""
+    size = float(np.linalg.norm(found) * np.linalg.norm(wanted))
+    if not size:
+        return 0
+    scores = {
+        shift: float(np.roll(found, shift) @ wanted) / size - NEAR * abs(shift) / (OCTAVE / 2)
+        for shift in SHIFTS
+    }
+    return max(scores, key=lambda shift: scores[shift])
+
+
+def scale_targets(controls: Controls) -> NDArray[np.int64] | None:
+    """Return the pitch that each pitch is put on, ``(128,)``; None where all stay.
+
+    Those off the scale go to its next note below, or above. A lock of less than 1 moves that share
+    of the twelve pitch classes' foreign ones, the lowest first.
+    """
+    if controls.scale == "off" or controls.scale_lock <= 0:
+        return None
+    steps = SCALE_STEPS[controls.scale]
+    foreign = [c for c in range(OCTAVE) if c not in steps]
+    foreign = foreign[: math.ceil(len(foreign) * controls.scale_lock)]
+    above = (np.arange(PITCHES) + controls.transpose - controls.root) % OCTAVE
+    target = np.arange(PITCHES)
+    for pitch in np.flatnonzero(np.isin(above, foreign)).tolist():
+        near = [p for p in (pitch - 1, pitch + 1, pitch - 2, pitch + 2) if 0 <= p < PITCHES]
+        target[pitch] = next((p for p in near if above[p] in steps), pitch)
+    return target
