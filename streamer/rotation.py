@@ -118,9 +118,20 @@ class RotatingSink:
             self._thread.join()
         self.flush()
         self._sink.close()
-        if not self._told:
-            self._told = True
+        if self._told:
+            return
+        self._told = True
+        if self._sink.notes:
             logger.info("%s: %s", self._sink.path, written(self._sink.notes, self._sink.seconds))
+        else:
+            self._remove_empty()
+
+    def _remove_empty(self) -> None:
+        """Leave no file without a note: a start that fails again and again would leave many."""
+        try:
+            self._sink.path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", self._sink.path, error)
 
     def remove_oldest(self) -> None:
         """Remove the oldest of our files until all together are within the limit."""

@@ -244,11 +244,12 @@ def _open_live(spec: str, settings: PortSettings, opening: _Opening, owner: Midi
     problems = owner.problems()
     wait, siblings = opening.wait, opening.siblings
     usable = [system for system in owner.systems if system not in problems]
-    if spec == "jack" or spec.startswith("jack:"):
+    on_jack = spec == "jack" or spec.startswith("jack:")
+    if on_jack:
         if "jack" not in usable and not wait:
             problem = problems.get("jack", "this python-rtmidi was built without JACK")
             raise PortError(f"JACK cannot be used: {problem}; {_NO_MIDI}")
-        usable, spec = ["jack"], spec.partition(":")[2] or "virtual"
+        usable, spec = [s for s in usable if s == "jack"], spec.partition(":")[2] or "virtual"
     elif not usable and not wait:
         text = "no MIDI system can be used: " + "; ".join(problems.values())
         if spec == "auto":
@@ -256,44 +257,66 @@ def _open_live(spec: str, settings: PortSettings, opening: _Opening, owner: Midi
                 owner.close()
             return _without_midi(text, settings)
         raise PortError(f"{text}; {_NO_MIDI}")
-    # A service may start before its MIDI system: the first that this build knows is waited for.
-    usable = usable or list(owner.systems[:1])
-    choose = _chooser(spec, usable, settings, siblings or [])
-    port = LivePort(owner, choose, spec, owns=siblings is None)
+    # A service may start before its MIDI system, and what has a name may come on any.
+    known = ["jack"] if on_jack else list(owner.systems)
+    systems = usable[:1] or known if spec in ("virtual", "auto") else known
+    port = LivePort(
+        owner, _chooser(spec, systems, owner, settings, siblings), spec, owns=siblings is None
+    )
     if siblings is not None:
         siblings.append(port)
     owner.watch(port)
-    if not port.epoch and not wait:
-        if port.complaint:
-            raise PortError(port.complaint)
-        there = [o for o in owner.ports("output") if o.system in usable]
-        raise PortError(f"there is no port '{spec}'; {nearest(spec, there)}")
+    if port.epoch:
+        return port
+    text = f"there is no port '{spec}'; " + nearest(
+        spec, [output for output in owner.ports("output") if output.system in known]
+    )
+    if not wait:
+        raise PortError(port.complaint or text)
+    if not usable:
+        reasons = [problem for system, problem in problems.items() if system in known]
+        text = "no MIDI system can be used yet: " + "; ".join(reasons)
+    if not usable or port.complaint is None:  # else it has been said
+        logger.warning("waiting for port '%s': %s", spec, text)
     return port
 
 
 def _chooser(
-    spec: str, systems: Sequence[str], settings: PortSettings, siblings: Sequence[LivePort]
+    spec: str,
+    systems: Sequence[str],
+    owner: MidiOwner,
+    settings: PortSettings,
+    siblings: Sequence[LivePort] | None,
 ) -> Choose:
     """Return what picks the port that the user means.
 
     Args:
         spec: ``auto``, ``virtual``, or a name.
-        systems: Those that may be used, the preferred one first.
+        systems: Where a name may be; or where our own port is to be, the preferred one first of
+            those that are waited for.
+        owner: Knows which of them can be used by then.
         settings: What ``auto`` may take.
         siblings: Ports that play the same: what one of them has, ``auto`` leaves to it.
     """
-    own = virtual_port(systems[0], settings.client_name)
+
+    def own() -> PortInfo:
+        there = systems
+        if len(systems) > 1:
+            problems = owner.problems()
+            there = [system for system in systems if system not in problems] or systems
+        return virtual_port(there[0], settings.client_name)
+
     if spec == "virtual":
-        return lambda outputs: own
+        return lambda outputs: own()
     if spec != "auto":
         return partial(_choose_by_name, spec, tuple(systems))
     rules = AutoRules(settings.client_name, settings.allow, settings.deny)
 
     def choose(outputs: Sequence[PortInfo]) -> PortInfo | None:
         # The list grows while they are opened, and the last of it may be the very one that asks.
-        taken = [port.current for port in siblings if port.choose is not choose]
+        taken = [port.current for port in siblings or () if port.choose is not choose]
         free = [output for output in outputs if output not in taken]
-        return choose_automatically(free, rules) or own
+        return choose_automatically(free, rules) or own()
 
     return choose
 

@@ -398,6 +398,34 @@ def test_too_many_clients_are_told_apart_from_no_alsa(monkeypatch, tmp_path):
     assert alsa_problem(node) is None
 
 
+@pytest.mark.parametrize(
+    ("spec", "target"),
+    [("rack", PROGRAM), ("virtual", "Perpetuo:out"), ("auto", "Perpetuo:out"), ("jack", None)],
+)
+def test_a_service_that_starts_before_any_midi_system_plays_on_the_one_that_comes(
+    spec, target, caplog
+):
+    """Which that will be is not known: the first of those that can be used by then."""
+    system = FakeSystem()
+    alsa, jack = FakeBackend(system, "alsa", "no sequencer"), FakeBackend(system, "jack", "no JACK")
+    owner = MidiOwner([alsa, jack], threaded=False)
+    port = open_port(spec, owner=owner, wait=True)
+    assert port.epoch == 0
+    assert "no JACK" in caplog.text
+    assert ("no sequencer" in caplog.text) is (spec != "jack")
+    jack.trouble = None
+    system.names.append(PROGRAM)
+    owner.look_now()
+    assert port.epoch == 1
+    assert system.targets == [target or "Perpetuo:out"]
+
+
+def test_a_service_that_waits_for_a_name_says_which_there_are(caplog):
+    Bench(SYNTH).open("jupiter", wait=True)
+    assert "waiting for port 'jupiter': there is no port 'jupiter'" in caplog.text
+    assert "Juno-60" in caplog.text
+
+
 def test_a_system_that_is_not_there_is_not_tried(caplog):
     """libasound itself writes a line to stderr at each vain try, twice a second for years."""
     bench = Bench(SYNTH)

@@ -169,6 +169,15 @@ def test_closing_a_recording_that_writes_by_itself_leaves_all_of_it(tmp_path):
     assert [[(0, 60)]] == takes(tmp_path)
 
 
+def test_a_life_without_a_note_leaves_no_file(tmp_path):
+    """A service whose start fails is started again every three seconds."""
+    sink = make(tmp_path).start()
+    sink.send(b"\xb0\x40\x00", 0.0)
+    sink.close()
+    sink.close()
+    assert [] == [*tmp_path.iterdir()]
+
+
 @hypothesis_settings(max_examples=10)
 @given(seed=st.integers(0, 1000), seconds=st.floats(0.5, 20.0))
 def test_all_files_together_hold_every_note_that_was_played(tmp_path_factory, seed, seconds):
