@@ -31,6 +31,8 @@ from streamer.logs import configure_logging
 VERBS = {
     "play": "stream for ever to a MIDI port",
     "render": "write a .mid file, as fast as it goes",
+    "interpolate": "a .mid file from one song to another, step by step",
+    "restyle": "a .mid file of a song in the manner of another genre",
     "ports": "list what can be played to and from",
     "models": "list the bundles that can play",
     "check": "say what would keep this machine from playing",

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from streamer.bandfigures import metrics
 from streamer.bands import HOLD, SILENCE, BandCodec
 from tests.bandsongs import band_set
 from training.data.bands import BandSet
 from training.models.musae import Musae, MusaeConfig
 from training.studies import musae, musae_genre, musae_latent
 from training.studies.musae import compare, overfit, reconstruction
-from training.studies.musae_bench import BandBench, metrics
+from training.studies.musae_bench import BandBench
 from training.studies.musae_genre import control, features, genre
 from training.studies.musae_latent import figure5
 

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bandfigures import metrics
 from streamer.bands import DRUMS, PITCHES
 from streamer.bandwalk import walk
 from streamer.errors import DataError
 from training.data.bands import BAR_STEPS, Windows
 from training.studies import plots
-from training.studies.musae_bench import HELD_OUT, BandBench, metrics
+from training.studies.musae_bench import HELD_OUT, BandBench
 
 CLEAN_CORPORA = ("multitrack-mma-synthetic",)
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bandfigures import metrics
 from training.studies import plots
-from training.studies.musae_bench import BandBench, metrics
+from training.studies.musae_bench import BandBench
 
 PER_PETAL = 256
 PER_GENRE, LEAST_WINDOWS = 128, 32
