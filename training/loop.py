@@ -101,7 +101,7 @@ class Trainer:
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay,
-            betas=(0.9, 0.98), fused=self.parameters[0].is_cuda or None,
+            betas=(0.9, 0.98), fused=True,
         )  # fmt: skip
         self.opponent_optimizer: torch.optim.Optimizer | None = None
         if isinstance(task, AdversarialTask):

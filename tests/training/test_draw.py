@@ -12,6 +12,7 @@ from streamer.windows import RollCodec
 from tests.scores import scores
 from training.models.draw import Draw, DrawConfig
 from training.models.draw_task import DrawData, DrawTask
+from training.models.repeated import Repeated
 
 CODEC = RollCodec("roll", 4, 16, 48, 71)
 
@@ -100,3 +101,26 @@ def test_the_graph_draws_what_the_model_draws(rank: int) -> None:
 def test_arrays_that_do_not_fit_the_codec_are_refused() -> None:
     with pytest.raises(ValueError, match="canvas"):
         build_draw_graph(model().export_arrays(), RollCodec())
+
+
+def test_a_repeated_matrix_has_the_gradient_of_the_same_matrix_applied_each_time() -> None:
+    found = {}
+    for repeated in (True, False):
+        torch.manual_seed(1)
+        linear, x = torch.nn.Linear(3, 3, bias=False), torch.ones(2, 3)
+        apply = Repeated(linear) if repeated else linear
+        for _ in range(4):
+            x = torch.tanh(apply(x)) + x
+        x.square().sum().backward()
+        found[repeated] = linear.weight.grad
+    assert torch.allclose(found[True], found[False], atol=1e-5)
+
+
+def test_a_repeated_matrix_with_a_bias_or_a_step_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(ValueError, match="no bias"):
+        Repeated(torch.nn.Linear(3, 3))
+    apply = Repeated(torch.nn.Linear(3, 3, bias=False))
+    first = apply(torch.ones(1, 3, requires_grad=True))
+    apply(torch.ones(1, 3))
+    with pytest.raises(RuntimeError, match="lead to all"):
+        first.sum().backward()

@@ -13,6 +13,7 @@ In: cells ``(B, steps, pitches)``. Out: logits of the same shape, nats of the la
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.windows import RollCodec
+from training.models.repeated import Repeated
 
 CANVAS_BIAS = -4.0
 """Where the canvas begins, logits in sum over all passes: about as many cells as music fills."""
@@ -116,11 +118,12 @@ class Draw(nn.Module):
         batch, hidden = len(x), self.config.hidden
         # [x, x - sigmoid(c)] W = x (W1 + W2) - sigmoid(c) W2
         fixed = self.read_section(x) + self.read_missing(x)
+        missing, write = Repeated(self.read_missing), self._writer()
         h_enc, c_enc, h_dec, c_dec = (x.new_zeros(batch, hidden) for _ in range(4))
         canvas = self.canvas.expand(batch, -1)
         nats = []
         for t in range(len(noise)):
-            gates = fixed - self.read_missing(torch.sigmoid(canvas))
+            gates = fixed - missing(torch.sigmoid(canvas))
             gates = gates + self.encoder_own(h_enc) + self.encoder_decoder(h_dec)
             h_enc, c_enc = _cell(gates, c_enc)
             mean, log_sd = self.latent(h_enc).chunk(2, dim=1)
@@ -128,8 +131,13 @@ class Draw(nn.Module):
             z = mean + log_sd.exp() * noise[t]
             nats.append(0.5 * (mean**2 + (2 * log_sd).exp() - 2 * log_sd - 1).sum(1))
             h_dec, c_dec = _cell(self.decoder_in(z) + self.decoder_own(h_dec), c_dec)
-            canvas = canvas + self.write(h_dec)
+            canvas = canvas + write(h_dec)
         return canvas, torch.stack(nats)
+
+    def _writer(self) -> Callable[[Tensor], Tensor]:
+        if isinstance(self.write, nn.Linear):
+            return Repeated(self.write)
+        return self.write
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the canvas after the last pass for given latents.
