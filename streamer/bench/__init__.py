@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from streamer.bundle import resolve_bundle
+from streamer.memory import keep_flat
 from streamer.settings import Settings
 
 SCHEDULER_SECONDS = 10.0
@@ -35,6 +36,7 @@ def run(settings: Settings, seconds: float = SCHEDULER_SECONDS) -> dict[str, Any
     from streamer.bench.speed import measure_speed
     from streamer.bench.timing import measure_timing
 
+    keep_flat()  # as the stream does
     bundle = resolve_bundle(settings.model.model, settings.model.bundle_paths)
     report: dict[str, Any] = {
         "bundle": bundle.manifest.name,

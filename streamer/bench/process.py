@@ -120,11 +120,13 @@ def _main(arguments: list[str]) -> None:
     from streamer.clock import MonotonicClock, Wake
     from streamer.controls import LiveControls
     from streamer.daemon import Stream
+    from streamer.memory import keep_flat
     from streamer.pipeline import open_source
     from streamer.realtime import settle
     from streamer.settings import load_settings
 
     path, seconds, provider = arguments
+    keep_flat()
     cli.build_parser(["play"])  # what a person's start has to wait for as well
     wanted = {"model.model": path, "model.seed": 1, "model.candidates": CANDIDATES}
     # The machine's own settings might record, or talk to the network.
