@@ -6,6 +6,8 @@ In: a verified bundle with the part ``bands``, settings, live controls, randomne
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from streamer.bandmix import audible
@@ -24,6 +26,8 @@ from streamer.tracks import TRACKS
 from streamer.tunesettings import parse_styles
 from streamer.windowsource import window_of, window_settings
 from streamer.windowspec import DECODE_GRAPH
+
+logger = logging.getLogger(__name__)
 
 
 def open_band(
@@ -48,6 +52,12 @@ def open_band(
                 f"controls mute all tracks ({', '.join(TRACKS)}); "
                 "let one be heard: set one of its mute_ controls to false, or its solo_ to true"
             ]
+        )
+    if settings.port.channel > 1:
+        logger.warning(
+            "port.channel = %d moves the drums off channel 10 with all others; "
+            "set the channels of the tracks in [band] instead",
+            settings.port.channel,
         )
     asked = () if model.style is None else parse_styles(model.style)
     spec = window_of(bundle)

@@ -9,10 +9,13 @@ import pytest
 from streamer.bench.sections import CANDIDATES, floors, section_players, section_report
 from streamer.bundle import Bundle
 from tests import bundles
+from tests.bandbundles import write_tiny_band_bundle
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
+@pytest.fixture(params=["draw", "band"])
+def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Bundle:
+    if request.param == "band":
+        return write_tiny_band_bundle(tmp_path / "tiny")
     return bundles.write_tiny_draw_bundle(tmp_path / "tiny")
 
 
