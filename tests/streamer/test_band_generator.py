@@ -18,8 +18,9 @@ from streamer.generators.petals import Genres
 from streamer.notes import Note, Phrase
 from streamer.pipeline import Source, open_source
 from streamer.settings import ModelSettings, Settings
-from streamer.tracks import DRUMS, TRACKS
+from streamer.tracks import TRACKS
 from tests.bandbundles import GENRES, PROGRAMS, write_tiny_band_bundle
+from tests.seams import seam_figures
 
 CHANNELS = (9, 0, 1, 2)
 PLAIN = ExpressionSettings(enabled=False)
@@ -314,5 +315,14 @@ def test_every_error_is_one_line(bundle: Bundle) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_drums_are_first_of_the_tracks() -> None:
-    assert TRACKS[DRUMS] == "drums"
+def test_a_thousand_sections_join_without_a_double_onset_or_a_note_above_the_limit(
+    bundle: Bundle,
+) -> None:
+    found = seam_figures(bundle.path, 1000, candidates=1)
+    assert found["notes"] > 20_000
+    assert found["double_onsets"] == 0
+    assert found["longest_steps"] <= found["limit_steps"]
+    # An untrained network has no bars: a seam is struck no harder than any beat, within noise.
+    struck, held = found["figures"]["struck"], found["figures"]["held"]
+    assert struck["seam"] <= 1.1 * struck["inside_most"]
+    assert held["seam"] > 0.5 * held["inside_least"]
