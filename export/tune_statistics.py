@@ -2,7 +2,7 @@
 
 In: a melody model and the tune file it was trained on. Out: parts of the manifest: entropy
 statistics over phrases, bounds of the rules for tunes, and what each style is like (latents, tempo,
-unit, bar, length, range). Called by :mod:`export.tunes`.
+unit, bar, length, range, how much of it returns). Called by :mod:`export.tunes`.
 
 Entropies are teacher-forced over whole tracks, each with a latent drawn from its own posterior, as
 in training; phrases are taken as they come, without overlap. A corpus is sampled by whole tracks,
@@ -25,9 +25,9 @@ from streamer.selection.entropy import STATISTICS, CorpusEntropy, sequence_stati
 from streamer.selection.fingerprint import run_hashes
 from streamer.selection.repetition import FIGURE_NOTES, previous_equal
 from streamer.selection.tune_filters import on_beat_share
-from streamer.tunes import END, UNIT_PARTS
-from streamer.tunespec import StyleSpec, TunesSpec
-from training.data.crops import epoch_crops, whole_tracks
+from streamer.tunes import END, UNIT_PARTS, TuneArray
+from streamer.tunespec import KindSpec, StyleSpec, TunesSpec
+from training.data.crops import heard_window, padded, style_weights, whole_tracks
 from training.data.tunes import TuneInfo, TuneSet
 
 Rules = dict[str, float | list[float]]
@@ -51,8 +51,20 @@ LEAST_SPREAD = 0.05
 """Of a style's mean entropies, nats."""
 
 PITCH_LEVELS = (0.005, 0.995)
-CROP_NOTES = 128
-"""Latents are those of crops as training cuts them."""
+HEARD_NOTES = 256
+"""Latents are those of what training lets the encoder hear of a track."""
+
+RETURN_NOTES = 192
+"""How much returns is asked of the beginnings of tracks, which are as long as a stream's tunes."""
+
+LEAST_KIND_TRACKS = 5
+"""Units and bars of fewer tracks of a style are accidents."""
+
+KIND_PRIOR_TRACKS = 10
+"""So many tracks of the style are counted with each kind's own, in its latents."""
+
+WHOLE = 0.01
+"""So near to a whole number of twelfths a bar may be."""
 
 _ROWS = 32
 
@@ -154,7 +166,7 @@ def measure_styles(model: Any, tunes: TuneSet, phrase_notes: int = PHRASE_NOTES)
     """
     total = len(tunes.indices("train"))
     styles = [_style(model, tunes, name, total, phrase_notes) for name in tunes.styles]
-    return TunesSpec(styles=styles, levels=list(STYLE_LEVELS), crop_notes=CROP_NOTES)
+    return TunesSpec(styles=styles, levels=list(STYLE_LEVELS), crop_notes=HEARD_NOTES)
 
 
 def _style(model: Any, tunes: TuneSet, name: str, total: int, phrase_notes: int) -> StyleSpec:
@@ -163,7 +175,8 @@ def _style(model: Any, tunes: TuneSet, name: str, total: int, phrase_notes: int)
         raise DataError(
             f"style {name} has no training track; prepare more files, or train without that style"
         )
-    mean, sd = _latents(model, tunes, tracks)
+    means, variances = _latents(model, tunes, tracks)
+    mean, sd = _spread(means, variances)
     infos = [tunes.tracks[i] for i in tracks]
     unit, metre = _commonest(infos)
     alike = [t for t in infos if (t.unit_beats, t.metre) == (unit, metre)]
@@ -180,7 +193,9 @@ def _style(model: Any, tunes: TuneSet, name: str, total: int, phrase_notes: int)
         metre=metre,
         notes=_quantiles([_length(tunes, i) for i in tracks]),
         pitch=(int(low), int(high)),
+        kinds=_kinds(infos, means, variances),
         returned=_returned(tunes, tracks),
+        returns=_returns(tunes, tracks),
         entropy=_style_entropy(model, tunes, tracks, phrase_notes),
         rules=rules_of(tunes, tracks, phrase_notes),
     )
@@ -202,26 +217,82 @@ def _style_entropy(
 
 @torch.no_grad()
 def _latents(model: Any, tunes: TuneSet, tracks: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return mean and deviation of the latents that training drew for these tracks, ``(Z,)``."""
+    """Return mean and variance of each track's latent, ``(tracks, Z)``: heard as in training."""
+    rng = np.random.default_rng(0)
     means, variances = [], []
-    for crops in epoch_crops(tunes, tracks, 0, rows=_ROWS, crop=CROP_NOTES, transpose=True):
-        mean, log_variance = model.encode(crops.classes, crops.style, crops.lengths)
+    for start in range(0, len(tracks), _ROWS):
+        part = tracks[start : start + _ROWS]
+        heard = [heard_window(tunes, i, HEARD_NOTES, rng) for i in part]
+        classes, lengths = padded(heard), torch.tensor([len(x) for x in heard])
+        mean, log_variance = model.encode(classes, style_weights(tunes, part), lengths)
         means.append(mean.double().numpy())
         variances.append(log_variance.double().exp().numpy())
-    found = np.concatenate(means)
-    # The spread of the crops' means, and around each of them.
-    spread = np.sqrt(found.var(axis=0) + np.concatenate(variances).mean(axis=0))
-    return found.mean(axis=0), spread
+    return np.concatenate(means), np.concatenate(variances)
+
+
+def _spread(
+    means: NDArray[np.float64], variances: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of latents, ``(Z,)``: of the tracks' means, and around each."""
+    return means.mean(axis=0), np.sqrt(means.var(axis=0) + variances.mean(axis=0))
+
+
+def _kinds(
+    infos: list[TuneInfo], means: NDArray[np.float64], variances: NDArray[np.float64]
+) -> list[KindSpec]:
+    """Return the units and bars that tracks of a style have, the most common first.
+
+    Bars that are no whole number of twelfths are left out: no note would ever begin one.
+    """
+    rows: dict[tuple[float, float], list[int]] = {}
+    for row, info in enumerate(infos):
+        rows.setdefault((info.unit_beats, info.metre), []).append(row)
+    rows = {
+        (unit, metre): own
+        for (unit, metre), own in rows.items()
+        if len(own) >= LEAST_KIND_TRACKS and _whole(UNIT_PARTS / unit)
+    }
+    style_mean, style_sd = _spread(means, variances)
+    total, found = sum(map(len, rows.values())), []
+    for (unit, metre), own in sorted(rows.items(), key=lambda item: (-len(item[1]), item[0])):
+        weight = len(own) / (len(own) + KIND_PRIOR_TRACKS)
+        mean, sd = _spread(means[own], variances[own])
+        variance = weight * sd**2 + (1 - weight) * style_sd**2
+        found.append(
+            KindSpec(
+                share=round(len(own) / total, 4),
+                # A twelfth of a quarter is exact in the stream, and not in the corpus's decimals.
+                unit_beats=UNIT_PARTS / round(UNIT_PARTS / unit),
+                metre=metre,
+                bpm=_quantiles([infos[row].bpm for row in own]),
+                mean=(weight * mean + (1 - weight) * style_mean).round(5).tolist(),
+                sd=np.sqrt(variance).round(5).tolist(),
+            )
+        )
+    return found
+
+
+def _whole(twelfths: float) -> bool:
+    return abs(twelfths - round(twelfths)) < WHOLE
 
 
 def _returned(tunes: TuneSet, tracks: list[int]) -> float:
     """Return the share of figures that came before in their track, in any key, without overlap."""
-    found = total = 0
-    for index in tracks:
-        hashes = run_hashes(tunes.tune(index), FIGURE_NOTES)
-        found += int((previous_equal(_numbers(hashes), FIGURE_NOTES) >= 0).sum())
-        total += len(hashes)
-    return round(found / max(total, 1), 4)
+    flags = [_came_before(tunes.tune(index)) for index in tracks]
+    joined = np.concatenate(flags)
+    return round(float(joined.mean()) if len(joined) else 0.0, 4)
+
+
+def _returns(tunes: TuneSet, tracks: list[int]) -> list[float]:
+    """Return quantiles over tracks of how much returns in their beginnings."""
+    flags = [_came_before(tunes.tune(index)[:RETURN_NOTES]) for index in tracks]
+    shares = [float(own.mean()) for own in flags if len(own)]
+    return _quantiles(shares) if shares else []
+
+
+def _came_before(tune: TuneArray) -> NDArray[np.bool_]:
+    hashes = run_hashes(tune, FIGURE_NOTES)
+    return np.asarray(previous_equal(_numbers(hashes), FIGURE_NOTES) >= 0)
 
 
 def _numbers(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ class TuneSettings:
     keys: Keys = "related"
     walk: Annotated[float, Range(0, 1)] = 0.2
     tonality: Annotated[float, Range(0, 4)] = 0.5
-    return_strength: Annotated[float, Range(0, 50, "nats")] = 6.0
+    return_strength: Annotated[float, Range(0, 50, "nats")] = 9.0
     memory_minutes: Annotated[float, Range(1, 1440, "minutes")] = 30.0
     trained_filters: bool = True
     same_pitch_run: Annotated[int, Range(1, 64, "notes")] | None = None

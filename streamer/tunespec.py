@@ -23,6 +23,26 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
+class KindSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tracks of a style that have unit and bar in common.
+
+    Attributes:
+        share: Of the style's tracks that are of any kind, 0..1.
+        unit_beats: A unit of the tune, quarter notes.
+        metre: Quarter notes in a bar.
+        bpm: Quantiles of the tempo at the levels of :class:`TunesSpec`.
+        mean: Mean latent of its tracks, ``(Z,)``; empty takes the style's.
+        sd: Standard deviation over its tracks, ``(Z,)``, >= 0; empty takes the style's.
+    """
+
+    share: _Share
+    unit_beats: float
+    metre: float
+    bpm: list[float]
+    mean: list[float] = []
+    sd: list[float] = []
+
+
 class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the training tracks of one style are like.
 
@@ -37,7 +57,10 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         metre: Most common number of quarter notes in a bar.
         notes: Quantiles of how many notes a track has, at the levels.
         pitch: Lowest and highest pitch that all but one note in a hundred lie in, MIDI.
+        kinds: Units and bars that its tracks have; empty where only the most common are known.
         returned: Share of its tracks' figures of eight notes that came before in the track, 0..1.
+        returns: Quantiles of that share over its tracks, of as many notes as tunes of a stream
+            have, at the levels; empty where they were not measured.
         entropy: Mean and deviation over its phrases of the model's mean entropy, nats, a row
             for each argument of a note; empty when not measured.
         rules: Bounds of the rules for tunes where this style plays, over those of the bundle, by
@@ -54,7 +77,9 @@ class StyleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     metre: float
     notes: list[float]
     pitch: tuple[int, int]
+    kinds: list[KindSpec] = []
     returned: _Share = 1.0
+    returns: list[_Share] = []
     entropy: list[list[float]] = []
     rules: dict[str, float | list[float]] = {}
 
@@ -65,7 +90,7 @@ class TunesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     Attributes:
         styles: In the order of the graphs' ``style`` axis.
         levels: Quantile levels, 0..1, ascending; 0.5 is among them.
-        crop_notes: The longest crop of a track that the encoder was trained on.
+        crop_notes: The longest part of a track that the encoder was trained on.
     """
 
     styles: list[StyleSpec]
@@ -173,6 +198,12 @@ def _odd(style: StyleSpec, tunes: TunesSpec, latent: int | None) -> list[str]:
             found.append(f"needs {len(tunes.levels)} quantiles of {name}, all above 0")
     if not (style.unit_beats > 0 and style.metre > 0):
         found.append("needs unit_beats and metre above 0")
+    if style.returns and len(style.returns) != len(tunes.levels):
+        found.append(f"needs {len(tunes.levels)} quantiles of returns")
+    if style.kinds and not sum(kind.share for kind in style.kinds) > 0:
+        found.append("needs kinds whose shares sum to more than 0")
+    for kind in style.kinds:
+        found.extend(f"has a kind that {line}" for line in _odd_kind(kind, style, tunes))
     if style.entropy and (
         len(style.entropy) != len(TUNE_ARGUMENTS)
         or any(len(row) != 2 or not row[1] > 0 for row in style.entropy)
@@ -181,4 +212,17 @@ def _odd(style: StyleSpec, tunes: TunesSpec, latent: int | None) -> list[str]:
     low, high = style.pitch
     if not 0 <= low <= high <= 127:
         found.append(f"needs pitches in range 0..127, not {low}..{high}")
+    return found
+
+
+def _odd_kind(kind: KindSpec, style: StyleSpec, tunes: TunesSpec) -> list[str]:
+    found = []
+    if not (kind.unit_beats > 0 and kind.metre > 0):
+        found.append("needs unit_beats and metre above 0")
+    if len(kind.bpm) != len(tunes.levels) or min(kind.bpm, default=0) <= 0:
+        found.append(f"needs {len(tunes.levels)} quantiles of bpm, all above 0")
+    if not len(kind.mean) == len(kind.sd) in (0, len(style.mean)):
+        found.append(f"needs {len(style.mean)} latent means and deviations, or none")
+    if any(sd < 0 for sd in kind.sd):
+        found.append("has a deviation below 0")
     return found

@@ -229,7 +229,7 @@ class Tune:
         _, _, self.place = self.places(notes)
         self._past = np.concatenate([self._past, notes])[-CONTEXT_NOTES:]
         self.key = find_key(self._past)
-        self.returns.add(classes, on_bar_line)
+        self.returns.add(classes, notes, on_bar_line)
         self.count += len(notes)
         self.ended = bool(notes["length"][-1] == END)
 

@@ -16,7 +16,6 @@ random state give the same phrases.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,8 +34,8 @@ from streamer.generators.tunekey import Key, Modulation
 from streamer.generators.tuneline import PlainVoice, Tune, Voice, inside, keep_bars
 from streamer.generators.tunememory import TuneMemory
 from streamer.generators.tunenoise import control_bias, end_bias, octave_shift, tonal_bias
-from streamer.generators.tunereturn import came_back, push_phrase, unfit_return
-from streamer.generators.tunestyle import Latent, Styles
+from streamer.generators.tunereturn import came_back, push_phrase, pushed_notes, unfit_return
+from streamer.generators.tunestyle import Latent, Styles, asked_returning
 from streamer.noise import force_classes, gumbel_noise
 from streamer.notes import Note, Phrase
 from streamer.selection.entropy import Floats
@@ -172,8 +171,8 @@ class TuneGenerator:
         else:
             self._move(tune, controls)
         length = notes or self._drawing.phrase_notes
-        recall = controls.recall * self._styles.returning(tune.weights)
-        found = tune.returns.draw(self._rng, recall)
+        share = asked_returning(tune.manner, controls.recall)
+        found = tune.returns.draw(self._rng, share, length)
         offered = found if tune.on_bar_line else None
         if offered is not None:
             tune.returns.came(offered[0])
@@ -187,20 +186,21 @@ class TuneGenerator:
         """Draw the next tune, and its first state."""
         rng, settings = self._rng, self._drawing.tunes
         style = self._styles.draw(rng)
-        if self._primed is not None:
-            if not self._drawing.styles:
-                style = self._styles.nearest(self._primed)
-            latent, self._primed = self._primed, None
-        else:
-            latent = self._styles.latent(rng, self._styles.mixed(style, controls.style_mix))
+        if self._primed is not None and not self._drawing.styles:
+            style = self._styles.nearest(self._primed)
         weights = self._styles.mixed(style, controls.style_mix)
+        manner = self._styles.manner(rng, weights, settings.least_notes, settings.most_notes)
+        latent = self._primed
+        if latent is None:
+            latent = self._styles.latent(rng, weights, manner)
+        self._primed = None
         modulation = Modulation.draw(rng, self._key)
         # A scale that is set is a key already.
         free = settings.keys == "free" or controls.scale != "off"
         self._stats.tunes += 1
         tune = Tune(
             number=self._stats.tunes,
-            manner=self._styles.manner(rng, weights, settings.least_notes, settings.most_notes),
+            manner=manner,
             style=style,
             latent=latent,
             modulation=None if free else modulation,
@@ -218,11 +218,11 @@ class TuneGenerator:
         """Follow the style control, and let the latent of a long tune wander."""
         weights = self._styles.mixed(tune.style, controls.style_mix)
         if (weights != tune.weights).any():
-            tune.latent = self._styles.moved(tune.latent, tune.weights, weights)
+            tune.latent = self._styles.moved(tune.latent, tune.manner, tune.weights, weights)
             tune.weights = weights
         if tune.count >= WALK_AFTER_NOTES and self._drawing.tunes.walk:
             tune.latent = self._styles.walk(
-                self._rng, weights, tune.latent, self._drawing.tunes.walk
+                self._rng, weights, tune.manner, tune.latent, self._drawing.tunes.walk
             )
         self._state = self._state.replace(z=tune.latent[None], style=weights[None])
 
@@ -249,9 +249,9 @@ class TuneGenerator:
         )
         if again is not None:
             self._stats.recalls_tried += 1
-            kept = self._rng.integers(math.ceil(len(again) / 2), len(again) + 1, count)
-            for k, notes in enumerate(kept.tolist()):
-                push_phrase(noise[:, k], again[:notes], codec, settings.return_strength)
+            part = again[: pushed_notes(self._rng, len(again))]
+            for k in range(count):
+                push_phrase(noise[:, k], part, codec, settings.return_strength)
         began = self._timer()
         block = self._engine.next_block(self._state.tile(count), noise)
         self._stats.inference_s += self._timer() - began

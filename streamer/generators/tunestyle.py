@@ -11,6 +11,7 @@ hears each tune in all of them at once, by their weights (paper 003: interpolati
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +25,18 @@ from streamer.tunespec import StyleSpec, TunesSpec
 Weights = NDArray[np.float32]
 Latent = NDArray[np.float32]
 
-TEMPO_LEVELS = (0.2, 0.8)
+TEMPO_LEVELS = (0.1, 0.9)
 LENGTH_LEVELS = (0.15, 0.85)
 """Quantiles of the style between which tempo and length of a tune are drawn."""
 
-RETURNING = 0.2
-"""Where so many figures of a style's tracks came before, phrases return as often as is asked."""
+RETURN_LEVELS = (0.05, 0.95)
+"""The same for how much of a tune returns."""
+
+USUAL_RECALL = 0.4
+"""The live control ``recall`` at which as much of a tune returns as in tracks of its style."""
+
+MOST_RETURNING = 0.9
+"""Share of a tune's figures that may have come before in it, whatever is asked for."""
 
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 MOST_LATENT_SPREAD = 2.0
@@ -54,6 +61,8 @@ class Manner:
         unit_beats: A unit of the tune in quarters.
         bar_beats: A bar in quarters.
         notes: About how many notes it is to have.
+        kind: Index of the style's kind of unit and bar; -1 where the bundle knows none.
+        returning: Share of its figures that are to have come before in it, 0..1.
     """
 
     style: int
@@ -61,6 +70,8 @@ class Manner:
     unit_beats: float
     bar_beats: float
     notes: int
+    kind: int = -1
+    returning: float = 0.0
 
     @property
     def beat_ms(self) -> float:
@@ -133,38 +144,57 @@ class Styles:
         (first, _), (second, _) = self._asked[:2]
         return moved_share(weights, first, second, mix)
 
-    def mean(self, weights: Weights) -> NDArray[np.float64]:
-        """Return the latent between the styles, ``(Z,)``."""
-        return np.asarray(weights, dtype=np.float64) @ self._mean
+    def middle(
+        self, weights: Weights, manner: Manner
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and deviations of latents between the styles, ``(Z,)`` each.
 
-    def sd(self, weights: Weights) -> NDArray[np.float64]:
-        """Return the deviations there, ``(Z,)``."""
-        return np.asarray(weights, dtype=np.float64) @ self._sd
+        Args:
+            weights: ``(S,)``.
+            manner: Of the tune: its style counts as those of its tracks that have the same unit
+                and bar, which the network hears nothing of but through the latent.
+        """
+        shares = np.asarray(weights, dtype=np.float64)
+        mean, sd = shares @ self._mean, shares @ self._sd
+        kind = self.spec(manner.style).kinds[manner.kind] if manner.kind >= 0 else None
+        if kind is not None and kind.mean:
+            share = shares[manner.style]
+            mean = mean + share * (np.asarray(kind.mean) - self._mean[manner.style])
+            sd = sd + share * (np.asarray(kind.sd) - self._sd[manner.style])
+        return mean, sd
 
-    def latent(self, rng: np.random.Generator, weights: Weights) -> Latent:
+    def latent(self, rng: np.random.Generator, weights: Weights, manner: Manner) -> Latent:
         """Draw the latent of a tune, ``(Z,)``."""
         away = rng.standard_normal(self._mean.shape[1])
         away = np.clip(away, -MOST_LATENT_SPREAD, MOST_LATENT_SPREAD)
-        return np.asarray(self.mean(weights) + self.sd(weights) * away, dtype=np.float32)
+        mean, sd = self.middle(weights, manner)
+        return np.asarray(mean + sd * away, dtype=np.float32)
 
     def walk(
-        self, rng: np.random.Generator, weights: Weights, latent: Latent, step: float
+        self,
+        rng: np.random.Generator,
+        weights: Weights,
+        manner: Manner,
+        latent: Latent,
+        step: float,
     ) -> Latent:
         """Return the latent a step further on a walk that stays among the style's own.
 
         Args:
             rng: Decides.
             weights: ``(S,)``.
+            manner: Of the tune.
             latent: ``(Z,)``.
             step: 0 stays, 1 draws another latent.
         """
-        mean, keep = self.mean(weights), math.sqrt(1.0 - step * step)
-        away = rng.standard_normal(len(latent)) * self.sd(weights)
+        keep = math.sqrt(1.0 - step * step)
+        mean, sd = self.middle(weights, manner)
+        away = rng.standard_normal(len(latent)) * sd
         return (mean + keep * (latent - mean) + step * away).astype(np.float32)
 
-    def moved(self, latent: Latent, before: Weights, after: Weights) -> Latent:
+    def moved(self, latent: Latent, manner: Manner, before: Weights, after: Weights) -> Latent:
         """Return the latent as far from the middle of the new weights as it was from the old."""
-        there = latent + (self.mean(after) - self.mean(before))
+        there = latent + (self.middle(after, manner)[0] - self.middle(before, manner)[0])
         return np.asarray(there, dtype=np.float32)
 
     def nearest(self, latent: Latent) -> Weights:
@@ -174,11 +204,6 @@ class Styles:
         weights = np.zeros(len(self), dtype=np.float32)
         weights[int(away.sum(axis=1).argmin())] = 1.0
         return weights
-
-    def returning(self, weights: Weights) -> float:
-        """Return how much of what is asked for returns, 0..1: as little as in the style itself."""
-        shares = [style.returned / RETURNING for style in self._spec.styles]
-        return float(np.minimum(shares, 1.0) @ weights)
 
     def entropy(self, weights: Weights) -> NDArray[np.float64] | None:
         """Return mean and deviation of the model's entropies, ``(arguments, 2)``; None: unknown."""
@@ -192,21 +217,25 @@ class Styles:
 
         Args:
             rng: Decides.
-            weights: ``(S,)``; one style of them gives tempo, unit, bar and length.
+            weights: ``(S,)``; one style of them gives all, unit, bar and tempo together.
             least: Fewest notes.
             most: Most notes.
         """
-        shares = np.cumsum(weights, dtype=np.float64)
-        style = int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
-        spec, levels = self.spec(min(style, len(self) - 1)), self._spec.levels
-        tempo = float(np.interp(rng.uniform(*TEMPO_LEVELS), levels, spec.bpm))
+        style, levels = _drawn(rng, weights), self._spec.levels
+        spec = self.spec(style)
+        kind = _drawn(rng, [each.share for each in spec.kinds]) if spec.kinds else -1
+        own = spec.kinds[kind] if spec.kinds else spec
+        tempo = float(np.interp(rng.uniform(*TEMPO_LEVELS), levels, own.bpm))
         notes = float(np.interp(rng.uniform(*LENGTH_LEVELS), levels, spec.notes))
+        returns = spec.returns or [spec.returned] * len(levels)
         return Manner(
-            min(style, len(self) - 1),
+            style,
             min(max(tempo, SLOWEST_BPM), FASTEST_BPM),
-            spec.unit_beats,
-            spec.metre,
+            own.unit_beats,
+            own.metre,
             round(min(max(notes, least), most)),
+            kind,
+            float(np.interp(rng.uniform(*RETURN_LEVELS), levels, returns)),
         )
 
     def shown(self, weights: Weights) -> str:
@@ -216,3 +245,14 @@ class Styles:
             return found[0][0]
         found.sort(key=lambda item: -item[1])
         return ", ".join(f"{name} {weight:.0%}" for name, weight in found)
+
+
+def asked_returning(manner: Manner, recall: float) -> float:
+    """Return the share of a tune's figures that are to return when the live control says so."""
+    return min(manner.returning * recall / USUAL_RECALL, MOST_RETURNING)
+
+
+def _drawn(rng: np.random.Generator, shares: Sequence[float] | Weights) -> int:
+    """Draw a place by its share."""
+    sums = np.cumsum(shares, dtype=np.float64)
+    return min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(sums) - 1)

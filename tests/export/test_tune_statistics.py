@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from export.tune_statistics import (
+    HEARD_NOTES,
     STYLE_LEVELS,
     measure_styles,
     measure_tune_statistics,
@@ -18,7 +19,7 @@ from streamer.selection.tune_context import TuneRules
 from streamer.tunes import UNIT_PARTS
 from tests.bundles import tiny_tune_codec
 from tests.export.tune_corpus import make_info, make_track, make_tune_model, make_tunes
-from training.data.crops import epoch_crops
+from training.data.crops import heard_window, padded
 from training.data.tunes import TuneSet
 
 TUNES = make_tunes()
@@ -120,16 +121,52 @@ def test_latents_of_a_style_spread_as_training_drew_them() -> None:
     model = make_tune_model()
     bach = measure_styles(model, TUNES).styles[0]
     means, variances = [], []
-    tracks = TUNES.indices("train", "bach")
-    (crops,) = epoch_crops(TUNES, tracks, 0, rows=32, crop=128, transpose=True)
-    for classes, length in zip(crops.classes, crops.lengths, strict=True):
+    rng = np.random.default_rng(0)
+    for index in TUNES.indices("train", "bach"):
+        heard = padded([heard_window(TUNES, index, HEARD_NOTES, rng)])
         with torch.no_grad():
-            mu, log_variance = model.encode(classes[None, :length], torch.tensor([[1.0, 0.0]]))
+            mu, log_variance = model.encode(heard, torch.tensor([[1.0, 0.0]]))
         means.append(mu[0].numpy())
         variances.append(log_variance[0].exp().numpy())
     assert bach.mean == pytest.approx(np.mean(means, axis=0), abs=1e-4)
     spread = np.sqrt(np.var(means, axis=0) + np.mean(variances, axis=0))
     assert bach.sd == pytest.approx(spread, abs=1e-4)
+
+
+def test_kinds_hold_unit_bar_tempo_and_latent_of_the_tracks_that_share_them() -> None:
+    kinds = {(1.0, 4.0): range(12), (0.333333, 3.0): range(12, 18), (0.583333, 4.0): range(18, 28)}
+    infos = [
+        make_info(i, "bach", unit_beats=unit, metre=metre)
+        for (unit, metre), own in kinds.items()
+        for i in own
+    ]
+    infos += [make_info(40, "bach", metre=5.0), make_info(41, "jazz")]
+    tunes = TuneSet.from_tracks([make_track(40, i) for i in range(30)], infos, TUNES.codec)
+    bach = measure_styles(make_tune_model(), tunes).styles[0]
+    # Bars of one track are an accident, and sevenths of a bar are no twelfths.
+    assert [(k.unit_beats, k.metre) for k in bach.kinds] == [(1.0, 4.0), (pytest.approx(1 / 3), 3)]
+    assert [k.share for k in bach.kinds] == [
+        pytest.approx(2 / 3, abs=1e-3),
+        pytest.approx(1 / 3, abs=1e-3),
+    ]
+    assert [k.bpm[STYLE_LEVELS.index(0.5)] for k in bach.kinds] == [105.5, 114.5]
+    assert UNIT_PARTS / bach.kinds[1].unit_beats == 36.0
+    assert all(len(k.mean) == len(k.sd) == len(bach.mean) for k in bach.kinds)
+    assert bach.kinds[0].mean != bach.kinds[1].mean
+
+
+def test_returns_are_those_of_beginnings_as_long_as_a_tune() -> None:
+    """A track of which all but the first eight notes came before, and one that never repeats."""
+    again, never = make_track(72, 0), make_track(72, 1)
+    again["pitch"] = np.tile(60 + np.arange(8), 9)
+    again["length"][:-1] = 12
+    never["pitch"] = 60 + np.random.default_rng(7).integers(0, 12, 72)
+    infos = [make_info(0, "bach"), make_info(1, "bach"), make_info(2, "jazz")]
+    tunes = TuneSet.from_tracks([again, never, make_track(40, 2)], infos, TUNES.codec)
+    bach = measure_styles(make_tune_model(), tunes).styles[0]
+    assert len(bach.returns) == len(STYLE_LEVELS)
+    assert bach.returns[0] < 0.1
+    assert bach.returns[-1] > 0.75
 
 
 def test_style_without_a_training_track_is_named() -> None:

@@ -112,10 +112,9 @@ def test_phrases_come_back_only_after_some_others() -> None:
     rng, returns = np.random.default_rng(0), Returns()
     phrase = np.zeros((8, 3), np.int64)
     for _ in range(AFTER_PHRASES):
-        assert returns.draw(rng, 1.0) is None
-        returns.add(phrase, True)
-    found = returns.draw(rng, 1.0)
-    assert found is not None
+        assert returns.draw(rng, 1.0, 8) is None
+        returns.add(phrase, tune_of([60] * 8), True)
+    found = next(filter(None, (returns.draw(rng, 1.0, 8) for _ in range(50))))
     assert 0 == found[0]
 
 
@@ -124,20 +123,38 @@ def test_what_once_followed_a_phrase_often_follows_its_return() -> None:
     for _ in range(400):
         returns = Returns()
         for i in range(4):
-            returns.add(np.full((8, 3), i), True)
+            returns.add(np.full((8, 3), i), tune_of([60 + i] * 8), True)
         returns.came(0)
-        returns.add(np.full((8, 3), 0), True)
-        found = returns.draw(rng, 0.0)
+        returns.add(np.full((8, 3), 0), tune_of([60] * 8), True)
+        found = returns.draw(rng, 0.0, 8)
         counts[None if found is None else found[0]] += 1
     assert {None, 1} == {*counts}
-    assert 0.5 < counts[1] / 400 < 0.7
+    assert 0.3 < counts[1] / 400 < 0.5
 
 
 def test_phrases_that_begin_within_a_bar_do_not_come_back() -> None:
     rng, returns = np.random.default_rng(0), Returns()
     for _ in range(5):
-        returns.add(np.zeros((8, 3), np.int64), False)
-    assert all(returns.draw(rng, 1.0) is None for _ in range(50))
+        returns.add(np.zeros((8, 3), np.int64), tune_of([60] * 8), False)
+    assert all(returns.draw(rng, 1.0, 8) is None for _ in range(50))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4])
+def test_as_much_of_a_tune_returns_as_is_asked_for(share: float) -> None:
+    """Phrases of random notes; what is offered comes back as it was."""
+    rng, phrases, shares = np.random.default_rng(3), {}, []
+    for _ in range(40):
+        returns = Returns()
+        for i in range(16):
+            found = returns.draw(rng, share, 12)
+            if found is not None:
+                returns.came(found[0])
+                phrases[i] = phrases[found[0]]
+            else:
+                phrases[i] = tune_of(rng.integers(60, 72, 12).tolist())
+            returns.add(np.zeros((12, 3), np.int64), phrases[i], True)
+        shares.append(returns.share)
+    assert np.mean(shares) == pytest.approx(share, abs=0.06)
 
 
 def test_randomness_is_drawn_alike_whether_a_phrase_returns_or_not() -> None:
@@ -146,8 +163,8 @@ def test_randomness_is_drawn_alike_whether_a_phrase_returns_or_not() -> None:
     for share in (0.0, 1.0):
         rng, returns = np.random.default_rng(1), Returns()
         for _ in range(6):
-            returns.draw(rng, share)
-            returns.add(np.zeros((8, 3), np.int64), True)
+            returns.draw(rng, share, 8)
+            returns.add(np.zeros((8, 3), np.int64), tune_of([60] * 8), True)
         states.append(rng.random())
     assert states[0] == states[1]
 

@@ -184,12 +184,24 @@ def _pieces(
     classes = moved_classes(tunes, index, move)
     places = cuts(len(classes), crop, rng)
     none = np.full(len(TUNE_ARGUMENTS), -1)
-    first = int(rng.integers(max(1, len(classes) - hear + 1))) if hear else 0
-    window = classes[first : first + hear]
+    window = _window(classes, hear, rng)
     for a, b in zip(places[:-1], places[1:], strict=True):
         part = classes[a:b]
         heard, share = (window, (b - a) / len(classes)) if hear else (part, 1.0)
         yield _Crop(part, classes[a - 1] if a else none, index, heard, share)
+
+
+def _window(classes: NDArray[np.uint8], notes: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    first = int(rng.integers(max(1, len(classes) - notes + 1))) if notes else 0
+    return classes[first : first + notes]
+
+
+def heard_window(
+    tunes: TuneSet, index: int, notes: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return what training lets the encoder hear of a track: a window of it, moved by chance."""
+    move = int(rng.choice(TRANSPOSITIONS))
+    return _window(moved_classes(tunes, index, move), notes, rng)
 
 
 def whole_tracks(tunes: TuneSet, indices: Sequence[int]) -> Crops:
@@ -204,12 +216,12 @@ def collate(tunes: TuneSet, crops: Sequence[_Crop]) -> Crops:
     tracks = [c.track for c in crops]
     heard = [c.heard for c in crops]
     return Crops(
-        _padded([c.classes for c in crops]),
+        padded([c.classes for c in crops]),
         torch.tensor(np.stack([c.before for c in crops]), dtype=torch.long),
         torch.tensor([len(c.classes) for c in crops]),
         style_weights(tunes, tracks),
         torch.tensor([tunes.tracks[i].programme for i in tracks]),
-        _padded(heard),
+        padded(heard),
         torch.tensor([len(x) for x in heard]),
         torch.tensor([c.share for c in crops], dtype=torch.float32),
     )
@@ -219,7 +231,8 @@ def _room(classes: Tensor, notes: int) -> Tensor:
     return F.pad(classes, (0, 0, 0, max(0, notes - classes.shape[1])))
 
 
-def _padded(parts: Sequence[NDArray[np.uint8]]) -> Tensor:
+def padded(parts: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Return classes side by side, ``(B, N, 3)`` int64, padded behind with class 0."""
     out = np.zeros((len(parts), max(map(len, parts)), len(TUNE_ARGUMENTS)), dtype=np.int64)
     for row, part in enumerate(parts):
         out[row, : len(part)] = part
