@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,9 +103,29 @@ def test_latent_study_has_every_pair_of_styles(bench: TuneBench, tmp_path: Path)
 
 def test_long_tunes_never_end_and_are_the_same_for_a_seed(bench: TuneBench) -> None:
     codec = bench.tunes.codec
-    drawn = [long_tunes(bench.model, torch.zeros(4, 3), "up", 3, 40, 7) for _ in range(2)]
+    known = (torch.zeros(4, 3), torch.zeros(4, 3))
+    drawn = [long_tunes(bench.model, known, "up", 3, 40, 7) for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(*drawn, strict=True))
     assert all(len(t) == 40 and (t[:, 2] != codec.end_class).all() for t in drawn[0])
+
+
+def test_long_tunes_take_latents_as_training_drew_them(
+    bench: TuneBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Around the mean of each track, as widely as its own posterior."""
+    seen: list[torch.Tensor] = []
+    start = bench.model.start
+
+    def look(z: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        seen.append(z)
+        return start(z, style)
+
+    monkeypatch.setattr(bench.model, "start", look)
+    known = (torch.tensor([[5.0, 0, 0], [-5.0, 0, 0]]), torch.full((2, 3), math.log(0.25)))
+    long_tunes(bench.model, known, "up", 400, 1, 7)
+    (z,) = seen
+    assert z[:, 0].abs().mean().item() == pytest.approx(5.0, abs=0.2)
+    assert z[:, 1].std().item() == pytest.approx(0.5, abs=0.05)
 
 
 def test_figure_six_compares_vrash_with_lm_and_the_bundle_with_its_filter(

@@ -155,13 +155,14 @@ def steering(
     notes: int = 128,
     steps: int = 5,
     seed: int = 0,
-    means: Mapping[str, Tensor] | None = None,
+    known: Mapping[str, tuple[Tensor, Tensor]] | None = None,
 ) -> list[dict[str, float]]:
     """Move the style control from one style to another and measure the music at each stop.
 
     As in the stream, the control moves the style's weights and the latent's mean together; each
-    tune's latent is drawn around that mean. The same draws serve every stop. ``means`` are the
-    latents of training tracks by style, ``(tracks, Z)``, where they are known already.
+    tune's latent is drawn around that mean, as widely as training drew those of the style's tracks.
+    The same draws serve every stop. ``known`` are means and log-variances of the latents of
+    training tracks by style, ``(tracks, Z)``, where they were taken already.
 
     Returns:
         For each stop the share of ``end``, and :func:`closeness` to it by aspect, in which 0 and
@@ -170,15 +171,18 @@ def steering(
     names = {name: tunes.indices("train", name) for name in (start, end)}
     real = {n: [tunes.codec.encode(tunes.tune(i)) for i in names[n]] for n in names}
     profiles = {n: profile(tracks, tunes.codec) for n, tracks in real.items()}
-    if means is None:
-        means = {n: latents(model, tunes, indices)[0] for n, indices in names.items()}
+    if known is None:
+        known = {n: latents(model, tunes, indices) for n, indices in names.items()}
+    means = {n: mean.mean(dim=0) for n, (mean, _) in known.items()}
+    # Of the tracks' means, and around each: what the means alone leave out is most of it.
+    spreads = {n: (m.var(dim=0) + v.exp().mean(dim=0)).sqrt() for n, (m, v) in known.items()}
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(count, model.config.latent, generator=random)
     rows = []
     model.eval()
     for share in np.linspace(0.0, 1.0, steps).tolist():
-        middle = (1 - share) * means[start].mean(dim=0) + share * means[end].mean(dim=0)
-        spread = (1 - share) * means[start].std(dim=0) + share * means[end].std(dim=0)
+        middle = (1 - share) * means[start] + share * means[end]
+        spread = (1 - share) * spreads[start] + share * spreads[end]
         style = torch.zeros(count, len(tunes.styles))
         style[:, tunes.styles.index(start)] = 1 - share
         style[:, tunes.styles.index(end)] += share

@@ -64,7 +64,8 @@ class TuneBench:
         bundle: Folder of the exported bundle, for what is selected; None leaves that out.
         seed: Of all sampling.
         samples: Latents a track of the importance-weighted bound.
-        drawn: Tunes that are drawn for each stop of the style control, and for each curve.
+        drawn: Tunes that are drawn for each curve; for each stop of the style control twice as
+            many.
     """
 
     model: Vrash
@@ -258,13 +259,20 @@ def latent(bench: TuneBench, folder: Path) -> dict[str, Any]:
             "commonest one, of intervals, of lengths; start and end are the training tracks"
         ),
     }
-    known = {name: latents(model, tunes, tunes.indices("train", name))[0] for name in tunes.styles}
+    known = {name: latents(model, tunes, tunes.indices("train", name)) for name in tunes.styles}
     pairs = list(combinations(tunes.styles, 2))
     steered: dict[str, Any] = {}
     figure, axes = subplots(2, max(1, -(-len(pairs) // 2)), width=3.0)
     for k, (start, end) in enumerate(pairs):
         stops = steering(
-            model, tunes, start, end, count=bench.drawn, steps=STEPS, seed=bench.seed, means=known
+            model,
+            tunes,
+            start,
+            end,
+            count=2 * bench.drawn,
+            steps=STEPS,
+            seed=bench.seed,
+            known=known,
         )
         steered[f"{start} to {end}"] = {"stops": stops, "monotone": monotone(stops)}
         axis = axes[k % 2][k // 2]
@@ -286,14 +294,20 @@ def latent(bench: TuneBench, folder: Path) -> dict[str, Any]:
 
 @torch.no_grad()
 def long_tunes(
-    model: Vrash, latent_of_style: torch.Tensor, style: str, count: int, notes: int, seed: int
+    model: Vrash,
+    known: tuple[torch.Tensor, torch.Tensor],
+    style: str,
+    count: int,
+    notes: int,
+    seed: int,
 ) -> list[NDArray[np.int64]]:
     """Draw tunes that do not end, temperature 1, nothing chosen.
 
     Args:
         model: In evaluation mode.
-        latent_of_style: Latent means of the style's training tracks ``(tracks, Z)``; each tune's
-            latent is drawn from a normal distribution of their mean and deviation.
+        known: Means and log-variances of the style's training tracks ``(tracks, Z)``. Each tune
+            takes its latent from the posterior of one of them: as training drew them. Around the
+            mean of their means lies hardly any of what the network was trained on.
         style: Name.
         count: Tunes.
         notes: Of each.
@@ -306,7 +320,8 @@ def long_tunes(
     weights = torch.zeros(count, len(model.styles))
     weights[:, model.styles.index(style)] = 1.0
     draws = torch.randn(count, model.config.latent, generator=random)
-    z = latent_of_style.mean(dim=0) + latent_of_style.std(dim=0) * draws
+    track = torch.randint(len(known[0]), (count,), generator=random)
+    z = known[0][track] + draws * (0.5 * known[1][track]).exp()
     previous = torch.full((count, len(TUNE_ARGUMENTS)), -1)
     s, rows = model.start(z, weights), []
     end = model.offsets[2] + model.codec.end_class

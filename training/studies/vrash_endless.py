@@ -34,6 +34,7 @@ from training.data.tunes import TuneSet
 from training.evaluation.drift import FIGURES, stretch_figures
 from training.evaluation.plagiarism import CorpusIndex
 from training.studies.plots import save, subplots
+from training.studies.vrash_manner import Pace, corpus_paces, pace_rows
 from training.studies.vrash_stream import TuneStage
 
 HOUR_MS = 3_600_000.0
@@ -57,6 +58,7 @@ class Played:
         onset_ms: Of each note.
         end_ms: When the last note ends.
         bar_ms: Length of a bar.
+        beat_ms: Length of a quarter.
         figures: :data:`FIGURES` of what sounded.
     """
 
@@ -65,6 +67,7 @@ class Played:
     onset_ms: NDArray[np.float64]
     end_ms: float
     bar_ms: float
+    beat_ms: float
     figures: NDArray[np.float64]
 
 
@@ -132,6 +135,7 @@ class _Tunes:
                     np.asarray(self._onsets),
                     max(note.end_ms for note in phrase.notes),
                     playing["bar_beats"] * generator.beat_ms,
+                    generator.beat_ms,
                     _figures(to_array(self._heard)),
                 )
             )
@@ -146,6 +150,7 @@ class _Corpus:
         returned: Share of figures that came within five minutes before, by style.
         spread: 5th and 95th percentile of each of :data:`HOURLY` over tracks.
         notes: Quantiles of the notes of a track, by style.
+        paces: How fast its tracks go, and in which bars.
         index: Its training tracks.
         longest: Longest runs of the held-out excerpts in common with them.
     """
@@ -153,6 +158,7 @@ class _Corpus:
     returned: dict[str, float]
     spread: dict[str, tuple[float, float]]
     notes: dict[str, list[float]]
+    paces: list[Pace]
     index: CorpusIndex
     longest: NDArray[np.int64]
 
@@ -178,7 +184,7 @@ class _Corpus:
         index = CorpusIndex([tunes.tune(i) for i in tunes.indices("train")], code=note_symbols)
         held = [tunes.tune(i) for split in HELD_OUT for i in tunes.indices(split)]
         longest = _longest(index, held)
-        return cls(returned, spread, sizes, index, longest)
+        return cls(returned, spread, sizes, corpus_paces(tunes), index, longest)
 
 
 def _figures(notes: NoteArray) -> NDArray[np.float64]:
@@ -269,6 +275,7 @@ def _write(day: _Day, corpus: _Corpus, source: Source, folder: Path) -> dict[str
             np.array([(t.end_ms - t.onset_ms[0]) / 1000.0 for t in day.tunes])
         ),
         "corpus_notes_5_50_95_percent": corpus.notes,
+        "pace": pace_rows([_pace(t) for t in day.tunes], corpus.paces),
         "tunes_by_style": dict(sorted(Counter(t.style for t in day.tunes).items())),
         "corpus_spread_5_to_95_percent": corpus.spread,
         "share_of_hours_inside": {
@@ -287,6 +294,12 @@ def _write(day: _Day, corpus: _Corpus, source: Source, folder: Path) -> dict[str
     axes[2][1].set_title("resident MB by hour", fontsize=7)
     _draw_longest(axes[2][2], _longest(corpus.index, [t.notes for t in day.tunes]), corpus.longest)
     return save(folder, "endless", rows, figure)
+
+
+def _pace(tune: Played) -> Pace:
+    quarters = max(float(tune.onset_ms[-1] - tune.onset_ms[0]) / tune.beat_ms, 1e-3)
+    bpm, bar_beats = 60_000.0 / tune.beat_ms, round(tune.bar_ms / tune.beat_ms, 3)
+    return Pace(tune.style, (len(tune.notes) - 1) / quarters, bpm, bar_beats)
 
 
 def _twice(tunes: Sequence[Played]) -> dict[str, Any]:

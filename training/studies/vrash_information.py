@@ -68,7 +68,7 @@ def information(
             continue
         for style in styles:
             name = f"{model.family} {style} run {number}"
-            known = latents(model, bench.tunes, bench.tunes.indices("train", style))[0]
+            known = latents(model, bench.tunes, bench.tunes.indices("train", style))
             drawn = long_tunes(model, known, style, bench.drawn, notes, bench.seed + number)
             music[name] = [bench.tunes.codec.decode(classes) for classes in drawn]
             seeds.setdefault(f"{model.family} {style}", []).append(name)
