@@ -136,10 +136,11 @@ def _metrics(manifest: Manifest) -> str:
             f"{name} {a.entropy_mean:.2f}"
             for name, a in zip(arguments, statistics.arguments, strict=True)
         )
+        unit = "steps, of a step for each cell expected to sound" if sections else "notes"
         lines.append(
             f"\nMean entropy on its training pieces, nats: {means} "
             f"({statistics.phrases:,} {'sections' if sections else 'phrases'} of "
-            f"{statistics.phrase_notes} {'steps, all cells of a step' if sections else 'notes'})."
+            f"{statistics.phrase_notes} {unit})."
         )
     return "\n".join(lines) or "Not measured."
 

@@ -16,8 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamer.controls import Controls
 from streamer.errors import DataError
-from streamer.generators.section import cell_entropies, spread
+from streamer.generators.latentpath import step_angle
+from streamer.generators.section import cell_entropies, spread, step_entropies
+from streamer.generators.ties import tie_evidence
 from streamer.manifest import ArgumentStatistics, Statistics
 from streamer.selection.entropy import STATISTICS, CorpusEntropy, sequence_statistics
 from streamer.windows import RollCodec
@@ -31,6 +34,13 @@ SECTIONS = 512
 LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.5, 0.84, 0.95, 0.99, 0.999, 1.0)
 RARE = (0.001, 0.999)
 LEAST_THRESHOLD = 0.05
+
+WALKED = 1024
+"""Pairs of bars by which ties are calibrated."""
+
+TIE_THRESHOLDS = 201
+LEAST_SOUNDING = 1e-3
+"""Probability of a key to sound at the end of a bar, at least: the division is by it."""
 
 OVERLAP_BEATS = 3
 """In so many beats at its end the voices of a section of DRAW go over to the next one."""
@@ -164,14 +174,81 @@ def query_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
     alpha, alpha_onset = (
         filling_threshold(shown[..., layer], float(share)) for layer, share in enumerate(shares)
     )
+    tie = tie_thresholds(
+        _walk_pairs(model, mean.mean(axis=0), np.sqrt(total)), alpha, alpha_onset, tied_share(every)
+    )
     return WindowSpec(
         latent=model.config.latent,
         alpha=alpha,
         alpha_onset=alpha_onset,
+        tie=tie.round(6).tolist(),
         mean=mean.mean(axis=0).round(6).tolist(),
         variance=total.round(6).tolist(),
         **_music(scores, real),
     )
+
+
+def tied_share(real: Sections) -> float:
+    """Return how many of the keys that sound at the end of a bar are tied into the next, 0..1.
+
+    Args:
+        real: All bars of some pieces, in order.
+    """
+    cells = real.cells(slice(None))
+    follows = real.piece[1:] == real.piece[:-1]
+    sounding = cells[:-1, -1].max(axis=-1)[follows] > 0
+    first = cells[1:, 0][follows]
+    tied = sounding & (first[..., 0] > 0) & (first[..., 1] == 0)
+    return float(tied.sum() / max(1, sounding.sum()))
+
+
+def tie_thresholds(
+    pairs: tuple[NDArray[Any], NDArray[Any]], alpha: float, alpha_onset: float, share: float
+) -> NDArray[np.float64]:
+    """Return for each pitch the evidence of a tie above which a sounding key goes on.
+
+    The evidence is divided by how often the key sounds at the end of a bar, and one number for all
+    pitches is chosen so that so large a share of the sounding keys is tied
+    (:mod:`streamer.generators.ties`).
+
+    Args:
+        pairs: Probabilities ``(n, steps, pitches, 2)`` of bars, and of those that follow them.
+        alpha: Above which a cell is held.
+        alpha_onset: Above which it is struck.
+        share: Of the corpus, 0..1.
+    """
+    before, after = pairs
+    end = before[:, -1]
+    sounding = (end[..., 0] > alpha) | (end[..., 1] > alpha_onset)
+    usual = np.maximum(end[..., 0].mean(axis=0), LEAST_SOUNDING)
+    evidence = (tie_evidence(after) / usual)[sounding]
+    struck = after[:, 0, :, 1][sounding] / alpha_onset
+    best = (1.0, np.inf)
+    for threshold in np.quantile(evidence, np.linspace(0, 1, TIE_THRESHOLDS)[1:-1]).tolist():
+        if threshold <= 0:
+            continue
+        over = evidence / threshold
+        found = float(((over > 1) & (struck <= np.maximum(1.0, over))).mean())
+        if abs(found - share) < best[1]:
+            best = (threshold, abs(found - share))
+    return np.asarray(np.maximum(best[0] * usual, 1e-6))
+
+
+def _walk_pairs(
+    model: Any, mean: NDArray[Any], spread_of: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return bars of the walk, at its own step, and those that follow them."""
+    rng = np.random.default_rng(1)
+    near, far = step_angle(Controls())
+    here = rng.standard_normal((WALKED, len(mean)))
+    there = near * here + far * rng.standard_normal(here.shape)
+    before, after = (
+        torch.sigmoid(model.decode(torch.from_numpy(mean + spread_of * place).float()))
+        .numpy()
+        .reshape(-1, *model.codec.shape)
+        for place in (here, there)
+    )
+    return before, after
 
 
 def _music(scores: ScoreSet, real: Sections) -> dict[str, Any]:
@@ -223,9 +300,9 @@ def window_statistics(redraw: Callable[[torch.Tensor], torch.Tensor], real: Sect
     for start in range(0, len(real), 64):
         cells = torch.from_numpy(real.cells(slice(start, start + 64))).float()
         shown = torch.sigmoid(redraw(cells)).numpy().astype(np.float64)
-        some = cell_entropies(shown.reshape(len(cells), *real.codec.shape))
-        entropies.append(some.sum(axis=(2, 3)))
-    steps = np.concatenate(entropies)
+        for one in shown.reshape(len(cells), *real.codec.shape):
+            entropies.append(step_entropies(one, cell_entropies(one)))
+    steps = np.stack(entropies)
     statistics = np.stack([sequence_statistics(row[:, None]) for row in steps], axis=1)
     corpus = CorpusEntropy.measure(statistics)
     column: dict[str, Any] = {

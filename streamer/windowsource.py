@@ -21,6 +21,7 @@ from streamer.midisettings import LIVE_QUERY
 from streamer.query import read_query
 from streamer.selection.filters import Filter
 from streamer.selection.limits import limits_for
+from streamer.selection.ranking import TYPICAL
 from streamer.settings import Settings
 from streamer.windows import RollCodec
 from streamer.windowspec import ANSWER_GRAPH, DECODE_GRAPH, WindowSpec
@@ -73,10 +74,17 @@ def answering_of(generator: WindowGenerator, settings: Settings) -> Answering | 
 
 
 def window_of(bundle: Bundle) -> WindowSpec:
-    """Return what the bundle says of its sections (BundleError where it says nothing)."""
-    spec = bundle.manifest.window
+    """Return what the bundle says of its sections (BundleError where it says nothing, or less)."""
+    spec, name = bundle.manifest.window, bundle.manifest.name
     if spec is None:
-        raise BundleError(f"bundle {bundle.manifest.name} composes no sections")
+        raise BundleError(f"bundle {name} composes no sections")
+    # A band has no roll and no ties.
+    pitches = codec_as(bundle.codec, RollCodec).pitches if spec.tie else 0
+    if len(spec.tie) != pitches:
+        raise BundleError(
+            f"bundle {name}: window.tie must be {pitches} numbers, not {len(spec.tie)}; export the "
+            "bundle again"
+        )
     return spec
 
 
@@ -93,7 +101,7 @@ def window_settings(bundle: Bundle, settings: Settings) -> WindowSettings:
         return WindowSettings(
             candidates=candidates,
             redraws=model.redraws,
-            ranking=(model.ranking or "regulated") if known else "mean",
+            ranking=(model.ranking or TYPICAL) if known else "mean",
             limits=limits_for(bundle.manifest, settings.filters),
         )
     except (ValueError, TypeError) as error:

@@ -28,6 +28,9 @@ class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         normalise: Whether a section's probabilities are spread to 0..1 before the threshold.
         alpha: A cell sounds when its probability is above; calibrated on the corpus.
         alpha_onset: The same for the layer of onsets.
+        tie: A key that sounds when a bar begins goes on into it where the probability that it is
+            held and not struck is above; one number a pitch, empty for no ties but those of
+            ``alpha``. Calibrated on the corpus.
         bpm: Tempo that plays when nothing is set, quarter notes a minute.
         metre: Quarter notes of a bar.
         overlap: Steps at a section's end in which its voices go over to the next section one after
@@ -43,6 +46,7 @@ class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     normalise: bool = False
     alpha: _Share = 0.5
     alpha_onset: _Share = 0.5
+    tie: list[_Above] = []
     bpm: _Above = 120.0
     metre: _Above = 4.0
     overlap: Annotated[int, msgspec.Meta(ge=0)] = 0

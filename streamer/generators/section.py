@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.controls import OCTAVE, Controls
+from streamer.generators.ties import with_ties
 from streamer.steering import SCALE_STEPS
 from streamer.windows import CELL_DTYPE, RollCodec
 from streamer.windowspec import WindowSpec
 
 DENSITY_NATS = 1.5
 """How far the threshold moves, in logits, for each nat of the density control."""
+
+LEAST_EXPECTED = 0.1
+"""Cells a step that a section is taken to expect, at least: what expects none is not sure."""
 
 LEAST_ALPHA, MOST_ALPHA = 1e-3, 0.999
 
@@ -33,7 +37,7 @@ class Section:
         notes: :data:`streamer.windows.CELL_DTYPE`, sorted.
         sounding: Pitches held in the last step.
         first: Pitches in the first step that may go on from before, with the length of each.
-        entropies: Of the cells of each step together, ``(steps, 1)`` float32, nats.
+        entropies: Of each step (:func:`step_entropies`), ``(steps, 1)`` float32, nats.
         unsure: Mean entropy of the cells of each note, ``(notes,)`` float32, nats.
     """
 
@@ -44,10 +48,23 @@ class Section:
     unsure: NDArray[np.float32]
 
 
-def even_cells(
-    probabilities: NDArray[np.float32], spec: WindowSpec
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what is held against the thresholds, and the entropy of each cell, nats.
+@dataclass(frozen=True, slots=True, eq=False)
+class Evened:
+    """A section as the network gives it, ready to be read.
+
+    Attributes:
+        values: What is held against the thresholds, ``(steps, pitches, layers)``, 0..1.
+        uncertain: Entropy of each cell, nats.
+        entropies: Of each step (:func:`step_entropies`), ``(steps,)``, nats.
+    """
+
+    values: NDArray[np.float64]
+    uncertain: NDArray[np.float64]
+    entropies: NDArray[np.float64]
+
+
+def even_cells(probabilities: NDArray[np.float32], spec: WindowSpec) -> Evened:
+    """Return a section's probabilities as they are compared.
 
     Args:
         probabilities: ``(steps, pitches, layers)``, 0..1, of a whole section.
@@ -55,9 +72,10 @@ def even_cells(
     """
     values = probabilities.astype(np.float64)
     uncertain = cell_entropies(values)
+    entropies = step_entropies(values, uncertain)
     if spec.normalise:
         values[..., 0] = spread(values[..., 0])
-    return values, uncertain
+    return Evened(values, uncertain, entropies)
 
 
 def hand_over(
@@ -85,27 +103,34 @@ def draw_turns(codec: RollCodec, overlap: int, rng: np.random.Generator) -> NDAr
 
 def read_section(
     values: NDArray[np.float64],
-    uncertain: NDArray[np.float64],
+    evened: Evened,
     codec: RollCodec,
     spec: WindowSpec,
     controls: Controls,
+    sounding: frozenset[int] = frozenset(),
 ) -> Section:
     """Decide which cells sound.
 
     Args:
-        values: ``(steps, pitches, layers)``, 0..1, as :func:`even_cells` gives them.
-        uncertain: Entropies of the cells.
+        values: ``(steps, pitches, layers)``, 0..1: those of ``evened``, or with another section's
+            voices among them; as many steps as are played.
+        evened: The section.
         codec: The grid of what is played.
         spec: The thresholds.
         controls: Density moves the threshold, range takes cells away, a scale lock moves them to
             the next note of the scale.
+        sounding: Keys that sound until the section begins and may go on into it.
     """
+    uncertain = evened.uncertain[: len(values)]
     held = values[..., 0]
     tilt = -DENSITY_NATS * math.log(controls.density)
     cells = np.zeros(codec.shape, dtype=np.bool_)
     cells[..., 0] = held > _moved(spec.alpha, tilt)
     if codec.onsets:
-        cells[..., 1] = values[..., 1] > _moved(spec.alpha_onset, tilt)
+        struck_above = _moved(spec.alpha_onset, tilt)
+        cells[..., 1] = values[..., 1] > struck_above
+        if spec.tie:
+            cells = with_ties(cells, values, codec.low, sounding, spec.tie, struck_above)
     cells = on_scale(cells, codec, controls)
     cells[:, ~allowed_keys(codec, controls)] = False
     notes = codec.decode(cells)
@@ -119,7 +144,7 @@ def read_section(
         notes,
         frozenset((np.flatnonzero(on[-1]) + codec.low).tolist()),
         {key: starts[key] for key in keys.tolist() if not struck[key - codec.low]},
-        uncertain.sum(axis=(1, 2), dtype=np.float64).astype(np.float32)[:, None],
+        evened.entropies[: len(values)].astype(np.float32)[:, None],
         _of_notes(uncertain[..., 0], notes, codec),
     )
 
@@ -128,6 +153,22 @@ def cell_entropies(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the entropy of each cell, nats, in the shape that came."""
     p = np.clip(probabilities, 1e-7, 1 - 1e-7)
     return np.asarray(-(p * np.log(p) + (1 - p) * np.log1p(-p)))
+
+
+def step_entropies(
+    probabilities: NDArray[np.float64], uncertain: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the entropy of each step's cells for each cell expected to sound, ``(steps,)``.
+
+    What is expected is the mean over the section. All cells together would be the more unsure the
+    more of them sound, and the surest of several candidates the emptiest.
+
+    Args:
+        probabilities: ``(steps, pitches, layers)``, 0..1; the first layer is that of held keys.
+        uncertain: Entropies of the same cells, nats.
+    """
+    expected = max(float(probabilities[..., 0].sum()) / len(probabilities), LEAST_EXPECTED)
+    return np.asarray(uncertain.sum(axis=(1, 2)) / expected)
 
 
 def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,13 +213,27 @@ def on_scale(cells: NDArray[np.bool_], codec: RollCodec, controls: Controls) -> 
     return out
 
 
-def join(before: Section, after: Section, longest: int) -> tuple[NDArray[Any], frozenset[int]]:
+def lasting(section: Section, told: frozenset[int]) -> frozenset[int]:
+    """Return the keys that sound at a section's end and may go on into the next.
+
+    One whose note began in the section before and fills this one may not: how long it is was told
+    with the section that it began in.
+    """
+    notes = section.notes
+    whole = (notes["onset"] == 0) & (notes["length"] == len(section.entropies))
+    return section.sounding - (told & {int(key) for key in notes["pitch"][whole]})
+
+
+def join(
+    before: Section, after: Section, longest: int, told: frozenset[int] = frozenset()
+) -> tuple[NDArray[Any], frozenset[int]]:
     """Make one note of what sounds across the line between two sections.
 
     Args:
         before: The section that ends.
         after: The one that follows; its own notes are not changed.
         longest: No note becomes longer, steps.
+        told: Pitches of ``before`` whose first note was told with the section before it.
 
     Returns:
         The notes of ``before``, those that go on with their full length, and the pitches of
@@ -186,15 +241,15 @@ def join(before: Section, after: Section, longest: int) -> tuple[NDArray[Any], f
     """
     steps = len(before.entropies)
     notes = before.notes.copy()
-    told = set()
+    onward, joined = lasting(before, told), set()
     for i in np.flatnonzero(notes["onset"] + notes["length"] == steps).tolist():
         key = int(notes["pitch"][i])
         more = after.first.get(key)
-        if more is not None and key in before.sounding:
+        if more is not None and key in onward:
             notes["length"][i] += more
-            told.add(key)
+            joined.add(key)
     notes["length"] = np.minimum(notes["length"], longest)
-    return notes, frozenset(told)
+    return notes, frozenset(joined)
 
 
 def without(notes: NDArray[Any], told: frozenset[int]) -> NDArray[np.bool_]:

@@ -30,6 +30,7 @@ from streamer.generators.section import (
     even_cells,
     hand_over,
     join,
+    lasting,
     read_section,
     without,
 )
@@ -210,10 +211,11 @@ class WindowGenerator:
         section, told = self._next, self._told
         if self._ahead:
             self._next = self._choose()
-            rows, self._told = join(section, self._next, self._spec.longest_steps)
+            rows, self._told = join(section, self._next, self._spec.longest_steps, told)
         else:
             self._next = None
-            rows, self._told = join(section, empty_section(self.codec), self._spec.longest_steps)
+            silence = empty_section(self.codec)
+            rows, self._told = join(section, silence, self._spec.longest_steps, told)
         phrase = self._phrase(section, rows, without(rows, told), self._beat)
         self._beat += self.codec.beats
         return phrase
@@ -237,16 +239,16 @@ class WindowGenerator:
         turns = (
             draw_turns(self.codec, self._spec.overlap, self._rng) if self._spec.overlap else None
         )
+        onward = frozenset() if self._next is None else lasting(self._next, self._told)
         sections, tails = [], []
         for cells in places.probabilities:
-            values, uncertain = even_cells(cells, self._spec)
+            evened = even_cells(cells, self._spec)
+            values = evened.values
             tails.append(values[self.codec.steps :])
             if self._tail is not None and turns is not None:
                 values = hand_over(values, self._tail, turns)
-            played = slice(0, self.codec.steps)
-            sections.append(
-                read_section(values[played], uncertain[played], self.codec, self._spec, controls)
-            )
+            played = values[: self.codec.steps]
+            sections.append(read_section(played, evened, self.codec, self._spec, controls, onward))
         everything = [np.ones(len(section.notes), dtype=np.bool_) for section in sections]
         phrases = [
             self._plain(section, section.notes, struck, beat)

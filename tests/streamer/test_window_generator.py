@@ -152,7 +152,8 @@ def test_density_moves_the_threshold_and_range_takes_keys_away() -> None:
     shown = rng.permuted(shown)
 
     def read(**changes: object) -> Section:
-        return read_section(*even_cells(shown, spec()), ROLL, spec(), Controls(**changes))
+        evened = even_cells(shown, spec())
+        return read_section(evened.values, evened, ROLL, spec(), Controls(**changes))
 
     def count(**changes: object) -> int:
         return len(read(**changes).notes)

@@ -118,7 +118,7 @@ class Draw(nn.Module):
         batch, hidden = len(x), self.config.hidden
         # [x, x - sigmoid(c)] W = x (W1 + W2) - sigmoid(c) W2
         fixed = self.read_section(x) + self.read_missing(x)
-        missing, write = Repeated(self.read_missing), self._writer()
+        missing, write = Repeated(self.read_missing.weight), self._writer()
         h_enc, c_enc, h_dec, c_dec = (x.new_zeros(batch, hidden) for _ in range(4))
         canvas = self.canvas.expand(batch, -1)
         nats = []
@@ -136,7 +136,7 @@ class Draw(nn.Module):
 
     def _writer(self) -> Callable[[Tensor], Tensor]:
         if isinstance(self.write, nn.Linear):
-            return Repeated(self.write)
+            return Repeated(self.write.weight)
         return self.write
 
     def decode(self, z: Tensor) -> Tensor:

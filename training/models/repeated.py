@@ -11,32 +11,32 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Repeated:
     """``x @ weight.T`` for one forward pass of many steps.
 
     Args:
-        linear: Without a bias (ValueError otherwise). Products are of autocast's kind where that is
-            on; the matrix is cast once.
+        weight: ``(out, in)``. Products are of autocast's kind where that is on; the matrix is cast
+            once.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
-        if linear.bias is not None:
-            raise ValueError("a repeated matrix has no bias")
-        weight = linear.weight
+    def __init__(self, weight: Tensor) -> None:
         kind = weight.device.type
         low = torch.is_autocast_enabled(kind)
-        self._dtype = torch.get_autocast_dtype(kind) if low else weight.dtype
-        self._weight = weight.to(self._dtype)
+        dtype: torch.dtype = torch.get_autocast_dtype(kind) if low else weight.dtype
+        self._dtype, self._weight = dtype, weight.to(dtype)
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._calls = 0
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the product for ``(batch, in)``."""
-        number, self._calls = self._calls, self._calls + 1
-        found: Tensor = _Product.apply(x.to(self._dtype), self._weight, self, number)
+        number = self._calls
+        self._calls += 1
+        found: Tensor = _Product.apply(  # type: ignore[no-untyped-call]
+            x.to(self._dtype), self._weight, self, number
+        )
         return found
 
     def keep(self, x: Tensor, grad: Tensor, number: int) -> Tensor | None:
