@@ -10,6 +10,7 @@ from training.studies.musae import compare, figure4, overfit, reconstruction
 from training.studies.musae_bench import BandBench
 from training.studies.musae_genre import control, genre
 from training.studies.musae_latent import figure3, figure5
+from training.studies.musae_restyle import restyle
 
 BAND_STUDIES: dict[str, Callable[[BandBench, Path], dict[str, Any]]] = {
     "reconstruction": reconstruction,
@@ -20,7 +21,8 @@ BAND_STUDIES: dict[str, Callable[[BandBench, Path], dict[str, Any]]] = {
     "figure5": figure5,
     "genre": genre,
     "control": control,
+    "restyle": restyle,
 }
 
-OF_PETALS = ("figure3", "genre", "control")
+OF_PETALS = ("figure3", "genre", "control", "restyle")
 """Studies that ask for the flower: of the standard normal there are no petals to show."""

@@ -5,6 +5,7 @@ In: a model of family ``musae`` and the band file it was trained on. Needs torch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamer.bands import BAR_STEPS
+from streamer.generators.bandsection import Doubt, decide
 from training.data.bands import BandSet, Windows, cut_windows
 from training.models.musae import Musae
 
@@ -84,6 +87,34 @@ class BandBench:
             for part in self._parts(states)
         ]
         return np.concatenate(parts)
+
+    @torch.no_grad()
+    def posterior(
+        self, states: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return means and variances of the latents, ``(n, latent)`` each."""
+        means, variances = [], []
+        for part in self._parts(states):
+            mean, log_variance = self.model.encode(torch.from_numpy(part).to(self.model.device))
+            means.append(mean.cpu().numpy())
+            variances.append(log_variance.exp().cpu().numpy())
+        return np.concatenate(means), np.concatenate(variances)
+
+    @torch.no_grad()
+    def probabilities(self, z: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        """Yield what latents are thought to play, some at a time, ``(n, steps, 4, 130)``."""
+        for part in self._parts(z):
+            logits = self.model.decode(torch.from_numpy(part).to(self.model.device))
+            yield torch.softmax(logits, dim=-1).cpu().numpy()
+
+    def perform(self, z: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Return states as the stream draws them, at a temperature of 1, ``(n, steps, 4)``."""
+        found = [
+            decide(window, Doubt.draw(rng, BAR_STEPS), 1.0)
+            for shown in self.probabilities(z)
+            for window in shown
+        ]
+        return np.stack(found)
 
     @torch.no_grad()
     def decode(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from streamer.bandfigures import metrics
 from streamer.bands import DRUMS, PITCHES
-from streamer.bandwalk import walk
 from streamer.errors import DataError
 from training.data.bands import BAR_STEPS, Windows
 from training.studies import plots
@@ -83,26 +82,30 @@ class _Real:
 
 
 def genre(bench: BandBench, folder: Path) -> Rows:
-    """What a classifier of real windows says of what each petal plays, beside real music.
+    """What a classifier of real windows says of what each genre plays, beside real music.
 
-    Real music is told twice: songs that the classifier has not heard, whose style it may have heard
-    in other songs (as the model has that plays the petals), and whole works that it has not heard.
+    Latents are drawn from the petal, or as the stream does from where the genre's windows were
+    encoded; states as the stream draws them. Real music is told twice: songs that the classifier
+    has not heard, whose style it may have heard in other songs (as the model has that plays), and
+    whole works that it has not heard.
     """
     rng = np.random.default_rng(bench.seed)
     windows = bench.every("train")
-    names, clean = _genres(bench, windows)
+    names, clean = genres_of(bench, windows)
     train = _real(bench, windows, names, rng)
-    held = _real(bench, bench.every(*HELD_OUT), names, rng)
     judge = _forest(bench.seed).fit(train.x, train.y)
+    held = _real(bench, bench.every(*HELD_OUT), names, rng)
     tables: dict[str, NDArray[np.float64]] = {
         "real, other songs": _cross(train, train.song, len(names), bench.seed),
         "real, other works": _cross(train, train.work, len(names), bench.seed),
     }
     asked = np.repeat(np.arange(len(names)), PER_PETAL)
     for name, z in _generated(bench, windows, names, rng).items():
-        x = features(bench.decode(z), bench.model.codec.beats)
+        x = features(bench.perform(z, rng), bench.model.codec.beats)
         tables[name] = _confusion(asked, judge.predict(x), len(names))
     drawn = [*tables]
+    likeliest = features(bench.decode(z), bench.model.codec.beats)
+    tables["generated, stream, likeliest"] = _confusion(asked, judge.predict(likeliest), len(names))
     tables["real, held-out songs"] = _confusion(held.y, judge.predict(held.x), len(names))
     rows: Rows = {
         "genres": names,
@@ -114,7 +117,7 @@ def genre(bench: BandBench, folder: Path) -> Rows:
         "recognised": {name: _recalls(table, names, clean) for name, table in tables.items()},
         "confusion": {name: table.round(4).tolist() for name, table in tables.items()},
     }
-    told = rows["recognised"]["generated, petal"]
+    told = rows["recognised"]["generated, stream"]
     rows["met"] = bool(
         told["clean"] >= WELL_ABOVE / len(names)
         and min(told[name] for name in clean) > 1 / len(names)
@@ -133,7 +136,7 @@ def genre(bench: BandBench, folder: Path) -> Rows:
     return plots.save(folder, "musae-genre", rows, figure)
 
 
-def _genres(bench: BandBench, windows: Windows) -> tuple[list[str], list[str]]:
+def genres_of(bench: BandBench, windows: Windows) -> tuple[list[str], list[str]]:
     """Return genres with enough windows and works of their own, and those that are clean.
 
     Raises:
@@ -182,6 +185,12 @@ def _forest(seed: int) -> Any:
     )
 
 
+def judge_of(bench: BandBench, windows: Windows, names: list[str], rng: np.random.Generator) -> Any:
+    """Return a classifier that has heard real windows of some genres; it answers with places."""
+    real = _real(bench, windows, names, rng)
+    return _forest(bench.seed).fit(real.x, real.y)
+
+
 def _cross(real: _Real, group: NDArray[np.int64], genres: int, seed: int) -> NDArray[np.float64]:
     """Return what classifiers say of groups that they were not fitted to."""
     from sklearn.model_selection import StratifiedGroupKFold
@@ -216,40 +225,63 @@ def _recalls(table: NDArray[np.float64], names: list[str], clean: list[str]) -> 
     }
 
 
+@dataclass(frozen=True)
+class Where:
+    """Where the windows of a genre were encoded.
+
+    Attributes:
+        mean: ``(latent,)``.
+        variance: Of the means and of the posteriors together, ``(latent,)``.
+    """
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+def where_of(
+    bench: BandBench, windows: Windows, name: str | None, rng: np.random.Generator
+) -> Where:
+    """Return where a genre lies; None is all music."""
+    mine = np.array([name is None or name in tags for tags in bench.tags(windows)])
+    some = windows.states[rng.permutation(np.flatnonzero(mine))[:PER_GENRE]]
+    means, variances = (x.astype(np.float64) for x in bench.posterior(some))
+    return Where(means.mean(0), means.var(0) + variances.mean(0))
+
+
 def _generated(
     bench: BandBench, windows: Windows, names: list[str], rng: np.random.Generator
 ) -> dict[str, NDArray[np.float32]]:
-    """Return latents of each genre: of its petal, and of where its windows were encoded."""
-    model = bench.model
+    """Return latents of each genre: of its petal, and as the stream draws them."""
+    model, around = bench.model, []
     petals = np.repeat([model.petal_of[name] for name in names], PER_PETAL)
-    tags = bench.tags(windows)
-    around = []
     for name in names:
-        mine = np.array([name in some for some in tags])
-        states = windows.states[rng.permutation(np.flatnonzero(mine))[:PER_GENRE]]
-        means = bench.encode(states)
-        noise = rng.standard_normal((PER_PETAL, means.shape[1]))
-        around.append((means.mean(0) + means.std(0) * noise).astype(np.float32))
+        where = where_of(bench, windows, name, rng)
+        noise = rng.standard_normal((PER_PETAL, model.config.latent))
+        around.append((where.mean + np.sqrt(where.variance) * noise).astype(np.float32))
     return {
         "generated, petal": model.flower.sample(petals, rng),
-        "generated, aggregate": np.concatenate(around),
+        "generated, stream": np.concatenate(around),
     }
 
 
 def control(bench: BandBench, folder: Path) -> Rows:
     """From one genre to another in five stops: do the figures of the music follow?
 
-    The same draws are unfolded in both petals and the straight line between them is walked. Of each
-    pair of genres: ``progress``, how far all figures together have gone from the one to the other,
-    and the figures in which the two differ clearly, whether each moves one way all along.
+    As in the stream, latents lie about the weighted middle of the two genres; the same draws serve
+    all stops. Of each pair of genres: ``progress``, how far all figures together have gone from the
+    one to the other, and the figures in which the two differ clearly, whether each moves one way
+    all along.
     """
     rng = np.random.default_rng(bench.seed)
-    _, clean = _genres(bench, bench.every("train"))
+    windows = bench.every("train")
+    _, clean = genres_of(bench, windows)
+    lie = {name: where_of(bench, windows, name, rng) for name in clean}
     every = list(itertools.combinations(clean, 2))
     thin = np.linspace(0, len(every) - 1, min(len(every), MOST_PAIRS)).astype(int)
     rows: Rows = {"stops": STOPS.tolist(), "clean": clean, "draws": PER_STOP, "pairs": []}
     for place in thin.tolist():
-        rows["pairs"].append(_moved(bench, every[place], rng))
+        pair = every[place]
+        rows["pairs"].append(_moved(bench, pair, [lie[name] for name in pair], rng))
     moved = [m for pair in rows["pairs"] for m in pair["figures"].values()]
     rows["pairs_monotone"] = sum(pair["monotone"] for pair in rows["pairs"])
     rows["figures_that_differ"] = len(moved)
@@ -274,13 +306,19 @@ def control(bench: BandBench, folder: Path) -> Rows:
     return plots.save(folder, "musae-control", rows, figure)
 
 
-def _moved(bench: BandBench, names: tuple[str, str], rng: np.random.Generator) -> Rows:
+def _moved(
+    bench: BandBench, names: tuple[str, str], lie: list[Where], rng: np.random.Generator
+) -> Rows:
     """Return what the five stops between two genres play."""
-    flower, latent = bench.model.flower, bench.model.config.latent
-    standard = rng.standard_normal((PER_STOP, latent))
-    ends = [flower.unfold(standard, np.full(PER_STOP, bench.model.petal_of[n])) for n in names]
-    z = np.concatenate([walk(ends[0], ends[1], alpha) for alpha in STOPS.tolist()])
-    found = metrics(bench.decode(z), bench.model.codec.beats)
+    noise = rng.standard_normal((PER_STOP, bench.model.config.latent))
+    heard_at = []
+    seed = int(rng.integers(2**32))
+    for share in STOPS.tolist():
+        mean = (1 - share) * lie[0].mean + share * lie[1].mean
+        spread = np.sqrt((1 - share) * lie[0].variance + share * lie[1].variance)
+        z = (mean + spread * noise).astype(np.float32)
+        heard_at.append(bench.perform(z, np.random.default_rng(seed)))
+    found = metrics(np.concatenate(heard_at), bench.model.codec.beats)
     heard = np.stack([*found.values()], axis=-1).reshape(len(STOPS), PER_STOP, len(found))
     spread = np.maximum(np.sqrt((heard[0].var(0) + heard[-1].var(0)) / 2), 1e-9)
     means = heard.mean(axis=1)
