@@ -34,7 +34,8 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--name", help="what --model takes (default: the preset's name)")
     parser.add_argument("--statistics-from", type=Path, metavar="FILE.npz",
                         help="take ground truth for ranking, filters, drift and styles from the"
-                             " training pieces of this file of perpetuo prepare")  # fmt: skip
+                             " training pieces of this file of perpetuo prepare; CHECKPOINT can"
+                             " be a bundle of tunes: its styles are measured anew")  # fmt: skip
     parser.add_argument("--expression-from", type=Path, metavar="TUNES.npz",
                         help="learn velocity and timing from this tune file, for a model that"
                              " composes bars and has none of its own")  # fmt: skip
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     if args.filters is not None and _is_bundle(args.checkpoint):
         return _add_filters(args.checkpoint, args.filters, args.output or args.checkpoint)
+    if args.statistics_from is not None and _is_bundle(args.checkpoint):
+        return _restate(args.checkpoint, args.statistics_from, args.output or args.checkpoint)
     from export.pipeline import ExportOptions, export_checkpoint
 
     options = ExportOptions(
@@ -93,6 +96,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_bundle(path: Path) -> bool:
     return path.suffix == ".zip" or (path / "manifest.json").is_file()
+
+
+def _restate(bundle: Path, corpus: Path, target: Path) -> int:
+    """Measure the styles of a bundle of tunes anew and say what came of it."""
+    from export.tune_kinds import restate
+
+    written = restate(bundle, corpus, target)
+    styles = written.manifest.tunes.styles if written.manifest.tunes else []
+    known = ", ".join(f"{style.name} {len(style.kinds)}" for style in styles)
+    print(f"{written.manifest.name}: kinds of unit and bar of its styles: {known}; {written.path}")
+    return 0
 
 
 def _add_filters(bundle: Path, filters: Path, target: Path) -> int:

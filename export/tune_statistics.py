@@ -19,15 +19,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.tune_kinds import (
+    STYLE_LEVELS,
+    Encoder,
+    kinds_of,
+    latents_of,
+    quantiles,
+    return_levels,
+    returned_share,
+    spread,
+)
 from streamer.errors import DataError
 from streamer.manifest import ArgumentStatistics, Statistics
 from streamer.selection.entropy import STATISTICS, CorpusEntropy, sequence_statistics
-from streamer.selection.fingerprint import run_hashes
-from streamer.selection.repetition import FIGURE_NOTES, previous_equal
 from streamer.selection.tune_filters import on_beat_share
-from streamer.tunes import END, UNIT_PARTS, TuneArray
-from streamer.tunespec import KindSpec, StyleSpec, TunesSpec
-from training.data.crops import heard_window, padded, style_weights, whole_tracks
+from streamer.tunes import END, UNIT_PARTS
+from streamer.tunespec import StyleSpec, TunesSpec
+from training.data.crops import whole_tracks
 from training.data.tunes import TuneInfo, TuneSet
 
 Rules = dict[str, float | list[float]]
@@ -37,7 +45,6 @@ MAX_NOTES = 100_000
 """Enough for 6,000 phrases, 200 in each cell of a histogram; half a minute on one core."""
 
 LEVELS = (0.0, 0.001, 0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99, 0.999, 1.0)
-STYLE_LEVELS = (0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95)
 RARE = (0.01, 0.99)
 """What one phrase in a hundred of a style goes beyond is dropped as broken."""
 
@@ -53,18 +60,6 @@ LEAST_SPREAD = 0.05
 PITCH_LEVELS = (0.005, 0.995)
 HEARD_NOTES = 256
 """Latents are those of what training lets the encoder hear of a track."""
-
-RETURN_NOTES = 192
-"""How much returns is asked of the beginnings of tracks, which are as long as a stream's tunes."""
-
-LEAST_KIND_TRACKS = 5
-"""Units and bars of fewer tracks of a style are accidents."""
-
-KIND_PRIOR_TRACKS = 10
-"""So many tracks of the style are counted with each kind's own, in its latents."""
-
-WHOLE = 0.01
-"""So near to a whole number of twelfths a bar may be."""
 
 _ROWS = 32
 
@@ -175,8 +170,8 @@ def _style(model: Any, tunes: TuneSet, name: str, total: int, phrase_notes: int)
         raise DataError(
             f"style {name} has no training track; prepare more files, or train without that style"
         )
-    means, variances = _latents(model, tunes, tracks)
-    mean, sd = _spread(means, variances)
+    means, variances = latents_of(_encoder(model), tunes, tracks, HEARD_NOTES)
+    mean, sd = spread(means, variances)
     infos = [tunes.tracks[i] for i in tracks]
     unit, metre = _commonest(infos)
     alike = [t for t in infos if (t.unit_beats, t.metre) == (unit, metre)]
@@ -188,17 +183,28 @@ def _style(model: Any, tunes: TuneSet, name: str, total: int, phrase_notes: int)
         tracks=len(tracks),
         mean=mean.round(5).tolist(),
         sd=sd.round(5).tolist(),
-        bpm=_quantiles([t.bpm for t in alike]),
+        bpm=quantiles([t.bpm for t in alike]),
         unit_beats=unit,
         metre=metre,
-        notes=_quantiles([_length(tunes, i) for i in tracks]),
+        notes=quantiles([_length(tunes, i) for i in tracks]),
         pitch=(int(low), int(high)),
-        kinds=_kinds(infos, means, variances),
-        returned=_returned(tunes, tracks),
-        returns=_returns(tunes, tracks),
+        kinds=kinds_of(infos, means, variances),
+        returned=returned_share(tunes, tracks),
+        returns=return_levels(tunes, tracks),
         entropy=_style_entropy(model, tunes, tracks, phrase_notes),
         rules=rules_of(tunes, tracks, phrase_notes),
     )
+
+
+def _encoder(model: Any) -> Encoder:
+    """Return a model's encoder over single tunes, in numpy."""
+
+    @torch.no_grad()
+    def encode(classes: NDArray[Any], style: NDArray[np.float32]) -> tuple[Any, Any]:
+        mean, log_variance = model.encode(torch.from_numpy(classes), torch.from_numpy(style))
+        return mean.numpy(), log_variance.numpy()
+
+    return encode
 
 
 def _style_entropy(
@@ -215,98 +221,9 @@ def _style_entropy(
     return found
 
 
-@torch.no_grad()
-def _latents(model: Any, tunes: TuneSet, tracks: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return mean and variance of each track's latent, ``(tracks, Z)``: heard as in training."""
-    rng = np.random.default_rng(0)
-    means, variances = [], []
-    for start in range(0, len(tracks), _ROWS):
-        part = tracks[start : start + _ROWS]
-        heard = [heard_window(tunes, i, HEARD_NOTES, rng) for i in part]
-        classes, lengths = padded(heard), torch.tensor([len(x) for x in heard])
-        mean, log_variance = model.encode(classes, style_weights(tunes, part), lengths)
-        means.append(mean.double().numpy())
-        variances.append(log_variance.double().exp().numpy())
-    return np.concatenate(means), np.concatenate(variances)
-
-
-def _spread(
-    means: NDArray[np.float64], variances: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation of latents, ``(Z,)``: of the tracks' means, and around each."""
-    return means.mean(axis=0), np.sqrt(means.var(axis=0) + variances.mean(axis=0))
-
-
-def _kinds(
-    infos: list[TuneInfo], means: NDArray[np.float64], variances: NDArray[np.float64]
-) -> list[KindSpec]:
-    """Return the units and bars that tracks of a style have, the most common first.
-
-    Bars that are no whole number of twelfths are left out: no note would ever begin one.
-    """
-    rows: dict[tuple[float, float], list[int]] = {}
-    for row, info in enumerate(infos):
-        rows.setdefault((info.unit_beats, info.metre), []).append(row)
-    rows = {
-        (unit, metre): own
-        for (unit, metre), own in rows.items()
-        if len(own) >= LEAST_KIND_TRACKS and _whole(UNIT_PARTS / unit)
-    }
-    style_mean, style_sd = _spread(means, variances)
-    total, found = sum(map(len, rows.values())), []
-    for (unit, metre), own in sorted(rows.items(), key=lambda item: (-len(item[1]), item[0])):
-        weight = len(own) / (len(own) + KIND_PRIOR_TRACKS)
-        mean, sd = _spread(means[own], variances[own])
-        variance = weight * sd**2 + (1 - weight) * style_sd**2
-        found.append(
-            KindSpec(
-                share=round(len(own) / total, 4),
-                # A twelfth of a quarter is exact in the stream, and not in the corpus's decimals.
-                unit_beats=UNIT_PARTS / round(UNIT_PARTS / unit),
-                metre=metre,
-                bpm=_quantiles([infos[row].bpm for row in own]),
-                mean=(weight * mean + (1 - weight) * style_mean).round(5).tolist(),
-                sd=np.sqrt(variance).round(5).tolist(),
-            )
-        )
-    return found
-
-
-def _whole(twelfths: float) -> bool:
-    return abs(twelfths - round(twelfths)) < WHOLE
-
-
-def _returned(tunes: TuneSet, tracks: list[int]) -> float:
-    """Return the share of figures that came before in their track, in any key, without overlap."""
-    flags = [_came_before(tunes.tune(index)) for index in tracks]
-    joined = np.concatenate(flags)
-    return round(float(joined.mean()) if len(joined) else 0.0, 4)
-
-
-def _returns(tunes: TuneSet, tracks: list[int]) -> list[float]:
-    """Return quantiles over tracks of how much returns in their beginnings."""
-    flags = [_came_before(tunes.tune(index)[:RETURN_NOTES]) for index in tracks]
-    shares = [float(own.mean()) for own in flags if len(own)]
-    return _quantiles(shares) if shares else []
-
-
-def _came_before(tune: TuneArray) -> NDArray[np.bool_]:
-    hashes = run_hashes(tune, FIGURE_NOTES)
-    return np.asarray(previous_equal(_numbers(hashes), FIGURE_NOTES) >= 0)
-
-
-def _numbers(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return np.unique(hashes, return_inverse=True)[1].astype(np.int64)
-
-
 def _commonest(infos: list[TuneInfo]) -> tuple[float, float]:
     """Return the unit and bar that most tracks have together: a tempo is theirs, not of others."""
     return Counter((t.unit_beats, t.metre) for t in infos).most_common(1)[0][0]
-
-
-def _quantiles(values: list[float]) -> list[float]:
-    found: list[float] = np.quantile(values, STYLE_LEVELS).round(3).tolist()
-    return found
 
 
 def _length(tunes: TuneSet, index: int) -> int:

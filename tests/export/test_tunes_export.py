@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from export import parity, tunes
 from export.bundle import describe_graph, make_manifest, write_bundle
 from export.parity import FunctionCase, ParityError, prove_functions, prove_parity
 from export.pipeline import ExportOptions, export_checkpoint
+from export.tune_kinds import restate
 from export.tunes import TunePlayer, function_cases
 from export.wrap import round_to_half
 from streamer.bundle import Bundle, load_bundle
@@ -168,3 +170,41 @@ def test_tables_of_the_performance_layer_travel_in_the_bundle_and_are_checked(
     with pytest.raises(BundleError, match="expression tables are of version 99"):
         export_checkpoint(checkpoint, options)
     assert load_bundle(tmp_path / "out").manifest.expression == {}
+
+
+@pytest.mark.usefixtures("short")
+def test_styles_of_a_bundle_are_measured_anew_and_all_else_stays(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the bundle's own encoder: what an export would have said of its styles."""
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
+    options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
+    whole = export_checkpoint(checkpoint, options).bundle
+    told = whole.manifest.tunes
+    assert told is not None
+    bare = [msgspec.structs.replace(s, kinds=[], returns=[], returned=1.0) for s in told.styles]
+    manifest = msgspec.structs.replace(
+        whole.manifest, tunes=msgspec.structs.replace(told, styles=bare)
+    )
+    models = {g.file: whole.graph_bytes(g.name) for g in manifest.graphs}
+    write_bundle(tmp_path / "old", manifest, models, whole.card)
+    assert main(["export", str(tmp_path / "old"), "--statistics-from", str(corpus)]) == 0
+    assert "kinds of unit and bar of its styles: bach" in capsys.readouterr().out
+    again = load_bundle(tmp_path / "old").manifest
+    assert again.graphs == whole.manifest.graphs
+    assert again.tunes is not None
+    for new, old in zip(again.tunes.styles, told.styles, strict=True):
+        assert (new.returned, new.returns, len(new.kinds)) == (
+            old.returned, old.returns, len(old.kinds),
+        )  # fmt: skip
+        for mine, theirs in zip(new.kinds, old.kinds, strict=True):
+            assert mine.mean == pytest.approx(theirs.mean, abs=1e-3)
+
+
+@pytest.mark.usefixtures("short")
+def test_only_tunes_with_an_encoder_are_measured_anew(corpus: Path, tmp_path: Path) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model("lm"))
+    options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
+    export_checkpoint(checkpoint, options)
+    with pytest.raises(DataError, match="no bundle of tunes with an encoder"):
+        restate(tmp_path / "out", corpus, tmp_path / "out")
