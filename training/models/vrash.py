@@ -43,6 +43,9 @@ class VrashConfig:
         hidden: Width of the state.
         depth: Micro-layers of the highway cell, 1..10.
         latent: Width of z.
+        latent_scale: Of the weights of z before training, against those of other inputs, above 0.
+            At 1 z begins as noise as loud as all else that a step is given, and stays so for a long
+            time; a small one lets ``vrash`` begin as an ``lm``. The ``vae`` has nothing but z.
         embeddings: Widths of the embeddings of pitch class, octave and length.
         style_size: Width of a style's embedding.
         programme_size: Width of the instrument family's embedding; the stream leaves the
@@ -61,6 +64,7 @@ class VrashConfig:
     hidden: int = 256
     depth: int = 3
     latent: int = 32
+    latent_scale: float = 0.1
     embeddings: tuple[int, int, int] = (16, 8, 24)
     style_size: int = 16
     programme_size: int = 8
@@ -81,6 +85,8 @@ class VrashConfig:
             raise ValueError(f"widths must be 1 or more, and embeddings {ARGUMENTS} of them")
         if not 1 <= self.depth <= 10 or self.encoder_hidden < 1:
             raise ValueError("depth must be in range 1..10, encoder_hidden 1 or more")
+        if not self.latent_scale > 0:
+            raise ValueError("latent_scale must be above 0")
         chances = (self.history_dropout, self.meta_dropout, self.dropout)
         if not all(0 <= chance < 1 for chance in chances):
             raise ValueError("dropouts must be in range 0..1, 1 excluded")
@@ -133,8 +139,8 @@ class Vrash(nn.Module):
         )
         self.start_bias = nn.Parameter(torch.zeros(hidden))
         if self.uses_latent:
-            self.latent_in = _matrix(config.latent, 2 * hidden)
-            self.start_in = _matrix(config.latent, hidden)
+            self.latent_in = _matrix(config.latent, 2 * hidden, config.latent_scale)
+            self.start_in = _matrix(config.latent, hidden, config.latent_scale)
             self.encoder = TuneEncoder(
                 self.sizes, config.embeddings, config.encoder_hidden, config.latent,
                 len(self.styles) if config.encoder_style else 0,
@@ -355,6 +361,6 @@ class Vrash(nn.Module):
         }
 
 
-def _matrix(rows: int, columns: int) -> nn.Parameter:
-    """A weight that keeps the variance of what it is given."""
-    return nn.Parameter(torch.randn(rows, columns) / math.sqrt(rows))
+def _matrix(rows: int, columns: int, scale: float = 1.0) -> nn.Parameter:
+    """A weight that keeps the deviation of what it is given, times ``scale``."""
+    return nn.Parameter(torch.randn(rows, columns) * scale / math.sqrt(rows))
