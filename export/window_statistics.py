@@ -141,14 +141,62 @@ def draw_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
     drawn = torch.sigmoid(model.decode(z)).numpy().reshape(-1, codec.steps, codec.pitches)
     even = np.stack([spread(one) for one in drawn.astype(np.float64)])
     alpha, _ = calibrate_alpha(even, real.cells(slice(None)), codec)
+    overlap = OVERLAP_BEATS * codec.steps_per_beat if codec.beats > 2 * OVERLAP_BEATS else 0
     return WindowSpec(
         latent=config.latent,
         passes=config.passes,
         normalise=True,
         alpha=alpha,
-        overlap=OVERLAP_BEATS * codec.steps_per_beat if codec.beats > 2 * OVERLAP_BEATS else 0,
+        overlap=overlap,
+        walk=_draw_step(model, scores, codec.steps - overlap),
         **_music(scores, real),
     )
+
+
+def usual_step(
+    before: NDArray[Any], after: NDArray[Any], every: NDArray[Any], total: NDArray[Any]
+) -> float:
+    """Return the step of a walk that goes as far as the corpus from one section to the next.
+
+    A walk of step s has latents that correlate by cos(s pi / 2). That of the corpus is the mean
+    over the components, each with the weight of what it says: the variance of its posterior means.
+
+    Args:
+        before: Posterior means of sections, ``(n, components)``.
+        after: Those of the sections that follow them.
+        every: Those of all sections, ``(m, components)``.
+        total: Variance of each component, the posteriors' own within.
+
+    Returns:
+        0..1; 0.01 at least and 0.99 at most.
+    """
+    middle = every.mean(axis=0)
+    common = ((before - middle) * (after - middle)).mean(axis=0)
+    says = every.var(axis=0)
+    alike = float((common / np.maximum(total, 1e-12) * says).sum() / max(says.sum(), 1e-12))
+    step = float(np.arccos(np.clip(alike, 0.0, 1.0))) * 2 / np.pi
+    return round(min(max(step, 0.01), 0.99), 4)
+
+
+@torch.no_grad()
+def _draw_step(model: Any, scores: ScoreSet, hop_steps: int) -> float:
+    """Return the usual step of sections as the stream has them, one every so many steps."""
+    codec = model.codec
+    found = chunks(
+        scores, scores.indices("train"), codec, hop_beats=hop_steps / codec.steps_per_beat
+    )
+    generator = torch.Generator().manual_seed(0)
+    means, variances = [], []
+    for start in range(0, len(found), 64):
+        cells = torch.from_numpy(found.cells(slice(start, start + 64))[..., 0]).float()
+        shape = (model.config.passes, len(cells), model.config.latent)
+        mean, log_sd = model.posterior(cells, torch.randn(shape, generator=generator))
+        means.append(mean.flatten(1).numpy())
+        variances.append((2 * log_sd).exp().flatten(1).numpy())
+    every, within = np.concatenate(means).astype(np.float64), np.concatenate(variances)
+    follows = found.piece[1:] == found.piece[:-1]
+    total = every.var(axis=0) + within.mean(axis=0)
+    return usual_step(every[:-1][follows], every[1:][follows], every, total)
 
 
 @torch.no_grad()
@@ -174,14 +222,16 @@ def query_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
     alpha, alpha_onset = (
         filling_threshold(shown[..., layer], float(share)) for layer, share in enumerate(shares)
     )
-    tie = tie_thresholds(
-        _walk_pairs(model, mean.mean(axis=0), np.sqrt(total)), alpha, alpha_onset, tied_share(every)
-    )
+    follows = every.piece[1:] == every.piece[:-1]
+    walk = usual_step(mean[:-1][follows], mean[1:][follows], mean, total)
+    pairs = _walk_pairs(model, mean.mean(axis=0), np.sqrt(total), walk)
+    tie = tie_thresholds(pairs, alpha, alpha_onset, tied_share(every))
     return WindowSpec(
         latent=model.config.latent,
         alpha=alpha,
         alpha_onset=alpha_onset,
         tie=tie.round(6).tolist(),
+        walk=walk,
         mean=mean.mean(axis=0).round(6).tolist(),
         variance=total.round(6).tolist(),
         **_music(scores, real),
@@ -235,11 +285,11 @@ def tie_thresholds(
 
 
 def _walk_pairs(
-    model: Any, mean: NDArray[Any], spread_of: NDArray[Any]
+    model: Any, mean: NDArray[Any], spread_of: NDArray[Any], walk: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return bars of the walk, at its own step, and those that follow them."""
     rng = np.random.default_rng(1)
-    near, far = step_angle(Controls())
+    near, far = step_angle(Controls(), walk)
     here = rng.standard_normal((WALKED, len(mean)))
     there = near * here + far * rng.standard_normal(here.shape)
     before, after = (

@@ -31,6 +31,8 @@ class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         tie: A key that sounds when a bar begins goes on into it where the probability that it is
             held and not struck is above; one number a pitch, empty for no ties but those of
             ``alpha``. Calibrated on the corpus.
+        walk: The step that the corpus takes from one section to the next, where 0 stays and 1
+            forgets: as far the music goes while nobody moves the control.
         bpm: Tempo that plays when nothing is set, quarter notes a minute.
         metre: Quarter notes of a bar.
         overlap: Steps at a section's end in which its voices go over to the next section one after
@@ -47,6 +49,7 @@ class WindowSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     alpha: _Share = 0.5
     alpha_onset: _Share = 0.5
     tie: list[_Above] = []
+    walk: _Share | None = None
     bpm: _Above = 120.0
     metre: _Above = 4.0
     overlap: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -26,6 +26,8 @@ from streamer.windowspec import WindowSpec
 
 Array = NDArray[Any]
 
+_DEFAULT_WALK = Controls().walk
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
@@ -56,9 +58,18 @@ class Path(Protocol):
         """Go on from one of the places last proposed."""
 
 
-def step_angle(controls: Controls) -> tuple[float, float]:
-    """Return cosine and sine of a step: 0 stays where it is, 1 forgets where it was."""
-    angle = controls.walk * math.pi / 2
+def step_angle(controls: Controls, usual: float | None = None) -> tuple[float, float]:
+    """Return cosine and sine of a step.
+
+    Args:
+        controls: ``walk``: 0 stays where it is, 1 forgets where it was.
+        usual: The step that the corpus takes from one section to the next, 0..1: where the control
+            stands by itself, so far it goes. None takes the control as it is.
+    """
+    walk = controls.walk
+    if usual is not None:
+        walk = walk ** (math.log(usual) / math.log(_DEFAULT_WALK))
+    angle = walk * math.pi / 2
     return math.cos(angle), math.sin(angle)
 
 
@@ -77,7 +88,7 @@ class PassesPath:
 
     def propose(self, count: int, controls: Controls, rng: np.random.Generator) -> Places:
         """Return places a step away; the canvas is written to as often as the controls say."""
-        near, far = step_angle(controls)
+        near, far = step_angle(controls, self._spec.walk)
         shape = (self._spec.passes, count, self._spec.latent)
         z = near * self._here + far * rng.standard_normal(shape, dtype=np.float32)
         passes = max(1, round(controls.refinement * self._spec.passes))
@@ -100,14 +111,14 @@ class WalkPath:
     """
 
     def __init__(self, decode: Function, spec: WindowSpec, rng: np.random.Generator) -> None:
-        self._decode = decode
+        self._decode, self._usual = decode, spec.walk
         self._mean = np.asarray(spec.mean or [0.0] * spec.latent)
         self._spread = np.sqrt(np.asarray(spec.variance or [1.0] * spec.latent))
         self._here = rng.standard_normal(spec.latent)
 
     def propose(self, count: int, controls: Controls, rng: np.random.Generator) -> Places:
         """Return places a step away."""
-        near, far = step_angle(controls)
+        near, far = step_angle(controls, self._usual)
         places = near * self._here + far * rng.standard_normal((count, len(self._here)))
         wide = math.sqrt(controls.temperature)
         z = self._mean + wide * self._spread * places

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.controls import OCTAVE, Controls
-from streamer.generators.ties import with_ties
+from streamer.generators.ties import Sounding, with_ties
 from streamer.steering import SCALE_STEPS
 from streamer.windows import CELL_DTYPE, RollCodec
 from streamer.windowspec import WindowSpec
@@ -107,7 +107,7 @@ def read_section(
     codec: RollCodec,
     spec: WindowSpec,
     controls: Controls,
-    sounding: frozenset[int] = frozenset(),
+    sounding: Sounding | None = None,
 ) -> Section:
     """Decide which cells sound.
 
@@ -119,7 +119,7 @@ def read_section(
         spec: The thresholds.
         controls: Density moves the threshold, range takes cells away, a scale lock moves them to
             the next note of the scale.
-        sounding: Keys that sound until the section begins and may go on into it.
+        sounding: What sounds until the section begins; None where that is not known.
     """
     uncertain = evened.uncertain[: len(values)]
     held = values[..., 0]
@@ -129,7 +129,7 @@ def read_section(
     if codec.onsets:
         struck_above = _moved(spec.alpha_onset, tilt)
         cells[..., 1] = values[..., 1] > struck_above
-        if spec.tie:
+        if spec.tie and sounding is not None:
             cells = with_ties(cells, values, codec.low, sounding, spec.tie, struck_above)
     cells = on_scale(cells, codec, controls)
     cells[:, ~allowed_keys(codec, controls)] = False
@@ -213,15 +213,16 @@ def on_scale(cells: NDArray[np.bool_], codec: RollCodec, controls: Controls) -> 
     return out
 
 
-def lasting(section: Section, told: frozenset[int]) -> frozenset[int]:
-    """Return the keys that sound at a section's end and may go on into the next.
+def sounding_after(section: Section, told: frozenset[int]) -> Sounding:
+    """Return the keys that sound at a section's end, and which of them may go on into the next.
 
     One whose note began in the section before and fills this one may not: how long it is was told
     with the section that it began in.
     """
     notes = section.notes
     whole = (notes["onset"] == 0) & (notes["length"] == len(section.entropies))
-    return section.sounding - (told & {int(key) for key in notes["pitch"][whole]})
+    ended = told & {int(key) for key in notes["pitch"][whole]}
+    return Sounding(section.sounding, section.sounding - ended)
 
 
 def join(
@@ -241,7 +242,7 @@ def join(
     """
     steps = len(before.entropies)
     notes = before.notes.copy()
-    onward, joined = lasting(before, told), set()
+    onward, joined = sounding_after(before, told).onward, set()
     for i in np.flatnonzero(notes["onset"] + notes["length"] == steps).tolist():
         key = int(notes["pitch"][i])
         more = after.first.get(key)

@@ -30,10 +30,11 @@ from streamer.generators.section import (
     even_cells,
     hand_over,
     join,
-    lasting,
     read_section,
+    sounding_after,
     without,
 )
+from streamer.generators.ties import Sounding
 from streamer.notes import Note, NoteArray, Phrase
 from streamer.selection.entropy import CorpusEntropy
 from streamer.selection.filters import FILTERS, LOOP_TAIL_NOTES, Context, Filter, Limits
@@ -239,7 +240,7 @@ class WindowGenerator:
         turns = (
             draw_turns(self.codec, self._spec.overlap, self._rng) if self._spec.overlap else None
         )
-        onward = frozenset() if self._next is None else lasting(self._next, self._told)
+        sounding = self._sounding()
         sections, tails = [], []
         for cells in places.probabilities:
             evened = even_cells(cells, self._spec)
@@ -248,7 +249,9 @@ class WindowGenerator:
             if self._tail is not None and turns is not None:
                 values = hand_over(values, self._tail, turns)
             played = values[: self.codec.steps]
-            sections.append(read_section(played, evened, self.codec, self._spec, controls, onward))
+            sections.append(
+                read_section(played, evened, self.codec, self._spec, controls, sounding)
+            )
         everything = [np.ones(len(section.notes), dtype=np.bool_) for section in sections]
         phrases = [
             self._plain(section, section.notes, struck, beat)
@@ -264,6 +267,12 @@ class WindowGenerator:
             sections=sections,
             tails=tails,
         )
+
+    def _sounding(self) -> Sounding | None:
+        """Return what sounds until the section to be drawn; None where no note can go on."""
+        if not self._ahead:
+            return None
+        return Sounding() if self._next is None else sounding_after(self._next, self._told)
 
     def _context(self, controls: Controls) -> Context:
         return Context(self._settings.limits, tuple(self._recent), controls.density)

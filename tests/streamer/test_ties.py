@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from export.window_statistics import tie_thresholds, tied_share
+from export.window_statistics import tie_thresholds, tied_share, usual_step
 from streamer.controls import Controls, LiveControls
-from streamer.generators.latentpath import Places
+from streamer.generators.latentpath import Places, step_angle
 from streamer.generators.section import cell_entropies, step_entropies
-from streamer.generators.ties import tie_evidence, with_ties
+from streamer.generators.ties import Sounding, tie_evidence, with_ties
 from streamer.generators.window import WindowGenerator, WindowSettings
 from streamer.notes import Phrase
 from streamer.windows import RollCodec
@@ -31,7 +31,8 @@ def shown(held: float, struck: float, *, key: int = 60, steps: int = 6) -> np.nd
 
 def tied(values: np.ndarray, sounding: Iterable[int] = (60,), at: float = 0.2) -> np.ndarray:
     cells = np.stack([values[..., 0] > 0.5, values[..., 1] > 0.5], axis=-1)
-    return with_ties(cells, values, 60, frozenset(sounding), [at] * 8, 0.5)
+    keys = frozenset(sounding)
+    return with_ties(cells, values, 60, Sounding(keys, keys), [at] * 8, 0.5)
 
 
 def test_a_sounding_key_goes_on_where_the_network_holds_it_without_a_strike() -> None:
@@ -44,6 +45,13 @@ def test_no_tie_where_nothing_sounds_or_the_network_does_not_hold_the_key() -> N
     assert not tied(shown(0.4, 0.1), sounding=()).any()
     assert not tied(shown(0.1, 0.0)).any()
     assert not tied(shown(0.4, 0.1), sounding=(61,)).any()
+
+
+def test_a_key_that_does_not_sound_is_struck_or_silent_but_not_held_over() -> None:
+    values = shown(0.9, 0.1)
+    values[9, 0, :] = 0.9
+    assert tied(values, sounding=())[:, 0, 0].tolist() == [step == 9 for step in range(16)]
+    assert tied(shown(0.9, 0.9), sounding=())[0, 0].tolist() == [True, True]
 
 
 def test_what_the_network_would_rather_strike_is_struck() -> None:
@@ -107,6 +115,10 @@ def test_a_note_that_fills_the_bar_after_its_own_is_struck_in_the_third() -> Non
     assert heard == [[(60, 12, 20)], [], [(60, 0, 32)]]
 
 
+def pitches(keys: np.ndarray) -> frozenset[int]:
+    return frozenset((np.flatnonzero(keys) + 60).tolist())
+
+
 def test_ties_are_as_frequent_as_in_the_corpus() -> None:
     rng = np.random.default_rng(0)
     before, after = rng.random((2, 400, *CODEC.shape))
@@ -115,8 +127,8 @@ def test_ties_are_as_frequent_as_in_the_corpus() -> None:
     thresholds = tie_thresholds((before, after), 0.5, 0.9, 0.3)
     sounding = (before[:, -1, :, 0] > 0.5) | (before[:, -1, :, 1] > 0.9)
     ties = [
-        with_ties(NONE, one, 60, np.flatnonzero(keys) + 60, thresholds.tolist(), 0.9)[0, :, 0]
-        for one, keys in zip(after, sounding, strict=True)
+        with_ties(NONE, one, 60, Sounding(keys, keys), thresholds.tolist(), 0.9)[0, :, 0]
+        for one, keys in zip(after, map(pitches, sounding), strict=True)
     ]
     assert np.sum(ties) / sounding.sum() == pytest.approx(0.3, abs=0.02)
     assert thresholds[:4].max() < thresholds[4:].min()
@@ -128,6 +140,20 @@ def test_the_share_of_ties_is_counted_in_bars_that_follow_each_other() -> None:
     every = bars(scores(piece, piece), [0, 1], CODEC)
     # Into bar 2: 60 is tied, 64 struck; into bar 3: 60 struck, 64 released.
     assert tied_share(every) == pytest.approx(1 / 4)
+
+
+def test_a_walk_goes_as_far_as_the_corpus_while_nobody_moves_the_control() -> None:
+    rng = np.random.default_rng(0)
+    here = rng.standard_normal((20_000, 6))
+    there = 0.6 * here + 0.8 * rng.standard_normal(here.shape)
+    silent = np.zeros(6)
+    usual = usual_step(here, there, np.concatenate([here, there]), silent + 1.0)
+    near, far = step_angle(Controls(), usual)
+    assert near == pytest.approx(0.6, abs=0.02)
+    assert near**2 + far**2 == pytest.approx(1.0)
+    assert step_angle(Controls(walk=0.0), usual)[0] == pytest.approx(1.0)
+    assert step_angle(Controls(walk=1.0), usual)[0] == pytest.approx(0.0)
+    assert step_angle(Controls(), None)[0] == pytest.approx(np.cos(0.35 * np.pi / 2))
 
 
 def test_a_fuller_bar_is_not_less_sure() -> None:

@@ -114,6 +114,25 @@ class Draw(nn.Module):
         Returns:
             Logits of the last canvas, ``(B, cells)``, and the latents' nats ``(T, B)``.
         """
+        canvas, posterior = self._drawn(cells, noise)
+        nats = [
+            0.5 * (mean**2 + (2 * log_sd).exp() - 2 * log_sd - 1).sum(1)
+            for mean, log_sd in posterior
+        ]
+        return canvas, torch.stack(nats)
+
+    def posterior(self, cells: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and logarithm of the deviation of each pass's latent, ``(B, T, latent)``.
+
+        Args:
+            cells: As :meth:`forward` takes them.
+            noise: The same: what the encoder sees in a pass depends on the latents before.
+        """
+        means, log_sds = zip(*self._drawn(cells, noise)[1], strict=True)
+        return torch.stack(means, dim=1), torch.stack(log_sds, dim=1)
+
+    def _drawn(self, cells: Tensor, noise: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Return the last canvas, and the posterior of each pass: mean, logarithm of deviation."""
         x = self.dropout(cells.reshape(len(cells), -1))
         batch, hidden = len(x), self.config.hidden
         # [x, x - sigmoid(c)] W = x (W1 + W2) - sigmoid(c) W2
@@ -121,18 +140,18 @@ class Draw(nn.Module):
         missing, write = Repeated(self.read_missing.weight), self._writer()
         h_enc, c_enc, h_dec, c_dec = (x.new_zeros(batch, hidden) for _ in range(4))
         canvas = self.canvas.expand(batch, -1)
-        nats = []
+        posterior = []
         for t in range(len(noise)):
             gates = fixed - missing(torch.sigmoid(canvas))
             gates = gates + self.encoder_own(h_enc) + self.encoder_decoder(h_dec)
             h_enc, c_enc = _cell(gates, c_enc)
             mean, log_sd = self.latent(h_enc).chunk(2, dim=1)
             log_sd = log_sd.clamp(-8, 4)
+            posterior.append((mean, log_sd))
             z = mean + log_sd.exp() * noise[t]
-            nats.append(0.5 * (mean**2 + (2 * log_sd).exp() - 2 * log_sd - 1).sum(1))
             h_dec, c_dec = _cell(self.decoder_in(z) + self.decoder_own(h_dec), c_dec)
             canvas = canvas + write(h_dec)
-        return canvas, torch.stack(nats)
+        return canvas, posterior
 
     def _writer(self) -> Callable[[Tensor], Tensor]:
         if isinstance(self.write, nn.Linear):
