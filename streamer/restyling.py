@@ -4,15 +4,17 @@ In: a song as a band, a genre of the bundle, a strength. Out: passages, window b
 was changed. Called by ``perpetuo restyle``.
 
 Each window keeps its place, and only the measure changes: as far from the middle of the new genre,
-in the new genre's spread, as it was from the middle of all music, in that of all music. So what is
-usual in the song becomes what is usual in the genre, and what sets one window apart from the next,
-by which a song is known, stays. The strength says how much of the way is gone: 0 is the song's own
-reconstruction, 1 lies wholly where the genre's songs lie. What rests for a whole window of the
-song rests there, too.
+in the new genre's spread, as it was from the middle of its own. Its own genre is that of the
+bundle's about which the song's windows are likeliest. So what is usual in the song becomes what is
+usual in the genre, and what sets one window apart from the next, by which a song is known, stays; a
+song that is of the genre already stays as it is. The strength says how much of the way is gone: 0
+is the song's own reconstruction, 1 lies where the genre's songs lie. What rests for a whole window
+of the song rests there, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +38,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Manner:
-    """Where latents lie: of all music, or of a genre.
+    """Where the latents of a genre lie.
 
     Attributes:
         mean: ``(latent,)``.
@@ -56,11 +58,23 @@ def carried(z: NDArray[np.floating], source: Manner, target: Manner) -> NDArray[
     return np.asarray(found, dtype=np.float32)
 
 
+def likeliest_manner(z: NDArray[np.floating], manners: Mapping[str, Manner]) -> str:
+    """Return the name of that about which latents ``(n, latent)`` are likeliest."""
+
+    def nats(manner: Manner) -> float:
+        variance = np.maximum(manner.variance, _LEAST_VARIANCE)
+        away = (np.asarray(z, dtype=np.float64) - manner.mean) ** 2 / variance
+        return float((away + np.log(variance)).sum())
+
+    return min(manners, key=lambda name: nats(manners[name]))
+
+
 @dataclass(frozen=True)
 class Restyling:
     """A song moved towards a genre.
 
     Attributes:
+        own: The genre of the bundle that the song is taken for.
         originals: Its windows, ``(n, steps, 4)``; beyond the song's end there is silence.
         z: Their latents, ``(n, latent)``.
         moved: Where they went.
@@ -69,6 +83,7 @@ class Restyling:
         passages: The same as they are to be played.
     """
 
+    own: str
     originals: States
     z: NDArray[np.float32]
     moved: NDArray[np.float32]
@@ -94,7 +109,9 @@ def restyle(editor: BandEditor, piece: BandPiece, genre: GenreSpec, strength: fl
         raise ValueError(f"strength must be in range 0..1, not {strength}")
     originals = editor.windows(piece, 0, -(-piece.bars // editor.bars))
     z = editor.encode(originals)
-    moved = walk(z, carried(z, all_music(editor), manner_of(genre)), strength)
+    manners = {one.name: manner_of(one) for one in editor.spec.genres}
+    own_genre = likeliest_manner(z, manners)
+    moved = walk(z, carried(z, manners[own_genre], manners[genre.name]), strength)
     plain, played = editor.play(z), editor.play(moved)
     for one in (plain, played):
         _keep_rests(one.states, originals)
@@ -114,14 +131,7 @@ def restyle(editor: BandEditor, piece: BandPiece, genre: GenreSpec, strength: fl
                 {genre.name: strength} if strength else {},
             )
         )
-    return Restyling(originals, z, moved, plain, played, tuple(passages))
-
-
-def all_music(editor: BandEditor) -> Manner:
-    """Return where the bundle's whole corpus lies."""
-    latent = editor.window.latent
-    mean, variance = editor.window.mean or [0.0] * latent, editor.window.variance or [1.0] * latent
-    return Manner(np.asarray(mean), np.asarray(variance))
+    return Restyling(own_genre, originals, z, moved, plain, played, tuple(passages))
 
 
 def manner_of(genre: GenreSpec) -> Manner:
@@ -164,6 +174,7 @@ def restyling_report(
     own = [(states != found.originals).mean(axis=(1, 2)) for states in parts.values()]
     flower = editor.spec.flower(editor.window.latent)
     report: dict[str, Any] = {
+        "taken_for": found.own,
         "figures": figures,
         "unlike_the_song": {
             "reconstruction": float(own[1].mean()), "restyled": float(own[2].mean()),

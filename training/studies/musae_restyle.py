@@ -1,10 +1,11 @@
 """How to move a song into another genre and still know it (``perpetuo restyle``; our own study).
 
 Songs that the model never saw are moved into each clean genre by the arithmetic of
-:mod:`streamer.restyling`, at five strengths, from three different middles: that of all music, that
-of the song itself, that of the song's own genre. Two things are asked of what is played. Does the
-judge of :mod:`.musae_genre`, which has heard real windows alone, hear the genre? And which of the
-songs was it: is its harmony, window by window, nearest to that of the song that it was made of?
+:mod:`streamer.restyling`, at five strengths, from three different middles: that of the song's own
+genre, as the verb does, that of the song itself, that of all music. Two things are asked of what is
+played. Does the judge of :mod:`.musae_genre`, which has heard real windows alone, hear the genre?
+And which of the songs was it: is its harmony, window by window, nearest to that of the song that it
+was made of?
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from streamer.bandeditor import likeliest
 from streamer.bands import DRUMS, PITCHES, sounding_pitches
 from streamer.bandwalk import walk
-from streamer.restyling import Manner, carried
+from streamer.restyling import Manner, carried, likeliest_manner
 from training.studies import plots
 from training.studies.musae_bench import HELD_OUT, BandBench
 from training.studies.musae_genre import Where, features, genres_of, judge_of, where_of
@@ -27,7 +28,7 @@ SONGS, WINDOWS = 24, 8
 """Songs that are moved, and windows of each."""
 
 STRENGTHS = np.linspace(0, 1, 5)
-MIDDLES = ("all music", "the song", "its genre")
+MIDDLES = ("its genre", "the song", "all music")
 
 Rows = dict[str, Any]
 
@@ -42,7 +43,8 @@ def restyle(bench: BandBench, folder: Path) -> Rows:
     everything = where_of(bench, windows, None, rng)
     songs = _songs(bench)
     z = [bench.encode(states) for states in songs]
-    own = [_own_genre(part, lie) for part in z]
+    manners = {name: _manner(where) for name, where in lie.items()}
+    own = [likeliest_manner(part, manners) for part in z]
     rows: Rows = {
         "songs": len(songs), "windows": [len(part) for part in z], "genres": clean,
         "strengths": STRENGTHS.tolist(), "chance_genre": 1 / len(names),
@@ -60,7 +62,7 @@ def restyle(bench: BandBench, folder: Path) -> Rows:
                         "the song": Where(part.mean(0, dtype=np.float64), everything.variance),
                         "its genre": lie[mine],
                     }[middle]
-                    target = carried(part, _manner(source), _manner(lie[name]))
+                    target = carried(part, _manner(source), manners[name])
                     played.append(_play(bench, walk(part, target, strength)))
                 x = features(np.concatenate(played), bench.model.codec.beats)
                 heard.append(float((judge.predict(x) == names.index(name)).mean()))
@@ -96,16 +98,6 @@ def _songs(bench: BandBench) -> list[NDArray[np.uint8]]:
         found.append(np.stack([codec.window(song, k * codec.steps) for k in range(count)]))
     thin = np.linspace(0, len(found) - 1, min(len(found), SONGS)).astype(int)
     return [found[i] for i in thin.tolist()]
-
-
-def _own_genre(z: NDArray[np.float32], lie: dict[str, Where]) -> str:
-    """Return the genre about which a song's windows are likeliest."""
-
-    def nats(where: Where) -> float:
-        away = (z - where.mean) ** 2 / where.variance
-        return float((away + np.log(where.variance)).sum())
-
-    return min(lie, key=lambda name: nats(lie[name]))
 
 
 def _manner(where: Where) -> Manner:
