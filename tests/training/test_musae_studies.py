@@ -15,7 +15,7 @@ from tests.bandsongs import band_set
 from training.data.bands import BandSet
 from training.models.musae import Musae, MusaeConfig
 from training.studies import musae, musae_genre, musae_latent
-from training.studies.musae import compare, overfit, reconstruction
+from training.studies.musae import compare, figure4, overfit, reconstruction
 from training.studies.musae_bench import BandBench
 from training.studies.musae_genre import control, features, genre
 from training.studies.musae_latent import figure5
@@ -105,8 +105,22 @@ def test_the_style_control_of_a_model_that_does_not_listen_moves_nothing(tmp_pat
     assert pair["progress"][-1] == pytest.approx(1)
     assert pair["monotone"]
     assert "bass length" in pair["figures"]
-    deaf = control(bench(Oracle(bands, told=False), bands), tmp_path)["pairs"][0]
-    assert deaf["figures"] == {}
+    deaf = control(bench(Oracle(bands, told=False), bands), tmp_path)
+    assert deaf["pairs"][0]["figures"] == {}
+    assert not deaf["met"]
+
+
+def test_a_way_between_latents_that_say_nothing_is_no_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(musae, "PAIRS", 40)
+    bands = band_set(14)
+    told = figure4(bench(Oracle(bands), bands), tmp_path)
+    assert told["monotone"]
+    assert told["rise"] > 0.3
+    deaf = figure4(bench(Oracle(bands, told=False), bands), tmp_path)
+    assert abs(deaf["rise"]) < 0.05
+    assert not deaf["met"]
 
 
 def test_a_line_tells_genres_apart_that_lie_apart_and_no_others(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ PAIRS, ALPHAS = 256, np.linspace(0, 1, 11)
 FALSE_FALL = 0.002
 """A mean distance may fall by so much from one α to the next and still count as not falling."""
 
+RISE_WANTED = 0.5
+"""Share of the distance between two windows that must lie on the way between their latents: where
+latents say nothing the curve is flat, and a flat one never falls."""
+
 OVERFIT_WINDOWS, OVERFIT_RATE, OVERFIT_HIDDEN = 200, 2e-3, 256
 """The rate falls with the width beyond so many units, as wide networks want it."""
 
@@ -198,6 +202,8 @@ def figure4(bench: BandBench, folder: Path) -> Rows:
         "data": straight["data"],
         "monotone": straight["monotone"],
         "strictly": bool(np.all(np.diff(straight["from_first"]) >= 0)),
+        "rise": straight["rise"],
+        "met": straight["monotone"] and straight["rise"] >= RISE_WANTED,
         "ways": ways,
     }
     figure, axes = plots.subplots(1, 3, 4.5)
@@ -237,5 +243,6 @@ def _between(bench: BandBench, kinds: tuple[str, ...]) -> dict[str, Rows]:
             notes = (between < PITCHES).sum(axis=(1, 2)) / bench.model.codec.beats
             row["notes_a_beat"].append(float(notes.mean()))
         row["monotone"] = bool(np.all(np.diff(row["from_first"]) >= -FALSE_FALL))
+        row["rise"] = (row["from_first"][-1] - row["from_first"][0]) / max(data[-1], 1e-9)
         found[kind] = {**row, "data": data}
     return found
