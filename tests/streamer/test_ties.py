@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from export.window_statistics import tie_thresholds, tied_share, usual_step
+from export.window_statistics import tie_thresholds, tied_share
 from streamer.controls import Controls, LiveControls
 from streamer.generators.latentpath import Places, step_angle
 from streamer.generators.section import cell_entropies, step_entropies
@@ -18,6 +18,7 @@ from streamer.windows import RollCodec
 from streamer.windowspec import WindowSpec
 from tests.scores import scores
 from training.data.sections import bars
+from training.evaluation.steps import usual_step
 
 CODEC = RollCodec("bars", 4, 16, 60, 67, onsets=True)
 NONE = np.zeros(CODEC.shape, dtype=bool)

@@ -23,6 +23,7 @@ from streamer.windows import RollCodec
 from training.data.scores import ScoreSet
 from training.data.sections import chunks
 from training.evaluation.signature import fit_reference
+from training.evaluation.steps import draw_step
 from training.spaces import SILENT
 from training.studies import plots
 
@@ -31,8 +32,11 @@ REFERENCE = 100
 SAMPLES = 1000
 GENERATED, OF_ALPHA, OF_STEP = 100, 30, 50
 ALPHAS = 200
-WALK = 0.35
-"""Step of the path between the sections of a generated piece; the stream's own default."""
+ANEW = 1.0
+"""Step between the sections of a generated piece in the paper: each is drawn by itself."""
+
+FORMER_STEP = 0.35
+"""What a stream takes where its bundle does not say how far its corpus goes."""
 
 RANDOM_CELLS = 450
 """Filled cells of a random sample in the paper."""
@@ -85,17 +89,24 @@ class DrawBench:
         return out
 
     @torch.no_grad()
-    def canvases(self, count: int, passes: int | None = None) -> NDArray[np.float64]:
-        """Return generated pieces ``(count, 300, 128)``, each of sections along a path.
+    def canvases(
+        self, count: int, passes: int | None = None, step: float = ANEW
+    ) -> NDArray[np.float64]:
+        """Return generated pieces ``(count, 300, 128)``, of sections end to end.
 
         Every section is spread to 0..1 on its own, as the stream does.
+
+        Args:
+            count: Pieces.
+            passes: Passes that are written; None is all.
+            step: Of the path from one section to the next, 0..1.
         """
         codec, config = self.model.codec, self.model.config
         sections = -(-STEPS // codec.steps)
         generator = torch.Generator().manual_seed(self.seed)
         shape = (config.passes, count, config.latent)
         z = torch.randn(shape, generator=generator)
-        near, far = np.cos(WALK * np.pi / 2), np.sin(WALK * np.pi / 2)
+        near, far = np.cos(step * np.pi / 2), np.sin(step * np.pi / 2)
         parts = []
         for _ in range(sections):
             parts.append(_spread(torch.sigmoid(self.model.decode(z[:passes])), codec))
@@ -151,9 +162,14 @@ def generated(bench: DrawBench, folder: Path) -> dict[str, Any]:
     from scipy import stats
 
     alpha, _ = best_alpha(bench)
-    distances = bench.distances(bench.canvases(GENERATED) > alpha)
+    steps = (ANEW, draw_step(bench.model, bench.scores, bench.model.codec.steps), FORMER_STEP)
+    each = {step: bench.distances(bench.canvases(GENERATED, step=step) > alpha) for step in steps}
+    distances = each[ANEW]
     chance = bench.distances(random_rolls(bench.rng, 20, 100, 100))
-    test = stats.ttest_ind(distances, bench.held_out, equal_var=False)
+    tests = {
+        step: stats.ttest_ind(values, bench.held_out, equal_var=False)
+        for step, values in each.items()
+    }
     figure, axes = plots.subplots(1, 1, 6.0)
     shown = {"generated": distances, "held-out": bench.held_out}
     plots.histograms(axes[0, 0], {k: np.minimum(v, 20.0) for k, v in shown.items()}, "distance")
@@ -162,8 +178,22 @@ def generated(bench: DrawBench, folder: Path) -> dict[str, Any]:
         "generated": _summary(distances),
         "held_out": _summary(bench.held_out),
         "random_20_100_median": float(np.median(chance)),
-        "welch_t": float(test.statistic),
-        "p": float(test.pvalue),
+        "welch_t": float(tests[ANEW].statistic),
+        "p": float(tests[ANEW].pvalue),
+        "along_a_path": [
+            {
+                "step": step,
+                **_summary(each[step]),
+                "welch_t": float(tests[step].statistic),
+                "p": float(tests[step].pvalue),
+            }
+            for step in steps[1:]
+        ],
+        "held_out_by_split": {
+            name: _summary(bench.distances(samples(bench.scores, indices)[0]))
+            for name in ("valid", "test")
+            if (indices := bench.scores.indices(name))
+        },
         "paper": PAPER,
         "below_half_of_random": bool(np.median(distances) < 0.5 * np.median(chance)),
     }
