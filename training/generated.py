@@ -1,13 +1,14 @@
 """Phrases as a bundle writes them when nobody chooses: the raw model, no filter and no ranking.
 
-In: a bundle of tunes. Out: phrases of each style, from latents around the style's mean. A filter
-may be trained on them as one more kind of bad phrases, and its effect is seen on them. Called by
-``perpetuo train filter --generated`` and by studies.
+In: a bundle of tunes. Out: phrases of each style, from latents around the style's mean, or tunes
+of given latents and styles. A filter may be trained on phrases as one more kind of bad ones, and
+its effect is seen on them. Called by ``perpetuo train filter --generated`` and by studies.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.bundle import Bundle
 from streamer.codecs import codec_as
@@ -53,7 +54,7 @@ def generated_tunes(
     codec = codec_as(bundle.codec, TuneCodec)
     own = spec.style(style)
     place = bundle.manifest.styles.index(style)
-    engine, start = Engine(bundle, graph=STEP_GRAPH), Function(bundle, START_GRAPH)
+    writer = BundleWriter(bundle)
     bias = np.zeros(codec.offsets[-1], dtype=np.float32)
     bias[codec.offsets[2] + codec.end_class] = _NEVER
     found: list[TuneArray] = []
@@ -62,14 +63,40 @@ def generated_tunes(
         z = rng.normal(own.mean, own.sd, (batch, len(own.mean))).astype(np.float32)
         weights = np.zeros((batch, len(spec.styles)), dtype=np.float32)
         weights[:, place] = 1.0
-        inputs = {"z": z, "style": weights}
-        wanted = {tensor.name for tensor in bundle.manifest.graph(START_GRAPH).inputs}
-        first = start(**{name: inputs[name] for name in wanted})["s"]
-        state = engine.initial_state(batch).replace(s=first, **inputs)
         noise = gumbel_noise(rng, (notes, batch, codec.offsets[-1]), temperature, codec, bias)
-        block = engine.next_block(state, noise)
-        found += [codec.decode(block.classes[:, k]) for k in range(batch)]
+        found += [codec.decode(classes) for classes in writer.write(z, weights, noise)]
     return found
+
+
+class BundleWriter:
+    """Writes tunes of given latents and styles; one thread.
+
+    Args:
+        bundle: Of a family of tunes.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._engine, self._start = Engine(bundle, graph=STEP_GRAPH), Function(bundle, START_GRAPH)
+        self._wanted = {tensor.name for tensor in bundle.manifest.graph(START_GRAPH).inputs}
+
+    def write(
+        self,
+        z: NDArray[np.float32],
+        style: NDArray[np.float32],
+        noise: NDArray[np.float32],
+    ) -> NDArray[np.int64]:
+        """Return classes ``(B, notes, 3)``, past an END too.
+
+        Args:
+            z: ``(B, Z)``.
+            style: ``(B, S)``.
+            noise: ``(notes, B, classes)``; the class is the argmax of logits plus noise.
+        """
+        inputs = {"z": z, "style": style}
+        first = self._start(**{name: inputs[name] for name in self._wanted})["s"]
+        state = self._engine.initial_state(len(z)).replace(s=first, **inputs)
+        block = self._engine.next_block(state, noise)
+        return np.asarray(block.classes.transpose(1, 0, 2), dtype=np.int64)
 
 
 def generated_phrases(

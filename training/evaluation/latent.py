@@ -8,8 +8,8 @@ Called by the studies of the family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -102,9 +102,13 @@ def sample_tunes(
         step = model.step(previous, s, z, style, -(-uniform.log()).log())
         previous, s = step.classes, step.s
         rows.append(previous)
-    classes = torch.stack(rows, dim=1).numpy()
-    ends = classes[:, :, 2] == model.codec.end_class
-    lengths = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, notes)
+    return until_end(torch.stack(rows, dim=1).numpy(), model.codec)
+
+
+def until_end(classes: NDArray[np.int64], codec: TuneCodec) -> list[NDArray[np.int64]]:
+    """Cut tunes ``(B, notes, 3)`` behind their END."""
+    ends = classes[:, :, 2] == codec.end_class
+    lengths = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, classes.shape[1])
     return [tune[:length] for tune, length in zip(classes, lengths, strict=True)]
 
 
@@ -145,8 +149,43 @@ def closeness(music: Profile, start: Profile, end: Profile) -> dict[str, float]:
     return out
 
 
+class Player(Protocol):
+    """Writes tunes of a style: a model in torch, or a bundle."""
+
+    def spread(self, style: str) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation of the style's latents, ``(Z,)``, as the stream draws them."""
+
+    def tunes(self, z: Tensor, style: Tensor, notes: int, seed: int) -> list[NDArray[np.int64]]:
+        """Return what :func:`sample_tunes` does."""
+
+
+class ModelPlayer:
+    """A model in torch, with the latents of the training tracks.
+
+    Args:
+        model: In evaluation mode.
+        tunes: What it was trained on.
+    """
+
+    def __init__(self, model: Vrash, tunes: TuneSet) -> None:
+        self._model = model
+        self._known = {
+            name: latents(model, tunes, tunes.indices("train", name)) for name in tunes.styles
+        }
+
+    def spread(self, style: str) -> tuple[Tensor, Tensor]:
+        """See :class:`Player`: of the tracks' means, and around each, which is most of it."""
+        mean, log_variance = self._known[style]
+        variance = mean.var(dim=0) + log_variance.exp().mean(dim=0)
+        return mean.mean(dim=0), variance.sqrt()
+
+    def tunes(self, z: Tensor, style: Tensor, notes: int, seed: int) -> list[NDArray[np.int64]]:
+        """See :class:`Player`."""
+        return sample_tunes(self._model, z, style, notes, seed)
+
+
 def steering(
-    model: Vrash,
+    player: Player,
     tunes: TuneSet,
     start: str,
     end: str,
@@ -155,14 +194,11 @@ def steering(
     notes: int = 128,
     steps: int = 5,
     seed: int = 0,
-    known: Mapping[str, tuple[Tensor, Tensor]] | None = None,
 ) -> list[dict[str, float]]:
     """Move the style control from one style to another and measure the music at each stop.
 
     As in the stream, the control moves the style's weights and the latent's mean together; each
-    tune's latent is drawn around that mean, as widely as training drew those of the style's tracks.
-    The same draws serve every stop. ``known`` are means and log-variances of the latents of
-    training tracks by style, ``(tracks, Z)``, where they were taken already.
+    tune's latent is drawn around that mean. The same draws serve every stop.
 
     Returns:
         For each stop the share of ``end``, and :func:`closeness` to it by aspect, in which 0 and
@@ -171,22 +207,17 @@ def steering(
     names = {name: tunes.indices("train", name) for name in (start, end)}
     real = {n: [tunes.codec.encode(tunes.tune(i)) for i in names[n]] for n in names}
     profiles = {n: profile(tracks, tunes.codec) for n, tracks in real.items()}
-    if known is None:
-        known = {n: latents(model, tunes, indices) for n, indices in names.items()}
-    means = {n: mean.mean(dim=0) for n, (mean, _) in known.items()}
-    # Of the tracks' means, and around each: what the means alone leave out is most of it.
-    spreads = {n: (m.var(dim=0) + v.exp().mean(dim=0)).sqrt() for n, (m, v) in known.items()}
+    (mean, sd), (end_mean, end_sd) = player.spread(start), player.spread(end)
     random = torch.Generator().manual_seed(seed)
-    noise = torch.randn(count, model.config.latent, generator=random)
+    noise = torch.randn(count, len(mean), generator=random)
     rows = []
-    model.eval()
     for share in np.linspace(0.0, 1.0, steps).tolist():
-        middle = (1 - share) * means[start] + share * means[end]
-        spread = (1 - share) * spreads[start] + share * spreads[end]
+        middle = (1 - share) * mean + share * end_mean
+        spread = (1 - share) * sd + share * end_sd
         style = torch.zeros(count, len(tunes.styles))
         style[:, tunes.styles.index(start)] = 1 - share
         style[:, tunes.styles.index(end)] += share
-        music = sample_tunes(model, middle + spread * noise, style, notes, seed)
+        music = player.tunes(middle + spread * noise, style, notes, seed)
         there = closeness(profile(music, tunes.codec), profiles[start], profiles[end])
         rows.append({"share": share, **there})
     return rows

@@ -23,6 +23,8 @@ from streamer.tunes import TUNE_ARGUMENTS
 from training.data.tunes import TuneSet
 from training.evaluation.latent import (
     ASPECTS,
+    ModelPlayer,
+    Player,
     latent_use,
     monotone,
     steering,
@@ -31,6 +33,7 @@ from training.evaluation.latent import (
 from training.models.vrash import VARIANTS, Vrash, VrashConfig
 from training.models.vrash_nats import divergence, evaluate_tunes, importance_nats, latents
 from training.studies.plots import save, subplots
+from training.studies.vrash_player import BundlePlayer
 
 IMPORTANCE_SAMPLES = 4
 """Latents a track of the importance-weighted bound."""
@@ -64,7 +67,7 @@ class TuneBench:
         bundle: Folder of the exported bundle, for what is selected; None leaves that out.
         seed: Of all sampling.
         samples: Latents a track of the importance-weighted bound.
-        drawn: Tunes that are drawn for each curve; for each stop of the style control twice as
+        drawn: Tunes that are drawn for each curve; for each stop of the style control four times as
             many.
     """
 
@@ -259,20 +262,15 @@ def latent(bench: TuneBench, folder: Path) -> dict[str, Any]:
             "commonest one, of intervals, of lengths; start and end are the training tracks"
         ),
     }
-    known = {name: latents(model, tunes, tunes.indices("train", name)) for name in tunes.styles}
+    player: Player = ModelPlayer(model, tunes)
+    if bench.bundle is not None:
+        player = BundlePlayer(bench.bundle)
     pairs = list(combinations(tunes.styles, 2))
     steered: dict[str, Any] = {}
     figure, axes = subplots(2, max(1, -(-len(pairs) // 2)), width=3.0)
     for k, (start, end) in enumerate(pairs):
         stops = steering(
-            model,
-            tunes,
-            start,
-            end,
-            count=2 * bench.drawn,
-            steps=STEPS,
-            seed=bench.seed,
-            known=known,
+            player, tunes, start, end, count=4 * bench.drawn, steps=STEPS, seed=bench.seed
         )
         steered[f"{start} to {end}"] = {"stops": stops, "monotone": monotone(stops)}
         axis = axes[k % 2][k // 2]

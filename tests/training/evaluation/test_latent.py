@@ -9,6 +9,7 @@ import torch
 from tests.training.made_tunes import made_tunes
 from training.evaluation.latent import (
     ASPECTS,
+    ModelPlayer,
     closeness,
     latent_use,
     monotone,
@@ -78,7 +79,8 @@ def test_styles_are_told_apart_by_their_latents(model: Vrash) -> None:
 
 
 def test_steering_measures_five_stops_and_says_which_aspects_only_rise(model: Vrash) -> None:
-    rows = steering(model, made_tunes(), "down", "up", count=4, notes=8)
+    tunes = made_tunes()
+    rows = steering(ModelPlayer(model, tunes), tunes, "down", "up", count=4, notes=8)
     assert [row["share"] for row in rows] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert set(rows[0]) == {"share", *ASPECTS}
     still = [dict(row, interval=0.5, length=float(i)) for i, row in enumerate(rows)]
