@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.bundle import Bundle
-from streamer.controls import LiveControls
+from streamer.controls import Controls, LiveControls
 from streamer.errors import BundleError, ConfigError, MidiFileError
 from streamer.generators.tunes import TuneGenerator
-from streamer.generators.tunestyle import Styles
+from streamer.generators.tunestyle import MOST_RETURNING, Manner, Styles, asked_returning
 from streamer.midifile import write_midi
 from streamer.notes import NOTE_DTYPE
 from streamer.pipeline import open_source
 from streamer.selection.limits import tune_limits_for
 from streamer.settings import FilterSettings, ModelSettings, Settings, load_settings
 from streamer.tunesettings import TuneSettings, parse_styles
+from streamer.tunespec import KindSpec
 from tests.bundles import write_tiny_bundle, write_tiny_tunes_bundle
 
 NAMES = st.text("abcdefgh-", min_size=1, max_size=6)
@@ -197,3 +201,53 @@ def test_style_control_keeps_the_sum_of_the_weights(
     assert float(moved.sum()) == pytest.approx(1.0, abs=1e-5)
     assert moved[styles.names.index("bach")] == pytest.approx(first / total * (1 - mix), abs=1e-5)
     assert styles.mixed(weights, 0.0) is weights
+
+
+def with_kinds(bundle: Bundle, **returns: list[float]) -> Styles:
+    """Two kinds of bar in the first style: three of four tunes in two, one in three and slower."""
+    told = bundle.manifest.tunes
+    assert told is not None
+    one = told.styles[0]
+    kinds = [
+        KindSpec(share=share, unit_beats=unit, metre=metre, bpm=[bpm] * len(one.bpm),
+                 mean=[place] * len(one.mean), sd=[0.1] * len(one.sd))
+        for share, unit, metre, bpm, place in ((0.75, 0.5, 2.0, 120.0, 4.0),
+                                               (0.25, 1.0, 3.0, 80.0, -4.0))
+    ]  # fmt: skip
+    first = msgspec.structs.replace(one, kinds=kinds, **returns)
+    tunes = msgspec.structs.replace(told, styles=[first, *told.styles[1:]])
+    return Styles(msgspec.structs.replace(bundle.manifest, tunes=tunes))
+
+
+def test_tunes_have_unit_bar_tempo_and_latent_of_one_kind_by_its_share(bundle: Bundle) -> None:
+    styles, rng = with_kinds(bundle), np.random.default_rng(0)
+    pure = np.eye(len(styles), dtype=np.float32)[0]
+    manners = [styles.manner(rng, pure, 24, 192) for _ in range(400)]
+    seen = Counter((m.unit_beats, m.bar_beats, m.tempo_bpm) for m in manners)
+    assert {*seen} == {(0.5, 2.0, 120.0), (1.0, 3.0, 80.0)}
+    assert seen[0.5, 2.0, 120.0] == pytest.approx(300, abs=30)
+    for manner in manners[:20]:
+        place = 4.0 if manner.kind == 0 else -4.0
+        latent = styles.latent(rng, pure, manner)
+        assert latent == pytest.approx(place, abs=0.5)
+        assert styles.walk(rng, pure, manner, latent, 1.0) == pytest.approx(place, abs=0.8)
+
+
+def test_between_two_styles_a_kind_counts_by_its_styles_weight(bundle: Bundle) -> None:
+    styles = with_kinds(bundle)
+    half = np.zeros(len(styles), dtype=np.float32)
+    half[:2] = 0.5
+    manner = Manner(0, 120.0, 0.5, 2.0, 32, kind=0)
+    mean, _ = styles.middle(half, manner)
+    assert mean == pytest.approx(2.0 + 0.5 * np.array(styles.spec(1).mean))
+
+
+def test_as_much_is_to_return_as_in_tracks_of_the_style(bundle: Bundle) -> None:
+    """At the usual recall; the control scales it, to none and to nearly all."""
+    levels = len(bundle.manifest.tunes.levels) if bundle.manifest.tunes else 0
+    styles, rng = with_kinds(bundle, returns=[0.3] * levels), np.random.default_rng(0)
+    pure = np.eye(len(styles), dtype=np.float32)[0]
+    manner = styles.manner(rng, pure, 24, 192)
+    shares = [asked_returning(manner, recall) for recall in (0.0, 0.2, Controls().recall, 1.0)]
+    assert shares == [0.0, pytest.approx(0.15), pytest.approx(0.3), pytest.approx(0.75)]
+    assert asked_returning(replace(manner, returning=0.8), 1.0) == MOST_RETURNING
