@@ -27,7 +27,7 @@ from streamer.windows import RollCodec
 from streamer.windowspec import WindowSpec
 from training.data.scores import ScoreSet
 from training.data.sections import Sections, bars, chunks
-from training.evaluation.steps import draw_step, usual_step
+from training.evaluation.steps import PAIRS, corpus_likeness, following, usual_step
 
 SECTIONS = 512
 """Enough for quantiles; more would only take longer."""
@@ -143,13 +143,14 @@ def draw_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
     even = np.stack([spread(one) for one in drawn.astype(np.float64)])
     alpha, _ = calibrate_alpha(even, real.cells(slice(None)), codec)
     overlap = OVERLAP_BEATS * codec.steps_per_beat if codec.beats > 2 * OVERLAP_BEATS else 0
+    hop = codec.steps - overlap
     return WindowSpec(
         latent=config.latent,
         passes=config.passes,
         normalise=True,
         alpha=alpha,
         overlap=overlap,
-        walk=draw_step(model, scores, codec.steps - overlap),
+        walk=_draw_walk(model, alpha, following(scores, scores.indices("train"), codec, hop)),
         **_music(scores, real),
     )
 
@@ -177,9 +178,14 @@ def query_spec(model: Any, scores: ScoreSet, real: Sections) -> WindowSpec:
     alpha, alpha_onset = (
         filling_threshold(shown[..., layer], float(share)) for layer, share in enumerate(shares)
     )
-    follows = every.piece[1:] == every.piece[:-1]
-    walk = usual_step(mean[:-1][follows], mean[1:][follows], mean, total)
-    pairs = _walk_pairs(model, mean.mean(axis=0), np.sqrt(total), walk)
+    middle, wide = mean.mean(axis=0), np.sqrt(total)
+
+    def redraw(step: float, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+        before, after = _walk_pairs(model, middle, wide, step, rng)
+        return before[..., 0] > alpha, after[..., 0] > alpha
+
+    walk = usual_step(redraw, corpus_likeness(every), model.codec.low)
+    pairs = _walk_pairs(model, middle, wide, walk, np.random.default_rng(1))
     tie = tie_thresholds(pairs, alpha, alpha_onset, tied_share(every))
     return WindowSpec(
         latent=model.config.latent,
@@ -239,21 +245,49 @@ def tie_thresholds(
     return np.asarray(np.maximum(best[0] * usual, 1e-6))
 
 
+@torch.no_grad()
 def _walk_pairs(
-    model: Any, mean: NDArray[Any], spread_of: NDArray[Any], walk: float
+    model: Any, mean: NDArray[Any], wide: NDArray[Any], step: float, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return bars of the walk, at its own step, and those that follow them."""
-    rng = np.random.default_rng(1)
-    near, far = step_angle(Controls(), walk)
+    """Return probabilities of bars of the query VAE's walk, and of those a step on."""
     here = rng.standard_normal((WALKED, len(mean)))
-    there = near * here + far * rng.standard_normal(here.shape)
+    there = _stepped(here, step, rng)
     before, after = (
-        torch.sigmoid(model.decode(torch.from_numpy(mean + spread_of * place).float()))
+        torch.sigmoid(model.decode(torch.from_numpy(mean + wide * place).float()))
         .numpy()
         .reshape(-1, *model.codec.shape)
         for place in (here, there)
     )
     return before, after
+
+
+@torch.no_grad()
+def _draw_walk(model: Any, alpha: float, real: Sections) -> float:
+    """Return the usual step of DRAW between sections as the stream has them."""
+    codec, config = model.codec, model.config
+    played = max(1, codec.steps - OVERLAP_BEATS * codec.steps_per_beat)
+
+    def redraw(step: float, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+        here = rng.standard_normal((config.passes, PAIRS, config.latent))
+        shown = (
+            torch.sigmoid(model.decode(torch.from_numpy(z).float()))
+            .numpy()
+            .reshape(-1, codec.steps, codec.pitches)
+            for z in (here, _stepped(here, step, rng))
+        )
+        before, after = (
+            np.stack([spread(one) for one in some.astype(np.float64)])[:, :played] > alpha
+            for some in shown
+        )
+        return before, after
+
+    return usual_step(redraw, corpus_likeness(real), codec.low)
+
+
+def _stepped(here: NDArray[Any], step: float, rng: np.random.Generator) -> NDArray[Any]:
+    """Return places a step on, as the stream takes it."""
+    near, far = step_angle(Controls(walk=step))
+    return near * here + far * rng.standard_normal(here.shape)
 
 
 def _music(scores: ScoreSet, real: Sections) -> dict[str, Any]:

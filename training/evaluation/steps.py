@@ -1,62 +1,74 @@
-"""How far music goes from one section to the next, in the latent space of a model.
+"""How far music goes from one section to the next, as it is heard.
 
-In: posterior means of sections that follow each other. Out: the step of a walk that goes as far.
-Bundles carry it, so that their stream moves on as the corpus does; the studies generate with it.
+In: sections of a corpus that follow each other, and a model's sections a step of its walk apart.
+Out: the step at which those are as alike as these. Bundles carry it, so that their stream moves on
+as the corpus does; the studies generate with it. What is compared is the pitch classes: latents
+themselves say little, for most of their components say nothing, and the rest not evenly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from training.data.scores import ScoreSet
-from training.data.sections import chunks
+from training.data.sections import Sections, chunks
+
+PAIRS = 256
+"""Pairs of sections by which a step is chosen."""
+
+GRID = tuple(round(0.05 * i, 2) for i in range(1, 21))
+"""Steps that are tried, 0..1."""
+
+Redraw = Callable[[float, np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
+"""A step and randomness -> cells ``(n, steps, pitches)`` of sections, and of those a step on."""
 
 
-def usual_step(
-    before: NDArray[Any], after: NDArray[Any], every: NDArray[Any], total: NDArray[Any]
-) -> float:
-    """Return the step of a walk that goes as far as the corpus from one section to the next.
-
-    A walk of step s has latents that correlate by cos(s pi / 2). That of the corpus is the mean
-    over the components, each with the weight of what it says: the variance of its posterior means.
+def likeness(before: NDArray[Any], after: NDArray[Any], low: int) -> float:
+    """Return the mean cosine of the pitch classes of sections, of those in which both sound.
 
     Args:
-        before: Posterior means of sections, ``(n, components)``.
-        after: Those of the sections that follow them.
-        every: Those of all sections, ``(m, components)``.
-        total: Variance of each component, the posteriors' own within.
-
-    Returns:
-        0..1; 0.01 at least and 0.99 at most.
+        before: Held cells, ``(n, steps, pitches)``.
+        after: The same of the sections to compare.
+        low: Pitch of the first column.
     """
-    middle = every.mean(axis=0)
-    common = ((before - middle) * (after - middle)).mean(axis=0)
-    says = every.var(axis=0)
-    alike = float((common / np.maximum(total, 1e-12) * says).sum() / max(says.sum(), 1e-12))
-    step = float(np.arccos(np.clip(alike, 0.0, 1.0))) * 2 / np.pi
-    return round(min(max(step, 0.01), 0.99), 4)
+    first, second = (_classes(cells, low) for cells in (before, after))
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    both = lengths > 0
+    return float(((first * second).sum(axis=1)[both] / lengths[both]).mean()) if both.any() else 0.0
 
 
-@torch.no_grad()
-def draw_step(model: Any, scores: ScoreSet, hop_steps: int) -> float:
-    """Return the usual step of sections as the stream has them, one every so many steps."""
-    codec = model.codec
-    found = chunks(
-        scores, scores.indices("train"), codec, hop_beats=hop_steps / codec.steps_per_beat
-    )
-    generator = torch.Generator().manual_seed(0)
-    means, variances = [], []
-    for start in range(0, len(found), 64):
-        cells = torch.from_numpy(found.cells(slice(start, start + 64))[..., 0]).float()
-        shape = (model.config.passes, len(cells), model.config.latent)
-        mean, log_sd = model.posterior(cells, torch.randn(shape, generator=generator))
-        means.append(mean.flatten(1).numpy())
-        variances.append((2 * log_sd).exp().flatten(1).numpy())
-    every, within = np.concatenate(means).astype(np.float64), np.concatenate(variances)
+def corpus_likeness(found: Sections) -> float:
+    """Return the likeness of sections that follow each other, given in order."""
+    cells = found.cells(slice(None))[..., 0]
     follows = found.piece[1:] == found.piece[:-1]
-    total = every.var(axis=0) + within.mean(axis=0)
-    return usual_step(every[:-1][follows], every[1:][follows], every, total)
+    return likeness(cells[:-1][follows], cells[1:][follows], found.codec.low)
+
+
+def following(scores: ScoreSet, indices: list[int], codec: Any, hop_steps: int) -> Sections:
+    """Return sections of pieces, one every so many steps, in order."""
+    return chunks(scores, indices, codec, hop_beats=hop_steps / codec.steps_per_beat)
+
+
+def usual_step(redraw: Redraw, wanted: float, low: int) -> float:
+    """Return the step at which a model's sections are as alike as those of its corpus, 0..1.
+
+    Args:
+        redraw: Draws pairs.
+        wanted: Likeness in the corpus.
+        low: Pitch of the first column.
+    """
+    found = [likeness(*redraw(step, np.random.default_rng(1)), low) for step in GRID]
+    # The further the less alike; noise must not turn that round.
+    falling = np.minimum.accumulate(found)
+    step = float(np.interp(-wanted, -falling, GRID))
+    return round(min(max(step, 0.01), 0.99), 3)
+
+
+def _classes(cells: NDArray[Any], low: int) -> NDArray[np.float64]:
+    counts = cells.sum(axis=1, dtype=np.float64)
+    classes = (np.arange(counts.shape[1]) + low) % 12
+    return np.stack([counts[:, classes == c].sum(axis=1) for c in range(12)], axis=1)

@@ -23,7 +23,7 @@ from streamer.windows import RollCodec
 from training.data.scores import ScoreSet
 from training.data.sections import chunks
 from training.evaluation.signature import fit_reference
-from training.evaluation.steps import draw_step
+from training.evaluation.steps import PAIRS, corpus_likeness, following, usual_step
 from training.spaces import SILENT
 from training.studies import plots
 
@@ -34,9 +34,6 @@ GENERATED, OF_ALPHA, OF_STEP = 100, 30, 50
 ALPHAS = 200
 ANEW = 1.0
 """Step between the sections of a generated piece in the paper: each is drawn by itself."""
-
-FORMER_STEP = 0.35
-"""What a stream takes where its bundle does not say how far its corpus goes."""
 
 RANDOM_CELLS = 450
 """Filled cells of a random sample in the paper."""
@@ -162,7 +159,7 @@ def generated(bench: DrawBench, folder: Path) -> dict[str, Any]:
     from scipy import stats
 
     alpha, _ = best_alpha(bench)
-    steps = (ANEW, draw_step(bench.model, bench.scores, bench.model.codec.steps), FORMER_STEP)
+    steps = (ANEW, corpus_step(bench, alpha))
     each = {step: bench.distances(bench.canvases(GENERATED, step=step) > alpha) for step in steps}
     distances = each[ANEW]
     chance = bench.distances(random_rolls(bench.rng, 20, 100, 100))
@@ -180,15 +177,12 @@ def generated(bench: DrawBench, folder: Path) -> dict[str, Any]:
         "random_20_100_median": float(np.median(chance)),
         "welch_t": float(tests[ANEW].statistic),
         "p": float(tests[ANEW].pvalue),
-        "along_a_path": [
-            {
-                "step": step,
-                **_summary(each[step]),
-                "welch_t": float(tests[step].statistic),
-                "p": float(tests[step].pvalue),
-            }
-            for step in steps[1:]
-        ],
+        "along_a_path": {
+            "step": steps[1],
+            **_summary(each[steps[1]]),
+            "welch_t": float(tests[steps[1]].statistic),
+            "p": float(tests[steps[1]].pvalue),
+        },
         "held_out_by_split": {
             name: _summary(bench.distances(samples(bench.scores, indices)[0]))
             for name in ("valid", "test")
@@ -266,6 +260,24 @@ def best_alpha(bench: DrawBench) -> tuple[float, float]:
     grid = np.linspace(0.02, 0.9, 45).tolist()
     medians = [float(np.median(bench.distances(canvases > alpha))) for alpha in grid]
     return grid[int(np.argmin(medians))], min(medians)
+
+
+@torch.no_grad()
+def corpus_step(bench: DrawBench, alpha: float) -> float:
+    """Return the step at which consecutive sections are as alike as the corpus's."""
+    codec, config = bench.model.codec, bench.model.config
+    real = following(bench.scores, bench.scores.indices("train"), codec, codec.steps)
+
+    def redraw(step: float, rng: np.random.Generator) -> tuple[Rolls, Rolls]:
+        here, other = rng.standard_normal((2, config.passes, PAIRS, config.latent))
+        there = np.cos(step * np.pi / 2) * here + np.sin(step * np.pi / 2) * other
+        before, after = (
+            _spread(torch.sigmoid(bench.model.decode(torch.from_numpy(z).float())), codec) > alpha
+            for z in (here, there)
+        )
+        return before, after
+
+    return usual_step(redraw, corpus_likeness(real), 0)
 
 
 def _spread(shown: torch.Tensor, codec: RollCodec) -> NDArray[np.float64]:
