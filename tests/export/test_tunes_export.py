@@ -46,7 +46,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("family", VARIANTS)
-@pytest.mark.parametrize("config", [{}, {"depth": 1}, {"encoder_style": True}], ids=str)
+@pytest.mark.parametrize(
+    "config", [{}, {"depth": 1}, {"encoder_style": True}, {"latent_scale": 0.3}], ids=str
+)
 def test_every_form_of_the_model_plays_the_same_in_torch_and_onnx(
     family: str, config: dict[str, object], tmp_path: Path
 ) -> None:

@@ -294,6 +294,17 @@ def test_free_bits_cost_nothing_and_the_weight_rises() -> None:
     assert free.loss.item() == pytest.approx(first.loss.item() + held, rel=1e-5)
 
 
+def test_latent_is_heard_as_loud_as_its_scale_says() -> None:
+    loud = small_model()
+    quiet = Vrash(replace(loud.config, latent_scale=0.1), loud.codec, loud.styles)
+    quiet.load_state_dict(loud.state_dict())
+    z, style = torch.randn(3, 5), torch.eye(3, 2)
+    torch.testing.assert_close(quiet.condition(z, style), loud.condition(0.1 * z, style))
+    torch.testing.assert_close(quiet.start(z, style), loud.start(0.1 * z, style))
+    with pytest.raises(ValueError, match="latent_scale must be above 0"):
+        replace(loud.config, latent_scale=0.0)
+
+
 def test_history_dropout_shows_no_note_at_all() -> None:
     previous = torch.randint(0, 5, (50, 40, 3))
     torch.manual_seed(0)

@@ -43,9 +43,11 @@ class VrashConfig:
         hidden: Width of the state.
         depth: Micro-layers of the highway cell, 1..10.
         latent: Width of z.
-        latent_scale: Of the weights of z before training, against those of other inputs, above 0.
-            At 1 z begins as noise as loud as all else that a step is given, and stays so for a long
-            time; a small one lets ``vrash`` begin as an ``lm``. The ``vae`` has nothing but z.
+        latent_scale: What z is multiplied with before its weights, above 0. Most of what is drawn
+            is noise. At 1 it is as loud as all else that a step is given, and Adam, whose steps are
+            of one size, keeps weights that nothing pulls at walking; with a small scale ``vrash``
+            begins as an ``lm``, and z is heard where it tells something. The ``vae`` has nothing
+            but z.
         embeddings: Widths of the embeddings of pitch class, octave and length.
         style_size: Width of a style's embedding.
         programme_size: Width of the instrument family's embedding; the stream leaves the
@@ -64,7 +66,7 @@ class VrashConfig:
     hidden: int = 256
     depth: int = 3
     latent: int = 32
-    latent_scale: float = 0.1
+    latent_scale: float = 1.0
     embeddings: tuple[int, int, int] = (16, 8, 24)
     style_size: int = 16
     programme_size: int = 8
@@ -139,8 +141,8 @@ class Vrash(nn.Module):
         )
         self.start_bias = nn.Parameter(torch.zeros(hidden))
         if self.uses_latent:
-            self.latent_in = _matrix(config.latent, 2 * hidden, config.latent_scale)
-            self.start_in = _matrix(config.latent, hidden, config.latent_scale)
+            self.latent_in = _matrix(config.latent, 2 * hidden)
+            self.start_in = _matrix(config.latent, hidden)
             self.encoder = TuneEncoder(
                 self.sizes, config.embeddings, config.encoder_hidden, config.latent,
                 len(self.styles) if config.encoder_style else 0,
@@ -206,15 +208,19 @@ class Vrash(nn.Module):
         else:
             row = self.programme_table[torch.where(programme < 0, PROGRAMMES, programme)]
         out = out + row @ self.programme_in
-        return out + z @ self.latent_in if self.uses_latent else out
+        return out + self._scaled(z) @ self.latent_in if self.uses_latent else out
 
     def start(self, z: Tensor, style: Tensor) -> Tensor:
         """Return the state before a tune, tanh(z · start_z + start_b), ``(B, H)``.
 
         The style has no part in it; ``lm`` has one learned state.
         """
-        first = z @ self.start_in if self.uses_latent else style.new_zeros(len(style), 1)
-        return torch.tanh(first + self.start_bias)
+        if not self.uses_latent:
+            return torch.tanh(self.start_bias).expand(len(style), -1)
+        return torch.tanh(self._scaled(z) @ self.start_in + self.start_bias)
+
+    def _scaled(self, z: Tensor) -> Tensor:
+        return self.config.latent_scale * z
 
     def encode(
         self,
@@ -332,8 +338,8 @@ class Vrash(nn.Module):
         zeros = self.bias.new_zeros
         arrays: dict[str, Tensor] = {
             "prev_table": self._note_table()[:-1],
-            "cond_z": self.latent_in if self.uses_latent else zeros(config.latent, 2 * hidden),
-            "start_z": self.start_in if self.uses_latent else zeros(config.latent, hidden),
+            "cond_z": zeros(config.latent, 2 * hidden),
+            "start_z": zeros(config.latent, hidden),
             "start_b": self.start_bias,
             "cond_style": self.style_table @ self.style_in,
             "bias_in": self.bias[0] + self.programme_table[PROGRAMMES] @ self.programme_in,
@@ -349,6 +355,8 @@ class Vrash(nn.Module):
                 arrays[f"head_rows_{m}"] = self.head_rows[m - 1]
             arrays[f"head_b_{m}"], arrays[f"head_bb_{m}"] = self.head_out[m], self.out_bias[m]
         if self.uses_latent:
+            arrays["cond_z"] = self._scaled(self.latent_in)
+            arrays["start_z"] = self._scaled(self.start_in)
             arrays |= self.encoder.export_arrays(len(self.styles))
         return {k: v.float().cpu().contiguous().numpy() for k, v in arrays.items()}
 
@@ -361,6 +369,6 @@ class Vrash(nn.Module):
         }
 
 
-def _matrix(rows: int, columns: int, scale: float = 1.0) -> nn.Parameter:
-    """A weight that keeps the deviation of what it is given, times ``scale``."""
-    return nn.Parameter(torch.randn(rows, columns) * scale / math.sqrt(rows))
+def _matrix(rows: int, columns: int) -> nn.Parameter:
+    """A weight that keeps the variance of what it is given."""
+    return nn.Parameter(torch.randn(rows, columns) / math.sqrt(rows))
