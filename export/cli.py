@@ -57,12 +57,17 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--filters", type=Path, metavar="FOLDER",
                         help="add what perpetuo train filter wrote; CHECKPOINT may then be a"
                              " bundle, which is written anew")  # fmt: skip
+    parser.add_argument("--to-checkpoint", type=Path, metavar="FILE.pt",
+                        help="the other way round: CHECKPOINT is a bundle of family vrash, whose"
+                             " weights are written back to study it or to train on")  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export and say what came of it; returns the exit status."""
     _check(args)
+    if args.to_checkpoint is not None:
+        return _unwrap(args.checkpoint, args.to_checkpoint)
     if args.filters is not None and _is_bundle(args.checkpoint):
         return _add_filters(args.checkpoint, args.filters, args.output or args.checkpoint)
     if args.statistics_from is not None and _is_bundle(args.checkpoint):
@@ -96,6 +101,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_bundle(path: Path) -> bool:
     return path.suffix == ".zip" or (path / "manifest.json").is_file()
+
+
+def _unwrap(bundle: Path, target: Path) -> int:
+    """Write a bundle's checkpoint and say so."""
+    from export.tune_unwrap import unwrap
+
+    checkpoint = unwrap(bundle, target)
+    print(f"{target}: family {checkpoint.family}, plays what {bundle} plays")
+    return 0
 
 
 def _restate(bundle: Path, corpus: Path, target: Path) -> int:

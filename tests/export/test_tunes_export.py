@@ -12,6 +12,7 @@ from export.bundle import describe_graph, make_manifest, write_bundle
 from export.parity import FunctionCase, ParityError, prove_functions, prove_parity
 from export.pipeline import ExportOptions, export_checkpoint
 from export.tune_kinds import restate
+from export.tune_unwrap import unwrap
 from export.tunes import TunePlayer, function_cases
 from export.wrap import round_to_half
 from streamer.bundle import Bundle, load_bundle
@@ -21,7 +22,10 @@ from streamer.errors import BundleError, DataError
 from streamer.manifest import Statistics
 from tests.bundles import tiny_tune_codec
 from tests.export.tune_corpus import make_tune_checkpoint, make_tune_model, make_tunes
+from training.checkpoint import load_checkpoint
+from training.families import model_from_checkpoint
 from training.models.vrash import VARIANTS, Vrash
+from training.models.vrash_nats import evaluate_tunes
 
 
 def bundle_of(model: Vrash, folder: Path) -> Bundle:
@@ -210,3 +214,32 @@ def test_only_tunes_with_an_encoder_are_measured_anew(corpus: Path, tmp_path: Pa
     export_checkpoint(checkpoint, options)
     with pytest.raises(DataError, match="no bundle of tunes with an encoder"):
         restate(tmp_path / "out", corpus, tmp_path / "out")
+
+
+@pytest.mark.usefixtures("short")
+def test_bundle_becomes_a_checkpoint_again_that_plays_and_costs_the_same(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = make_tune_model(embeddings=(14, 9, 5), latent_scale=0.5)
+    round_to_half(model)
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", model)
+    options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
+    export_checkpoint(checkpoint, options)
+    command = ["export", str(tmp_path / "out"), "--to-checkpoint", str(tmp_path / "again.pt")]
+    assert main(command) == 0
+    assert "plays what" in capsys.readouterr().out
+    again = model_from_checkpoint(load_checkpoint(tmp_path / "again.pt"))
+    tunes, held = make_tunes(), [5, 6]
+    costs = [evaluate_tunes(one, tunes, held)["total"] for one in (model, again)]
+    # The instrument is unknown in both.
+    assert costs[0] == pytest.approx(costs[1], abs=1e-4)
+
+
+@pytest.mark.usefixtures("short")
+def test_only_vrash_becomes_a_checkpoint_again(corpus: Path, tmp_path: Path) -> None:
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model("lm"))
+    options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
+    export_checkpoint(checkpoint, options)
+    with pytest.raises(DataError, match="family lm; only vrash becomes a checkpoint"):
+        unwrap(tmp_path / "out", tmp_path / "again.pt")
+    assert not (tmp_path / "again.pt").exists()
