@@ -3,18 +3,18 @@
 In: a song as a band, a genre of the bundle, a strength. Out: passages, window by window, and what
 was changed. Called by ``perpetuo restyle``.
 
-Each window keeps its place, and only the measure changes: as far from the middle of the new genre,
-in the new genre's spread, as it was from the middle of its own. Its own genre is that of the
-bundle's about which the song's windows are likeliest. So what is usual in the song becomes what is
-usual in the genre, and what sets one window apart from the next, by which a song is known, stays; a
-song that is of the genre already stays as it is. The strength says how much of the way is gone: 0
-is the song's own reconstruction, 1 lies where the genre's songs lie. What rests for a whole window
-of the song rests there, too.
+Each window keeps its place, and only the measure changes: as far from the middle of the genre, in
+the genre's spread, as it was from the middle of the song, in that of all music. So the song as a
+whole goes to where the genre's songs lie, and what sets one window apart from the next, by which a
+song is known, stays. The strength says how much of the way is gone: 0 is the song's own
+reconstruction, 1 all of it. What rests for a whole window of the song rests there, too.
+
+Two other middles were measured (``perpetuo study musae --only restyle``): from that of all music,
+or of the genre that the song is taken for, less of the new genre is heard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from streamer.bandspec import GenreSpec
 from streamer.bandwalk import walk
 from streamer.interpolating import FASTEST_BPM, SLOWEST_BPM, petals_of
 
+UNSURE_WINDOWS = 1.0
+
 _LEAST_VARIANCE = 1e-9
 
 Floats = NDArray[np.float64]
@@ -38,7 +40,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Manner:
-    """Where the latents of a genre lie.
+    """Where latents lie: those of all music, of a genre, of a song.
 
     Attributes:
         mean: ``(latent,)``.
@@ -58,15 +60,20 @@ def carried(z: NDArray[np.floating], source: Manner, target: Manner) -> NDArray[
     return np.asarray(found, dtype=np.float32)
 
 
-def likeliest_manner(z: NDArray[np.floating], manners: Mapping[str, Manner]) -> str:
-    """Return the name of that about which latents ``(n, latent)`` are likeliest."""
+def manner_of_song(z: NDArray[np.floating], every: Manner) -> Manner:
+    """Return where a song lies: its own middle, and the spread of all music.
 
-    def nats(manner: Manner) -> float:
-        variance = np.maximum(manner.variance, _LEAST_VARIANCE)
-        away = (np.asarray(z, dtype=np.float64) - manner.mean) ** 2 / variance
-        return float((away + np.log(variance)).sum())
+    A song of few windows has no sure middle; it is drawn towards that of all music as by
+    :data:`UNSURE_WINDOWS` of its windows, so that two bars are not all of a genre and nothing of
+    themselves.
 
-    return min(manners, key=lambda name: nats(manners[name]))
+    Args:
+        z: ``(windows, latent)``.
+        every: All music.
+    """
+    own = np.asarray(z, dtype=np.float64).sum(axis=0)
+    middle = (own + UNSURE_WINDOWS * every.mean) / (len(z) + UNSURE_WINDOWS)
+    return Manner(middle, every.variance)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,6 @@ class Restyling:
     """A song moved towards a genre.
 
     Attributes:
-        own: The genre of the bundle that the song is taken for.
         originals: Its windows, ``(n, steps, 4)``; beyond the song's end there is silence.
         z: Their latents, ``(n, latent)``.
         moved: Where they went.
@@ -83,7 +89,6 @@ class Restyling:
         passages: The same as they are to be played.
     """
 
-    own: str
     originals: States
     z: NDArray[np.float32]
     moved: NDArray[np.float32]
@@ -109,9 +114,8 @@ def restyle(editor: BandEditor, piece: BandPiece, genre: GenreSpec, strength: fl
         raise ValueError(f"strength must be in range 0..1, not {strength}")
     originals = editor.windows(piece, 0, -(-piece.bars // editor.bars))
     z = editor.encode(originals)
-    manners = {one.name: manner_of(one) for one in editor.spec.genres}
-    own_genre = likeliest_manner(z, manners)
-    moved = walk(z, carried(z, manners[own_genre], manners[genre.name]), strength)
+    source = manner_of_song(z, all_music(editor))
+    moved = walk(z, carried(z, source, manner_of(genre)), strength)
     plain, played = editor.play(z), editor.play(moved)
     for one in (plain, played):
         _keep_rests(one.states, originals)
@@ -131,7 +135,14 @@ def restyle(editor: BandEditor, piece: BandPiece, genre: GenreSpec, strength: fl
                 {genre.name: strength} if strength else {},
             )
         )
-    return Restyling(own_genre, originals, z, moved, plain, played, tuple(passages))
+    return Restyling(originals, z, moved, plain, played, tuple(passages))
+
+
+def all_music(editor: BandEditor) -> Manner:
+    """Return where the bundle's whole corpus lies."""
+    latent = editor.window.latent
+    mean, variance = editor.window.mean or [0.0] * latent, editor.window.variance or [1.0] * latent
+    return Manner(np.asarray(mean), np.asarray(variance))
 
 
 def manner_of(genre: GenreSpec) -> Manner:
@@ -174,7 +185,6 @@ def restyling_report(
     own = [(states != found.originals).mean(axis=(1, 2)) for states in parts.values()]
     flower = editor.spec.flower(editor.window.latent)
     report: dict[str, Any] = {
-        "taken_for": found.own,
         "figures": figures,
         "unlike_the_song": {
             "reconstruction": float(own[1].mean()), "restyled": float(own[2].mean()),

@@ -16,7 +16,7 @@ from streamer.bands import BAR_STEPS, HOLD, PITCHES, SILENCE, sounding_pitches
 from streamer.bundle import Bundle
 from streamer.cli import main
 from streamer.interpolating import interpolate
-from streamer.restyling import Manner, carried, likeliest_manner, restyle
+from streamer.restyling import Manner, carried, manner_of_song, restyle
 from tests.bandbundles import write_tiny_band_bundle
 from tests.bandsongs import song_file
 from tests.bundles import write_tiny_bundle
@@ -133,11 +133,11 @@ def test_restyling_wholly_goes_to_the_genre_and_keeps_what_sets_windows_apart(
     editor = BandEditor(band)
     piece, rock = editor.read(songs[0]), editor.genre("rock")
     found = restyle(editor, piece, rock, 1.0)
-    own = editor.genre(found.own)
-    assert own.name != "rock"
-    # From its own genre's middle to rock's: the petals' middles of the tiny bundle.
-    way = np.asarray(rock.mean) - np.asarray(own.mean)
-    assert found.moved - found.z == pytest.approx(np.tile(way, (len(found.z), 1)), abs=1e-5)
+    # The song's middle goes to the genre's, but for what one more window of all music weighs.
+    assert found.moved[:, :2].mean(0) == pytest.approx(
+        np.asarray(rock.mean[:2]) + np.sqrt(0.1) * found.z[:, :2].mean(0) / (len(found.z) + 1),
+        abs=1e-5,
+    )
     assert len({tuple(row) for row in found.moved.round(4).tolist()}) == len(found.z)
     assert found.passages[0].bpm == pytest.approx(150.0)
     assert list(found.passages[0].programs) == rock.programs
@@ -145,24 +145,11 @@ def test_restyling_wholly_goes_to_the_genre_and_keeps_what_sets_windows_apart(
         restyle(editor, piece, rock, 1.5)
 
 
-def test_a_song_that_is_of_the_genre_already_stays_as_it_is(
-    band: Bundle, songs: tuple[Path, Path]
-) -> None:
-    editor = BandEditor(band)
-    piece = editor.read(songs[0])
-    own = restyle(editor, piece, editor.genre("rock"), 1.0).own
-    found = restyle(editor, piece, editor.genre(own), 1.0)
-    assert found.moved == pytest.approx(found.z, abs=1e-6)
-
-
-def test_latents_are_taken_for_what_they_are_likeliest_to_be() -> None:
-    wide = Manner(np.zeros(2), np.full(2, 4.0))
-    narrow = Manner(np.zeros(2), np.full(2, 0.01))
-    far = Manner(np.full(2, 9.0), np.ones(2))
-    manners = {"wide": wide, "narrow": narrow, "far": far}
-    assert likeliest_manner(np.full((3, 2), 0.05), manners) == "narrow"
-    assert likeliest_manner(np.full((3, 2), 2.0), manners) == "wide"
-    assert likeliest_manner(np.full((3, 2), 8.0), manners) == "far"
+def test_the_middle_of_a_short_song_is_drawn_to_that_of_all_music() -> None:
+    every = Manner(np.zeros(2), np.full(2, 4.0))
+    assert manner_of_song(np.ones((1, 2)), every).mean.tolist() == [0.5, 0.5]
+    assert manner_of_song(np.ones((9, 2)), every).mean.tolist() == [0.9, 0.9]
+    assert manner_of_song(np.ones((9, 2)), every).variance.tolist() == [4.0, 4.0]
 
 
 def test_what_is_carried_over_lies_there_as_it_lay_here() -> None:

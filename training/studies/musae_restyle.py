@@ -1,8 +1,9 @@
 """How to move a song into another genre and still know it (``perpetuo restyle``; our own study).
 
 Songs that the model never saw are moved into each clean genre by the arithmetic of
-:mod:`streamer.restyling`, at five strengths, from three different middles: that of the song's own
-genre, as the verb does, that of the song itself, that of all music. Two things are asked of what is
+:mod:`streamer.restyling`, at five strengths, from three different middles: that of the song, as the
+verb does, that of the genre of the bundle about which its windows are likeliest, that of all music.
+Two things are asked of what is
 played. Does the judge of :mod:`.musae_genre`, which has heard real windows alone, hear the genre?
 And which of the songs was it: is its harmony, window by window, nearest to that of the song that it
 was made of?
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from streamer.bandeditor import likeliest
 from streamer.bands import DRUMS, PITCHES, sounding_pitches
 from streamer.bandwalk import walk
-from streamer.restyling import Manner, carried, likeliest_manner
+from streamer.restyling import Manner, carried, manner_of_song
 from training.studies import plots
 from training.studies.musae_bench import HELD_OUT, BandBench
 from training.studies.musae_genre import Where, features, genres_of, judge_of, where_of
@@ -28,7 +29,7 @@ SONGS, WINDOWS = 24, 8
 """Songs that are moved, and windows of each."""
 
 STRENGTHS = np.linspace(0, 1, 5)
-MIDDLES = ("its genre", "the song", "all music")
+MIDDLES = ("the song", "its genre", "all music")
 
 Rows = dict[str, Any]
 
@@ -44,7 +45,8 @@ def restyle(bench: BandBench, folder: Path) -> Rows:
     songs = _songs(bench)
     z = [bench.encode(states) for states in songs]
     manners = {name: _manner(where) for name, where in lie.items()}
-    own = [likeliest_manner(part, manners) for part in z]
+    every = _manner(everything)
+    own = [_likeliest(part, manners) for part in z]
     rows: Rows = {
         "songs": len(songs), "windows": [len(part) for part in z], "genres": clean,
         "strengths": STRENGTHS.tolist(), "chance_genre": 1 / len(names),
@@ -58,11 +60,11 @@ def restyle(bench: BandBench, folder: Path) -> Rows:
                 played = []
                 for part, mine in zip(z, own, strict=True):
                     source = {
-                        "all music": everything,
-                        "the song": Where(part.mean(0, dtype=np.float64), everything.variance),
-                        "its genre": lie[mine],
+                        "the song": manner_of_song(part, every),
+                        "its genre": manners[mine],
+                        "all music": every,
                     }[middle]
-                    target = carried(part, _manner(source), manners[name])
+                    target = carried(part, source, manners[name])
                     played.append(_play(bench, walk(part, target, strength)))
                 x = features(np.concatenate(played), bench.model.codec.beats)
                 heard.append(float((judge.predict(x) == names.index(name)).mean()))
@@ -98,6 +100,15 @@ def _songs(bench: BandBench) -> list[NDArray[np.uint8]]:
         found.append(np.stack([codec.window(song, k * codec.steps) for k in range(count)]))
     thin = np.linspace(0, len(found) - 1, min(len(found), SONGS)).astype(int)
     return [found[i] for i in thin.tolist()]
+
+
+def _likeliest(z: NDArray[np.float32], manners: dict[str, Manner]) -> str:
+    """Return the genre about which a song's windows are likeliest."""
+
+    def nats(manner: Manner) -> float:
+        return float(((z - manner.mean) ** 2 / manner.variance + np.log(manner.variance)).sum())
+
+    return min(manners, key=lambda name: nats(manners[name]))
 
 
 def _manner(where: Where) -> Manner:
