@@ -12,6 +12,7 @@ random state give the same phrases.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -197,10 +198,11 @@ class BandGenerator:
         places, shown = self._path.propose(manner, count, controls, self._rng)
         self._stats.inference_s += self._timer() - began
         temperature = self._drawing.temperature * controls.temperature
+        bars = math.ceil(codec.steps / self._bar_steps)
         entropies = entropies_of(shown)
         sections = []
         for k in range(count):
-            doubt = Doubt.draw(self._rng, self._bar_steps)
+            doubt = Doubt.draw(self._rng, self._bar_steps, bars)
             states = decide(shown[k], doubt, temperature, controls.density)
             states = self._keys.move(states, controls)
             sections.append(

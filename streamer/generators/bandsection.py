@@ -8,8 +8,9 @@ A state is drawn in two parts, first whether a note begins, goes on or is silent
 so a strike whose pitch is in doubt is not lost to *hold*. The decoders hear nothing of each other's
 draws (paper 004), so that a fresh draw in every step would scatter what belongs together. Therefore
 one draw serves many steps: the first part has one for each place in a bar, the same in all bars,
-the second one for each pitch in the whole section. In every single step the state is drawn from the
-network's own distribution, to the power of one over the temperature (ours).
+the second one for each pitch in half a bar, and for drums in that half of all bars. In every single
+step the state is drawn from the network's own distribution, to the power of one over the
+temperature (ours).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from streamer.bands import (
     BAND_DTYPE,
+    DRUMS,
     HOLD,
     PITCHES,
     SILENCE,
@@ -51,17 +53,20 @@ class Doubt:
 
     Attributes:
         kinds: ``(steps of a bar, 4, 3)``.
-        pitches: ``(4, 128)``.
+        pitches: ``(half bars, 4, 128)``; where a section has more, they come again.
     """
 
     kinds: Floats
     pitches: Floats
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, bar_steps: int) -> Doubt:
-        """Draw."""
-        tracks = len(TRACKS)
-        return cls(rng.gumbel(size=(bar_steps, tracks, 3)), rng.gumbel(size=(tracks, PITCHES)))
+    def draw(cls, rng: np.random.Generator, bar_steps: int, bars: int = 1) -> Doubt:
+        """Draw for so many bars."""
+        kinds = rng.gumbel(size=(bar_steps, len(TRACKS), 3))
+        pitches = rng.gumbel(size=(2 * bars, len(TRACKS), PITCHES))
+        # Drums have a pattern: in the corpus's windows four fifths of it come again in each bar.
+        pitches[:, DRUMS] = np.tile(pitches[:2, DRUMS], (bars, 1))
+        return cls(kinds, pitches)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,10 +120,11 @@ def decide(
     kinds = np.stack([struck.sum(-1), p[..., HOLD], p[..., SILENCE]], axis=-1)
     kinds = np.log(np.maximum(kinds, _LEAST))
     kinds[..., _BEGINS] += DENSITY_NATS * math.log(density)
-    bars = math.ceil(len(p) / len(doubt.kinds))
-    kinds += temperature * np.tile(doubt.kinds, (bars, 1, 1))[: len(p)]
+    step, bar_steps = np.arange(len(p)), len(doubt.kinds)
+    kinds += temperature * doubt.kinds[step % bar_steps]
     kind = kinds.argmax(-1)
-    pitch = (np.log(np.maximum(struck, _LEAST)) + temperature * doubt.pitches).argmax(-1)
+    half = 2 * step // bar_steps % len(doubt.pitches)
+    pitch = (np.log(np.maximum(struck, _LEAST)) + temperature * doubt.pitches[half]).argmax(-1)
     states = np.select([kind == _BEGINS, kind == _GOES_ON], [pitch, HOLD], SILENCE)
     return np.asarray(states, dtype=np.uint8)
 

@@ -103,6 +103,11 @@ class Genres:
         """Components of z."""
         return self._window.latent
 
+    @property
+    def usual_step(self) -> float | None:
+        """The step that the corpus takes from section to section, where the bundle knows it."""
+        return self._window.walk
+
     def next(self, controls: Controls, beats: float) -> Manner:
         """Return how the next section, so many quarters long, is played; the walk goes on."""
         weights = self._weights(controls)
@@ -205,7 +210,7 @@ class PetalPath:
         Raises:
             EngineError: The bundle's graph cannot be run.
         """
-        near, far = step_angle(controls)
+        near, far = step_angle(controls, self._genres.usual_step)
         places = near * self._here + far * rng.standard_normal((count, len(self._here)))
         mean, spread = self._genres.middle(manner.weights, controls.style_strength)
         shown: dict[str, Any] = self._decode(z=(mean + spread * places).astype(np.float32))

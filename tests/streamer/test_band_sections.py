@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamer.bands import DRUMS, HOLD, PITCHES, SILENCE, STATES, TRACKS, BandCodec
 from streamer.controls import Controls
-from streamer.generators.bandkey import Keys, best_shift, chroma
+from streamer.generators.bandkey import Keys, best_shift
 from streamer.generators.bandsection import (
     BandSection,
     Doubt,
@@ -137,7 +137,7 @@ def sure(*column: int) -> np.ndarray:
 
 
 def no_doubt() -> Doubt:
-    return Doubt(np.zeros((4, len(TRACKS), 3)), np.zeros((len(TRACKS), PITCHES)))
+    return Doubt(np.zeros((4, len(TRACKS), 3)), np.zeros((1, len(TRACKS), PITCHES)))
 
 
 def test_what_the_network_is_sure_of_is_played_at_any_temperature() -> None:
@@ -153,15 +153,21 @@ def test_a_strike_of_doubtful_pitch_is_not_lost_to_hold() -> None:
     assert decide(p, no_doubt(), 1.0)[:, 2].tolist() == [62] * 4
 
 
-def test_one_draw_serves_all_bars_and_one_pitch_the_whole_section() -> None:
+def test_rhythm_in_doubt_is_one_in_all_bars_and_a_pitch_in_doubt_one_for_half_a_bar() -> None:
     p = np.zeros((16, len(TRACKS), STATES), np.float32)
-    p[..., HOLD], p[..., SILENCE], p[..., 60], p[..., 62] = 0.3, 0.3, 0.2, 0.2
+    p[..., HOLD], p[..., SILENCE], p[..., 60], p[..., 62] = 0.2, 0.2, 0.3, 0.3
+    pitches = set()
     for seed in range(8):
-        states = decide(p, Doubt.draw(np.random.default_rng(seed), 4), 1.0)
-        assert (states[:4] == states[4:8]).all()
-        assert (states[:4] == states[12:]).all()
-        for track in range(len(TRACKS)):
-            assert len({*states[:, track].tolist()} - {HOLD, SILENCE}) <= 1
+        states = decide(p, Doubt.draw(np.random.default_rng(seed), 4, 4), 1.0)
+        kinds = np.where(states < PITCHES, 0, states)
+        assert (kinds[:4] == kinds[4:8]).all()
+        assert (kinds[:4] == kinds[12:]).all()
+        for half in range(0, 16, 2):
+            for track in range(len(TRACKS)):
+                found = {*states[half : half + 2, track].tolist()} - {HOLD, SILENCE}
+                assert len(found) <= 1
+                pitches |= {(seed, track, pitch) for pitch in found}
+    assert len(pitches) > 8 * len(TRACKS), "other halves have other pitches"
 
 
 def test_each_state_is_drawn_from_the_networks_own_distribution() -> None:
