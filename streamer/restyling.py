@@ -5,8 +5,8 @@ was changed. Called by ``perpetuo restyle``.
 
 Each window keeps its place, and only the measure changes: as far from the middle of the genre, in
 the genre's spread, as it was from the middle of the song, in that of all music. So the song as a
-whole goes to where the genre's songs lie, and what sets one window apart from the next, by which a
-song is known, stays. The strength says how much of the way is gone: 0 is the song's own
+whole goes to where the genre's songs lie, and what sets one window apart from the next stays. The
+strength says how much of the way is gone: 0 is the song's own
 reconstruction, 1 all of it. What rests for a whole window of the song rests there, too.
 
 Two other middles were measured (``perpetuo study musae --only restyle``): from that of all music,
