@@ -27,8 +27,13 @@ _ORDER = (0, 3, 1, 2)
 """ONNX orders the gates i, o, f, c; torch i, f, g, o."""
 
 
-def build_encode_graph(arrays: Arrays, codec: BandCodec) -> ModelProto:
+def build_encode_graph(arrays: Arrays, codec: BandCodec, *, pooled: bool = False) -> ModelProto:
     """Build ``encode``; see the module's text.
+
+    Args:
+        arrays: Weights.
+        codec: Steps of a window.
+        pooled: Whether z comes of the mean of all outputs, and not of the last of each direction.
 
     Raises:
         ValueError: The arrays are not those of a band.
@@ -48,9 +53,12 @@ def build_encode_graph(arrays: Arrays, codec: BandCodec) -> ModelProto:
         # (steps, 2, batch, hidden) -> (steps, batch, 2 hidden)
         beside = graph("Transpose", [y], perm=[0, 2, 1, 3])
         x = graph("Reshape", [beside, _shape(graph, f"beside_{layer}", [0, 0, -1])])
-    # Of each direction what it says when it has read all.
-    ends_first = graph("Transpose", [final], perm=[1, 0, 2])
-    read = graph("Reshape", [ends_first, _shape(graph, "read", [0, -1])])
+    if pooled:
+        read = graph("ReduceMean", [x, _shape(graph, "over_steps", [0])], keepdims=0)
+    else:
+        # Of each direction what it says when it has read all.
+        ends_first = graph("Transpose", [final], perm=[1, 0, 2])
+        read = graph("Reshape", [ends_first, _shape(graph, "read", [0, -1])])
     latent = arrays["unit"].shape[0]
     matrix, bias = arrays["latent.weight"].T, arrays["latent.bias"]
     for name, part in (("mean", slice(0, latent)), ("spread", slice(latent, None))):
@@ -79,17 +87,12 @@ def build_decode_graph(arrays: Arrays, codec: BandCodec) -> ModelProto:
     graph = Graph()
     latent = arrays["unit"].shape[0]
     scaled = graph("Div", ["z", graph.constant("unit", arrays["unit"])])
-    once = graph("Unsqueeze", [scaled, graph.constant("front", [0], np.int64)])
-    every = graph("Expand", [once, graph.constant("steps", [codec.steps, 1, 1], np.int64)])
     for track in TRACKS:
         prefix = f"decoders.{track}"
-        start = graph.constant(f"{track}_start_w", arrays[f"{prefix}.start.weight"].T)
-        begin = graph("Gemm", [scaled, start, _bias(graph, arrays, f"{prefix}.start.bias")])
-        h = graph("Unsqueeze", [begin, "front"])
-        x = every
-        for layer in range(_layers(arrays, f"{prefix}.lstm")):
-            y, _ = _lstm(graph, arrays, f"{prefix}.lstm", layer, x, both=False, h=h)
-            x = graph("Squeeze", [y, _shape(graph, f"{track}_one_{layer}", [1])])
+        if f"{prefix}.start.weight" in arrays:
+            x = _from_start(graph, arrays, prefix, scaled, codec.steps)
+        else:
+            x = _unfolded(graph, arrays, prefix, scaled, codec.steps)
         out = graph.constant(f"{track}_out_w", arrays[f"{prefix}.out.weight"].T)
         seen = graph("Add", [graph("MatMul", [x, out]),
                              _bias(graph, arrays, f"{prefix}.out.bias")])  # fmt: skip
@@ -104,6 +107,34 @@ def build_decode_graph(arrays: Arrays, codec: BandCodec) -> ModelProto:
             graph.initializers,
         )
     )
+
+
+def _from_start(graph: Graph, arrays: Arrays, prefix: str, z: str, steps: int) -> str:
+    """Append the paper's decoder: z in every step, and at the start of each layer."""
+    front = graph.constant(f"{prefix}_front", [0], np.int64)
+    once = graph("Unsqueeze", [z, front])
+    x = graph("Expand", [once, _shape(graph, f"{prefix}_steps", [steps, 1, 1])])
+    h = graph("Unsqueeze", [_linear(graph, arrays, f"{prefix}.start", z), front])
+    for layer in range(_layers(arrays, f"{prefix}.lstm")):
+        y, _ = _lstm(graph, arrays, f"{prefix}.lstm", layer, x, both=False, h=h)
+        x = graph("Squeeze", [y, _shape(graph, f"{prefix}_one_{layer}", [1])])
+    return x
+
+
+def _unfolded(graph: Graph, arrays: Arrays, prefix: str, z: str, steps: int) -> str:
+    """Append a decoder whose perceptron gives each step an input of its own."""
+    wide = graph("Relu", [_linear(graph, arrays, f"{prefix}.wide", z)])
+    rows = _linear(graph, arrays, f"{prefix}.steps", wide)
+    split = graph("Reshape", [rows, _shape(graph, f"{prefix}_split", [0, steps, -1])])
+    x = graph("Transpose", [split], perm=[1, 0, 2])
+    y, _ = _lstm(graph, arrays, f"{prefix}.lstm", 0, x, both=False)
+    return graph("Squeeze", [y, _shape(graph, f"{prefix}_one", [1])])
+
+
+def _linear(graph: Graph, arrays: Arrays, name: str, x: str) -> str:
+    """Append a linear layer as torch keeps it."""
+    matrix = graph.constant(f"{name}_w", arrays[f"{name}.weight"].T)
+    return graph("Gemm", [x, matrix, _bias(graph, arrays, f"{name}.bias")])
 
 
 def _layers(arrays: Arrays, prefix: str) -> int:

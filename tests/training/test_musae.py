@@ -23,6 +23,7 @@ from training.models.musae_task import MusaeData, MusaeTask, reconstruction
 
 CODEC = BandCodec(4, 32)
 TINY = MusaeConfig(hidden=16, layers=2, latent=6)
+UNFOLDED = MusaeConfig(hidden=16, layers=2, latent=6, unfold=4, pooled=True)
 
 
 def model(config: MusaeConfig = TINY) -> Musae:
@@ -64,8 +65,21 @@ def test_each_decoder_is_of_its_own_track_and_z_is_all_they_hear() -> None:
     assert [bool(m > 0) for m in moved] == [track == "bass" for track in TRACKS]
 
 
-def test_every_parameter_learns() -> None:
+def test_latents_are_spread_before_training_and_left_alone_after() -> None:
     net = model()
+    states = torch.from_numpy(np.stack([band_set(4).song(i)[:32] for i in range(4)]))
+    net.spread(states)
+    means = net.encode(states)[0] / net.unit
+    assert torch.allclose(means.std(dim=0), torch.ones(6), atol=1e-3)
+    assert means.mean(dim=0).abs().max() < 1e-3
+    before = net.latent.weight.clone()
+    net.spread(states)
+    assert torch.equal(before, net.latent.weight)
+
+
+@pytest.mark.parametrize("config", [TINY, UNFOLDED], ids=["paper", "unfolded"])
+def test_every_parameter_learns(config: MusaeConfig) -> None:
+    net = model(config)
     states = torch.from_numpy(band_set(1).song(0)[:32][None].copy())
     mean, log_variance = net.encode(states)
     z = mean + (log_variance / 2).exp() * torch.randn(1, 6)

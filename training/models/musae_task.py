@@ -146,6 +146,8 @@ class MusaeTask:
             raise DataError(
                 f"no window of {data.bars} bars in which all four tracks play; prepare longer songs"
             )
+        some = np.linspace(0, len(self._train) - 1, min(len(self._train), 512)).astype(np.int64)
+        model.spread(torch.from_numpy(self._train.states[some]).to(model.device))
         self._petals = [model.petals(piece.tags) for piece in bands.pieces]
         self._ready: tuple[Batch, Tensor, Tensor] | None = None
 
