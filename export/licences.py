@@ -49,13 +49,14 @@ _KNOWN: dict[str, tuple[str, str]] = {
     ),
     "multitrack-free": (
         "per file",
-        "Game music of the Freedoom, Simutrans and EasyRPG RTP projects and their composers, named "
-        "in the corpus",
+        "Game music of the Freedoom (BSD-3-Clause, contributors of Freedoom), Simutrans (Artistic "
+        "License) and EasyRPG RTP (CC BY 4.0) projects and their composers, named in the corpus",
     ),
     "multitrack-mma-synthetic": (
-        "per file",
-        "Accompaniments made with MMA (B. van der Poel, mellowood.ca/mma) for this project; chords "
-        "in part of POP909",
+        "made for this project",
+        "Accompaniments played by MMA (B. van der Poel, mellowood.ca/mma); its GPL is that of the "
+        "program and its grooves, and its manual says nothing of what it plays; chords in part of "
+        "POP909 (MIT)",
     ),
     "beethoven-piano": ("per file", "Editors of Beethoven's piano works, named in the corpus"),
 }
@@ -63,7 +64,10 @@ _KNOWN: dict[str, tuple[str, str]] = {
 
 # Weights are a work produced from a database, not the database: of such a work the ODbL (4.3) asks
 # for a notice that names it, which the table of sources is.
-_FREE = ("cc0", "public domain", "mit", "bsd", "apache", "isc", "odbl", "artistic")
+_FREE = (
+    "cc0", "public domain", "mit", "bsd", "apache", "isc", "odbl", "artistic",
+    "made for this project",
+)  # fmt: skip
 
 NOTICES = {
     NON_COMMERCIAL: "Not for commercial use; share under the same terms, and name the sources.",
