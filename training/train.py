@@ -177,15 +177,14 @@ def run(args: argparse.Namespace) -> int:
     # Gradients that fade over a long window end in denormal numbers, a processor's slowest: an
     # update of MusAE took three times as long.
     torch.set_flush_denormal(True)
-    trainer = make_trainer(args)
     try:
-        if args.quiet:
-            best = trainer.run()
-        else:
-            best = _run_with_bar(trainer)
+        trainer = make_trainer(args)
+        best = trainer.run() if args.quiet else _run_with_bar(trainer)
     except StopTraining as stop:
         logger.warning("stopped; go on with --resume")
         return 128 + stop.signum
+    finally:
+        torch.set_flush_denormal(False)
     names = ", ".join(f"{k} {v:.3f}" for k, v in best.items() if k not in {"total", "notes"})
     print(f"best held-out {best['total']:.4f} nats a note ({names}) in {trainer.folder}/best.pt")
     return 0
