@@ -272,6 +272,8 @@ class JackBackend(RtMidiBackend):
         """See :class:`Backend`."""
         sender = super().open(address)
         self._clients = [*(client for client in self._clients if client.is_open), sender]
+        # A connection holds from one of the next cycles on; what leaves before that goes nowhere.
+        self._watch.deliver()
         return sender
 
     def listen(self, address: str | None, heard: Heard) -> Listener:

@@ -26,7 +26,7 @@ from tests import bundles
 pytestmark = pytest.mark.jack
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
-NOTES = 300
+NOTES, CLOSINGS = 300, 20
 FAST_MS = 120
 """Longer shifts than this are rare in the bundle of these tests, ms."""
 
@@ -115,6 +115,18 @@ def test_a_virtual_port_named_perpetuo_can_be_connected_to(jack):
     finally:
         port.close()
     assert check_pairs(heard) >= 50
+
+
+def test_what_is_sent_just_before_a_port_is_closed_is_heard(jack):
+    """The silence at the end of a stream is. Before it was waited for, one in ten was lost."""
+    monitor, sent = jack.monitor(), []
+    for _ in range(CLOSINGS):
+        port = open_port("mon")
+        for pitch in range(40, 52):
+            sent.append(bytes((0x80, pitch, 0)))
+            port.send(sent[-1])
+        port.close()
+    assert sent == monitor.wait_for(lambda messages: len(messages) >= len(sent))
 
 
 def test_ports_lists_what_the_server_has(jack):

@@ -144,6 +144,9 @@ class Libjack:
     def port_names(self, direction):
         return ["synth:in"] if self.connected else []
 
+    def deliver(self):
+        return True
+
     def close(self):
         self.connected = False
 
