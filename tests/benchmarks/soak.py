@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ stats_seconds = 600
 """
 
 
-def slope(times: list[float], values: list[float]) -> dict[str, float]:
+def slope(times: Sequence[float], values: Sequence[float]) -> dict[str, float]:
     """Return the least-squares slope of samples, an hour, and half its 95 % interval.
 
     Neighbouring samples are alike, so that they count as n (1 - r) / (1 + r) independent ones, r
@@ -77,7 +78,7 @@ def lateness_ms(figures: dict[str, float], share: float) -> float:
 
 
 def summary(samples: list[dict[str, float]]) -> dict[str, Any]:
-    """Return what the samples say; memory in KiB."""
+    """Return what the samples say; memory in KiB, and ``later`` is the second half of the time."""
     if not samples:
         return {}
     hours = samples[-1]["seconds"] / 3600.0
@@ -89,6 +90,7 @@ def summary(samples: list[dict[str, float]]) -> dict[str, Any]:
         found[name] = {
             "first": values[0], "last": values[-1], "least": min(values), "most": max(values),
             **slope(times, values),
+            "later": slope(times[len(times) // 2 :], values[len(values) // 2 :]),
         }  # fmt: skip
     for name in ("threads", "descriptors"):
         values = [s[name] for s in settled]

@@ -117,8 +117,8 @@ def test_a_virtual_port_named_perpetuo_can_be_connected_to(jack):
     assert check_pairs(heard) >= 50
 
 
-def test_what_is_sent_just_before_a_port_is_closed_is_heard(jack):
-    """The silence at the end of a stream is. Before it was waited for, one in ten was lost."""
+def test_what_is_sent_first_and_last_is_heard(jack):
+    """Before that was waited for, one silence in ten was lost, and one greeting in sixty."""
     monitor, sent = jack.monitor(), []
     for _ in range(CLOSINGS):
         port = open_port("mon")

@@ -145,6 +145,7 @@ class Libjack:
         return ["synth:in"] if self.connected else []
 
     def deliver(self):
+        self.order.append("cycles")
         return True
 
     def close(self):
@@ -163,7 +164,7 @@ class Rtmidi:
                 return ["synth:in"]
 
             def open_port(self, index, name):
-                pass
+                order.append("open")
 
             def ignore_types(self, **kinds):
                 pass
@@ -192,8 +193,21 @@ def test_clients_of_a_dead_jack_server_are_deleted_before_another_is_looked_for(
     jack.connected = False
     assert not backend.alive()
     backend.names("output")
-    assert jack.order == ["connect", "delete", "delete", "connect"]
+    assert [what for what in jack.order if what in ("connect", "delete")] == [
+        *("connect", "delete", "delete", "connect")
+    ]
     assert not sender.is_open
     assert not listener.is_open
     backend.close()
     assert jack.order.count("delete") == 2
+
+
+def test_a_connection_to_jack_is_handed_out_when_it_holds_and_not_in_the_cycle_of_its_making():
+    """What was sent before, a programme or the release of a key, would go nowhere."""
+    jack = Libjack()
+    backend = JackBackend(Rtmidi(jack.order), 0, "Perpetuo", jack)
+    backend.names("output")
+    backend.open("synth:in")
+    assert jack.order == ["connect", "open", "cycles"]
+    backend.deliver()
+    assert jack.order[-2:] == ["cycles", "cycles"]
