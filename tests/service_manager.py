@@ -187,10 +187,13 @@ class Service:
         status = dict(
             line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
         )
-        kib = {name: float(status[name].split()[0]) for name in ("VmRSS", "RssAnon", "VmSwap")}
+        names = ("VmRSS", "RssAnon", "VmSwap", "VmData")
+        kib = {name: float(status[name].split()[0]) for name in names}
         return {
             "rss_kib": kib["VmRSS"],
             "anonymous_kib": kib["RssAnon"] + kib["VmSwap"],
+            # What the process has asked for, of which only touched pages are resident.
+            "asked_kib": kib["VmData"],
             "threads": float(status["Threads"]),
             "descriptors": float(len(os.listdir(f"/proc/{pid}/fd"))),
         }

@@ -85,8 +85,8 @@ def summary(samples: list[dict[str, float]]) -> dict[str, Any]:
     settled = [s for s in samples if s["seconds"] >= min(SETTLING_SECONDS, hours * 900.0)]
     times, last = [s["seconds"] for s in settled], samples[-1]
     found: dict[str, Any] = {"hours": hours, "samples": len(samples), "settled": len(settled)}
-    for name in ("rss_kib", "anonymous_kib"):
-        values = [s[name] for s in settled]
+    for name in ("rss_kib", "anonymous_kib", "asked_kib"):
+        values = [s.get(name, 0.0) for s in settled]
         found[name] = {
             "first": values[0], "last": values[-1], "least": min(values), "most": max(values),
             **slope(times, values),
