@@ -67,8 +67,8 @@ JOIN_SECONDS = 5.0
 class View(Protocol):
     """Shows the figures of the stream: a live display, or log lines."""
 
-    def show(self, figures: StreamFigures) -> None:
-        """Take the figures of this moment; called every :data:`TICK_SECONDS`, main thread."""
+    def show(self, read: Callable[[], StreamFigures]) -> None:
+        """Read the figures if they are shown now; called every :data:`TICK_SECONDS`."""
         ...
 
     def close(self) -> None:
@@ -359,7 +359,7 @@ def _watch(stream: Stream, view: View, upkeep: Upkeep, clock: Clock, until: floa
         if clock.wait_until(tick if until is None else min(tick, until), stream.ended):
             return
         upkeep.look()
-        view.show(stream.figures())
+        view.show(stream.figures)
 
 
 def _open_ports(

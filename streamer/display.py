@@ -1,6 +1,6 @@
 """What a person sees while the stream plays: a live view on a terminal, log lines elsewhere.
 
-In: :class:`streamer.stats.StreamFigures` four times a second. Out: text. Called by the daemon in
+In: what reads :class:`streamer.stats.StreamFigures`, four times a second. Out: text. Called by the daemon in
 the main thread; rich is imported only for a terminal, after the music has begun.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -135,10 +136,11 @@ class LogView:
         self._every, self._clock = every_seconds, clock
         self._next = clock.now() + every_seconds
 
-    def show(self, figures: StreamFigures) -> None:
-        """Log the figures when it is time."""
+    def show(self, read: Callable[[], StreamFigures]) -> None:
+        """Log the figures when it is time; between two lines nobody asks for any."""
         if self._every and self._clock.now() >= self._next:
             self._next += self._every
+            figures = read()
             logger.info("%s: %s", state_of(figures), figures.line())
 
     def close(self) -> None:
@@ -161,9 +163,9 @@ class LiveView:
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False)
         self._live.start()
 
-    def show(self, figures: StreamFigures) -> None:
+    def show(self, read: Callable[[], StreamFigures]) -> None:
         """Redraw."""
-        self._last = figures
+        self._last = figures = read()
         self._draw(figures, state_of(figures), "Ctrl-C ends it")
 
     def _draw(self, figures: StreamFigures, state: str, hint: str | None) -> None:
