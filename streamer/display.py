@@ -1,7 +1,7 @@
 """What a person sees while the stream plays: a live view on a terminal, log lines elsewhere.
 
-In: what reads :class:`streamer.stats.StreamFigures`, four times a second. Out: text. Called by the daemon in
-the main thread; rich is imported only for a terminal, after the music has begun.
+In: what reads :class:`streamer.stats.StreamFigures`, four times a second. Out: text. Called by the
+daemon in the main thread; rich is imported only for a terminal, after the music has begun.
 """
 
 from __future__ import annotations
