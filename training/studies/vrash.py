@@ -35,7 +35,7 @@ from training.models.vrash_nats import divergence, evaluate_tunes, importance_na
 from training.studies.plots import save, subplots
 from training.studies.vrash_player import BundlePlayer
 
-IMPORTANCE_SAMPLES = 4
+IMPORTANCE_SAMPLES = 64
 """Latents a track of the importance-weighted bound."""
 
 WITHIN = 0.03
