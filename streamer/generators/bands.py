@@ -35,6 +35,7 @@ from streamer.generators.bandsection import (
     nothing,
     read_band,
 )
+from streamer.generators.base import Choosing
 from streamer.generators.choosing import Candidates, Chooser
 from streamer.generators.petals import Genres, Manner, PetalPath
 from streamer.generators.window import WindowSettings
@@ -82,7 +83,7 @@ class _Drawn(Candidates):
     sections: list[BandSection] = field(kw_only=True)
 
 
-class BandGenerator:
+class BandGenerator(Choosing):
     """Implements :class:`streamer.generators.base.Generator` for bands.
 
     Args:
@@ -113,14 +114,13 @@ class BandGenerator:
         player: BandPlayer | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        super().__init__(drawing.window.candidates, GenerationStats(arguments=TRACKS))
         self._path, self._genres, self.codec, self._spec = path, genres, codec, spec
         self.longest_steps = spec.longest_steps
         self._drawing, self._rng, self._controls = drawing, rng, controls
         self._plain = PlainBand(drawing.channels)
         self._player = player or self._plain
         self._timer = timer
-        self._candidates = drawing.window.candidates
-        self._stats = GenerationStats(arguments=TRACKS)
         self._chooser = Chooser(
             self._stats,
             filters,
@@ -139,22 +139,6 @@ class BandGenerator:
         """Of each track, 0..127, in the phrase that was returned last, or in the first."""
         self.beat_ms = self._first.beat_ms
         """Length of a quarter in the phrase that was returned last, ms."""
-
-    @property
-    def stats(self) -> GenerationStats:
-        """Running figures; other threads may read them."""
-        return self._stats
-
-    @property
-    def candidates(self) -> int:
-        """Sections drawn for each one played, when nothing lowers it."""
-        return self._candidates
-
-    def set_candidates(self, candidates: int) -> None:
-        """Draw so many candidates a section from now on, 1 or more."""
-        if candidates < 1:
-            raise ValueError(f"candidates must be 1 or more, not {candidates}")
-        self._candidates = candidates
 
     def prime(self, notes: NoteArray) -> None:
         """Refuse: a band goes on from no notes (ValueError)."""
@@ -193,7 +177,7 @@ class BandGenerator:
 
     def _draw(self, manner: Manner) -> _Drawn:
         controls, codec = self._controls.snapshot(), self.codec
-        count = min(self._candidates, controls.candidates or self._candidates)
+        count = self._count(controls)
         began = self._timer()
         places, shown = self._path.propose(manner, count, controls, self._rng)
         self._stats.inference_s += self._timer() - began

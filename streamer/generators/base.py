@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from streamer.controls import Controls
 from streamer.notes import Phrase
 from streamer.stats import GenerationStats
 
@@ -42,6 +43,42 @@ class Generator(Protocol):
     def set_candidates(self, candidates: int) -> None:
         """Draw so many candidates a phrase from now on, 1 or more."""
         ...
+
+
+class Choosing:
+    """What all generators have: running figures, and how many candidates a phrase is drawn.
+
+    Args:
+        candidates: At the start, 1 or more.
+        stats: Figures that it fills.
+    """
+
+    def __init__(self, candidates: int, stats: GenerationStats) -> None:
+        self._candidates, self._stats = candidates, stats
+
+    @property
+    def stats(self) -> GenerationStats:
+        """Running figures; other threads may read them."""
+        return self._stats
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates a phrase is drawn, when nothing lowers it."""
+        return self._candidates
+
+    def set_candidates(self, candidates: int) -> None:
+        """Draw so many candidates a phrase from now on.
+
+        Raises:
+            ValueError: Below 1.
+        """
+        if candidates < 1:
+            raise ValueError(f"candidates must be 1 or more, not {candidates}")
+        self._candidates = candidates
+
+    def _count(self, controls: Controls) -> int:
+        """Return how many are drawn now: no more than the live control allows."""
+        return min(self._candidates, controls.candidates or self._candidates)
 
 
 def beat_of(generator: Generator) -> float | None:

@@ -23,6 +23,7 @@ from streamer.codec import ChainCodec
 from streamer.codecs import codec_as
 from streamer.controls import Controls, LiveControls
 from streamer.engine import Engine, StepBlock
+from streamer.generators.base import Choosing
 from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
 from streamer.generators.continuity import CellBound, feed, on_piano, with_velocity
 from streamer.generators.homing import Homing
@@ -117,7 +118,7 @@ class _Draw(Candidates):
     figures: list[Figure | None] = field(kw_only=True)
 
 
-class StepGenerator:
+class StepGenerator(Choosing):
     """Implements :class:`streamer.generators.base.Generator` over an :class:`Engine`.
 
     Args:
@@ -138,13 +139,13 @@ class StepGenerator:
         filters: tuple[Filter, ...] = FILTERS,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        super().__init__(settings.candidates, GenerationStats())
         self._engine = engine
         self._codec = codec_as(engine.bundle.codec, ChainCodec)
         self._settings = settings
         self._rng = rng
         self._controls = controls or LiveControls()
         self._timer = timer
-        self._candidates = settings.candidates
         statistics = engine.bundle.manifest.statistics
         self._bound = CellBound(statistics)
         self._homing = Homing(statistics, self._codec, settings.homing)
@@ -156,7 +157,6 @@ class StepGenerator:
         self._velocity = 0
         self._end_ms = 0.0
         self._since_anew = 0
-        self._stats = GenerationStats()
         self._chooser = Chooser(
             self._stats,
             filters,
@@ -164,26 +164,6 @@ class StepGenerator:
             ranking=settings.ranking,
             corpus=statistics.corpus_entropy(),
         )
-
-    @property
-    def stats(self) -> GenerationStats:
-        """Running figures; other threads may read them."""
-        return self._stats
-
-    @property
-    def candidates(self) -> int:
-        """How many candidates a phrase is drawn."""
-        return self._candidates
-
-    def set_candidates(self, candidates: int) -> None:
-        """Draw so many candidates a phrase from now on.
-
-        Raises:
-            ValueError: Below 1.
-        """
-        if candidates < 1:
-            raise ValueError(f"candidates must be 1 or more, not {candidates}")
-        self._candidates = candidates
 
     def prime(self, notes: NoteArray) -> None:
         """Let the stream go on from these notes, which it does not play; before the first phrase.
@@ -236,7 +216,7 @@ class StepGenerator:
     def _draw(self, controls: Controls, length: int, recall: bool) -> _Draw:
         """Draw K candidates from the present state and judge each."""
         settings, codec = self._settings, self._codec
-        count = min(self._candidates, controls.candidates or self._candidates)
+        count = self._count(controls)
         temperature = tuple(t * controls.temperature for t in settings.temperature)
         bias = noise_bias(controls, codec)
         bias += self._homing.bias(register=bool(allowed_pitches(controls).all()))

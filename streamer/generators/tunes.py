@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from streamer.codecs import codec_as
 from streamer.controls import Controls, LiveControls
 from streamer.engine import Array, Engine, State, StepBlock
+from streamer.generators.base import Choosing
 from streamer.generators.choosing import Candidates, Choice, Chooser
 from streamer.generators.tunedrawing import TuneDrawing
 from streamer.generators.tunekey import Key, Modulation
@@ -66,7 +67,7 @@ class _Draw(Candidates):
     again: NDArray[np.int64] | None = field(kw_only=True)
 
 
-class TuneGenerator:
+class TuneGenerator(Choosing):
     """Implements :class:`streamer.generators.base.Generator` over an :class:`Engine`.
 
     Args:
@@ -96,19 +97,18 @@ class TuneGenerator:
         voice: Voice | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        super().__init__(drawing.candidates, GenerationStats(arguments=TUNE_ARGUMENTS))
         manifest = engine.bundle.manifest
         self._engine, self._start, self._drawing, self._rng = engine, start, drawing, rng
         self._codec = codec_as(engine.bundle.codec, TuneCodec)
         self._controls = controls or LiveControls()
         self._voice, self._plain = voice or PlainVoice(), PlainVoice()
         self._timer = timer
-        self._candidates = drawing.candidates
         self._styles = Styles(manifest, drawing.styles)
         self._memory = TuneMemory(drawing.tunes.memory_minutes * 60_000.0)
         self._recent: deque[Note] = deque(maxlen=LOOP_TAIL_NOTES)
         self._primed: Latent | None = None
         self._key: Key | None = None
-        self._stats = GenerationStats(arguments=TUNE_ARGUMENTS)
         self._chooser = Chooser(
             self._stats,
             filters,
@@ -127,29 +127,9 @@ class TuneGenerator:
         """Notes of the phrase that was returned last, in the key that the model writes in."""
 
     @property
-    def stats(self) -> GenerationStats:
-        """Running figures; other threads may read them."""
-        return self._stats
-
-    @property
-    def candidates(self) -> int:
-        """How many candidates a phrase is drawn."""
-        return self._candidates
-
-    @property
     def styles(self) -> tuple[str, ...]:
         """Names of the bundle's styles."""
         return self._styles.names
-
-    def set_candidates(self, candidates: int) -> None:
-        """Draw so many candidates a phrase from now on.
-
-        Raises:
-            ValueError: Below 1.
-        """
-        if candidates < 1:
-            raise ValueError(f"candidates must be 1 or more, not {candidates}")
-        self._candidates = candidates
 
     def prime(self, latent: Latent) -> None:
         """Let the next tune start from this latent, ``(Z,)``: that of a melody.
@@ -238,7 +218,7 @@ class TuneGenerator:
             again: Classes of a phrase that is offered again, ``(notes, 3)``.
         """
         codec, settings = self._codec, self._drawing.tunes
-        count = min(self._candidates, controls.candidates or self._candidates)
+        count = self._count(controls)
         temperature = tuple(t * controls.temperature for t in self._drawing.temperature)
         moved = octave_shift(controls, *self._styles.spec(tune.manner.style).pitch)
         bias = end_bias(tune, length, codec, settings.least_notes, settings.most_notes)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.controls import Controls, LiveControls
+from streamer.generators.base import Choosing
 from streamer.generators.choosing import Candidates, Chooser
 from streamer.generators.latentpath import Path, Places
 from streamer.generators.section import (
@@ -125,7 +126,7 @@ class _Drawn(Candidates):
     tails: list[NDArray[np.float64]] = field(kw_only=True)
 
 
-class WindowGenerator:
+class WindowGenerator(Choosing):
     """Implements :class:`streamer.generators.base.Generator` over a :class:`Path`.
 
     Args:
@@ -158,6 +159,7 @@ class WindowGenerator:
         ahead: bool = True,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
+        super().__init__(settings.candidates, GenerationStats())
         self.path, self._spec = path, spec
         self.codec = replace(codec, steps=codec.steps - spec.overlap) if spec.overlap else codec
         """The grid of what is given: a section without its overlap."""
@@ -165,8 +167,6 @@ class WindowGenerator:
         self._settings, self._rng, self._controls = settings, rng, controls
         self._player = player or PlainPlayer()
         self._ahead, self._timer = ahead, timer
-        self._candidates = settings.candidates
-        self._stats = GenerationStats()
         self._chooser = Chooser(
             self._stats,
             filters,
@@ -182,22 +182,6 @@ class WindowGenerator:
         self._present = controls.snapshot()
         self.beat_ms = 60_000.0 / spec.bpm
         """Length of a quarter, ms; beats are counted from 0."""
-
-    @property
-    def stats(self) -> GenerationStats:
-        """Running figures; other threads may read them."""
-        return self._stats
-
-    @property
-    def candidates(self) -> int:
-        """Sections drawn for each one played, when nothing lowers it."""
-        return self._candidates
-
-    def set_candidates(self, candidates: int) -> None:
-        """Draw so many candidates a section from now on, 1 or more."""
-        if candidates < 1:
-            raise ValueError(f"candidates must be 1 or more, not {candidates}")
-        self._candidates = candidates
 
     def prime(self, notes: NoteArray) -> None:
         """Refuse: what a section is asked to be like is a query (ValueError)."""
@@ -233,7 +217,7 @@ class WindowGenerator:
 
     def _draw(self, beat: float) -> _Drawn:
         controls = self._present = self._controls.snapshot()
-        count = min(self._candidates, controls.candidates or self._candidates)
+        count = self._count(controls)
         began = self._timer()
         places = self.path.propose(count, controls, self._rng)
         self._stats.inference_s += self._timer() - began
