@@ -50,10 +50,9 @@ class MusaeConfig:
         critic: Width of the critic's two layers; 0: as ``hidden``.
         prior: ``flower``, or ``normal`` without genres.
         petals: Of the flower.
-        dropout: Between the layers of every LSTM while it trains, 0..1; the paper has none.
         unfold: 0 for the paper's decoders. Otherwise (ours) a perceptron unfolds z to so many
-            numbers for every step, and one layer of LSTM reads them: learns in a hundredth of the
-            updates, because no decoder has to count the steps first.
+            numbers for every step, and one layer of LSTM reads them: no decoder has to learn to
+            count the steps first (docs/results/musae.md).
         pooled: Whether z comes of the mean of the encoder's outputs (ours), and not of its ends.
     """
 
@@ -63,7 +62,6 @@ class MusaeConfig:
     critic: int = 0
     prior: str = "flower"
     petals: int = 32
-    dropout: float = 0.0
     unfold: int = 0
     pooled: bool = False
 
@@ -75,8 +73,6 @@ class MusaeConfig:
             raise ValueError("latent must be 2 or more, critic 0 or more")
         if self.unfold < 0:
             raise ValueError(f"unfold must be 0 or more, not {self.unfold}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in range 0..1, below 1, not {self.dropout}")
         if self.prior not in PRIORS:
             raise ValueError(f"prior must be one of {', '.join(PRIORS)}, not {self.prior!r}")
 
@@ -87,9 +83,7 @@ class Decoder(nn.Module):
     def __init__(self, config: MusaeConfig) -> None:
         super().__init__()
         self.start = nn.Linear(config.latent, config.hidden)
-        self.lstm = nn.LSTM(
-            config.latent, config.hidden, config.layers, batch_first=True, dropout=_between(config)
-        )
+        self.lstm = nn.LSTM(config.latent, config.hidden, config.layers, batch_first=True)
         self.out = nn.Linear(config.hidden, STATES)
         _remember(self.lstm)
 
@@ -138,9 +132,8 @@ class Musae(nn.Module):
         self.petal_of = dict(zip(genres, self.flower.place(len(genres)), strict=True))
         width = STATES * len(TRACKS)
         self.encoder = nn.LSTM(
-            width, config.hidden, config.layers, batch_first=True, bidirectional=True,
-            dropout=_between(config),
-        )  # fmt: skip
+            width, config.hidden, config.layers, batch_first=True, bidirectional=True
+        )
         self.latent = nn.Linear(2 * config.hidden, 2 * config.latent)
         self.decoders = nn.ModuleDict(
             {
@@ -282,11 +275,6 @@ class Critic(nn.Module):
         difference = self(encoded, petals).mean() - self(prior, petals).mean()
         loss: Tensor = difference + weight * penalty
         return loss
-
-
-def _between(config: MusaeConfig) -> float:
-    """Return the dropout between layers; a single layer has nothing between."""
-    return config.dropout if config.layers > 1 else 0.0
 
 
 def _remember(lstm: nn.LSTM) -> None:
