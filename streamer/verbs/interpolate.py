@@ -12,7 +12,7 @@ from streamer.verbs.options import settings_of
 
 MOST_STEPS, MOST_WINDOWS = 200, 64
 DEFAULT_WALK = "spherical"
-"""On the straight line of the paper a tenth of the notes is lost in the middle, and hardly anything
+"""On the straight line of the paper a sixth of the notes is lost in the middle, and hardly anything
 happens in the first steps (docs/results/musae.md)."""
 
 
