@@ -16,7 +16,7 @@ import torch
 import streamer
 from streamer.errors import ConfigError, DataError
 from training.families import FAMILIES, Preset, load_preset, presets
-from training.loop import StopTraining, Trainer
+from training.loop import StopTraining, Trainer, flushed_denormals
 
 logger = logging.getLogger(__name__)
 
@@ -174,17 +174,13 @@ def run(args: argparse.Namespace) -> int:
     """Train; return the exit status."""
     # Keep freed memory: glibc otherwise returns each window's buffers and faults them in again.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "100000000000")
-    # Gradients that fade over a long window end in denormal numbers, a processor's slowest: an
-    # update of MusAE took three times as long.
-    torch.set_flush_denormal(True)
     try:
-        trainer = make_trainer(args)
-        best = trainer.run() if args.quiet else _run_with_bar(trainer)
+        with flushed_denormals():
+            trainer = make_trainer(args)
+            best = trainer.run() if args.quiet else _run_with_bar(trainer)
     except StopTraining as stop:
         logger.warning("stopped; go on with --resume")
         return 128 + stop.signum
-    finally:
-        torch.set_flush_denormal(False)
     names = ", ".join(f"{k} {v:.3f}" for k, v in best.items() if k not in {"total", "notes"})
     print(f"best held-out {best['total']:.4f} nats a note ({names}) in {trainer.folder}/best.pt")
     return 0
