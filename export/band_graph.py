@@ -27,13 +27,14 @@ _ORDER = (0, 3, 1, 2)
 """ONNX orders the gates i, o, f, c; torch i, f, g, o."""
 
 
-def build_encode_graph(arrays: Arrays, codec: BandCodec, *, pooled: bool = False) -> ModelProto:
+def build_encode_graph(arrays: Arrays, codec: BandCodec, *, parts: int = 0) -> ModelProto:
     """Build ``encode``; see the module's text.
 
     Args:
         arrays: Weights.
         codec: Steps of a window.
-        pooled: Whether z comes of the mean of all outputs, and not of the last of each direction.
+        parts: Of the window, over each of which the outputs are averaged; 0: z comes of the last
+            output of each direction.
 
     Raises:
         ValueError: The arrays are not those of a band.
@@ -53,8 +54,13 @@ def build_encode_graph(arrays: Arrays, codec: BandCodec, *, pooled: bool = False
         # (steps, 2, batch, hidden) -> (steps, batch, 2 hidden)
         beside = graph("Transpose", [y], perm=[0, 2, 1, 3])
         x = graph("Reshape", [beside, _shape(graph, f"beside_{layer}", [0, 0, -1])])
-    if pooled:
-        read = graph("ReduceMean", [x, _shape(graph, "over_steps", [0])], keepdims=0)
+    if parts:
+        wide = 2 * arrays["encoder.weight_hh_l0"].shape[1]
+        first = graph("Transpose", [x], perm=[1, 0, 2])
+        split = _shape(graph, "parts", [0, parts, codec.steps // parts, wide])
+        each = graph("Reshape", [first, split])
+        means = graph("ReduceMean", [each, _shape(graph, "over_steps", [2])], keepdims=0)
+        read = graph("Reshape", [means, _shape(graph, "read", [0, parts * wide])])
     else:
         # Of each direction what it says when it has read all.
         ends_first = graph("Transpose", [final], perm=[1, 0, 2])

@@ -56,7 +56,7 @@ def _observe(model: Any, corpus: Path | None, phrase_notes: int) -> dict[str, An
 def _build(model: Any, observed: dict[str, Any]) -> list[Built]:
     del observed
     arrays, codec = model.export_arrays(), model.codec
-    encode = build_encode_graph(arrays, codec, pooled=model.config.pooled)
+    encode = build_encode_graph(arrays, codec, parts=model.config.parts)
     graphs = [
         (ENCODE_GRAPH, "encoder.onnx", encode),
         (DECODE_GRAPH, "decoders.onnx", build_decode_graph(arrays, codec)),

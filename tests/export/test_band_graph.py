@@ -16,7 +16,7 @@ NEAR = 1e-5
 """Greatest difference of a probability or latent; seen: 4e-7."""
 
 PAPER = MusaeConfig(hidden=12, layers=3, latent=6)
-UNFOLDED = MusaeConfig(hidden=12, layers=2, latent=6, unfold=4, pooled=True)
+UNFOLDED = MusaeConfig(hidden=12, layers=2, latent=6, unfold=4, parts=4)
 
 
 @pytest.mark.parametrize("config", [PAPER, UNFOLDED], ids=["paper", "unfolded"])
@@ -31,7 +31,7 @@ def test_the_graphs_of_a_band_give_what_torch_gives(config: MusaeConfig) -> None
     encode, decode = (
         onnxruntime.InferenceSession(graph.SerializeToString())
         for graph in (
-            build_encode_graph(arrays, CODEC, pooled=config.pooled),
+            build_encode_graph(arrays, CODEC, parts=config.parts),
             build_decode_graph(arrays, CODEC),
         )
     )

@@ -23,7 +23,7 @@ from training.models.musae_task import MusaeData, MusaeTask, reconstruction
 
 CODEC = BandCodec(4, 32)
 TINY = MusaeConfig(hidden=16, layers=2, latent=6)
-UNFOLDED = MusaeConfig(hidden=16, layers=2, latent=6, unfold=4, pooled=True)
+UNFOLDED = MusaeConfig(hidden=16, layers=2, latent=6, unfold=4, parts=4)
 
 
 def model(config: MusaeConfig = TINY) -> Musae:

@@ -53,7 +53,9 @@ class MusaeConfig:
         unfold: 0 for the paper's decoders. Otherwise (ours) a perceptron unfolds z to so many
             numbers for every step, and one layer of LSTM reads them: no decoder has to learn to
             count the steps first (docs/results/musae.md).
-        pooled: Whether z comes of the mean of the encoder's outputs (ours), and not of its ends.
+        parts: 0 for the paper's encoder, whose z comes of its last outputs. Otherwise (ours) it
+            comes of the means of its outputs over so many equal parts of the window: what happens
+            in a part reaches z without being remembered to the end.
     """
 
     hidden: int = 1024
@@ -63,7 +65,7 @@ class MusaeConfig:
     prior: str = "flower"
     petals: int = 32
     unfold: int = 0
-    pooled: bool = False
+    parts: int = 0
 
     def __post_init__(self) -> None:
         for name in ("hidden", "layers", "petals"):
@@ -71,8 +73,9 @@ class MusaeConfig:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.latent < 2 or self.critic < 0:
             raise ValueError("latent must be 2 or more, critic 0 or more")
-        if self.unfold < 0:
-            raise ValueError(f"unfold must be 0 or more, not {self.unfold}")
+        for name in ("unfold", "parts"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.prior not in PRIORS:
             raise ValueError(f"prior must be one of {', '.join(PRIORS)}, not {self.prior!r}")
 
@@ -134,7 +137,9 @@ class Musae(nn.Module):
         self.encoder = nn.LSTM(
             width, config.hidden, config.layers, batch_first=True, bidirectional=True
         )
-        self.latent = nn.Linear(2 * config.hidden, 2 * config.latent)
+        if config.parts and codec.steps % config.parts:
+            raise ValueError(f"parts must divide the {codec.steps} steps, not {config.parts}")
+        self.latent = nn.Linear(2 * config.hidden * max(1, config.parts), 2 * config.latent)
         self.decoders = nn.ModuleDict(
             {
                 track: UnfoldedDecoder(config, codec.steps) if config.unfold else Decoder(config)
@@ -147,6 +152,15 @@ class Musae(nn.Module):
 
     unit: Tensor
     """Standard deviation of the prior that counts as 1, ``(latent,)``."""
+
+    @property
+    def critic_unit(self) -> float:
+        """What counts as 1 for the critic, in every number alike.
+
+        So the plane of the petals keeps the weight that it has in the paper: it is as wide as
+        hundreds of the narrow numbers together, and to lie in the wrong petal is what costs most.
+        """
+        return self.flower.other_sd if self.config.prior == "flower" else 1.0
 
     def _unit(self) -> NDArray[np.float32]:
         unit = np.ones(self.config.latent, dtype=np.float32)
@@ -171,8 +185,8 @@ class Musae(nn.Module):
         """
         x = F.one_hot(states.long(), STATES).flatten(2).float()
         outputs, _ = self.encoder(x)
-        if self.config.pooled:
-            both = outputs.mean(dim=1)
+        if self.config.parts:
+            both = outputs.unflatten(1, (self.config.parts, -1)).mean(dim=2).flatten(1)
         else:
             # What each direction says when it has read all: the last step, and the first.
             hidden = self.config.hidden
@@ -248,7 +262,7 @@ class Critic(nn.Module):
         """Return how much each latent looks like the prior, ``(B,)``, without bounds.
 
         Args:
-            z: ``(B, latent)`` in the prior's units.
+            z: ``(B, latent)`` in units of :attr:`Musae.critic_unit`.
             petals: ``(B,)`` int64.
         """
         if self.petals:
@@ -262,7 +276,7 @@ class Critic(nn.Module):
         """Return E d(encoded) - E d(prior) + weight · (‖∇d‖ - 1)² (WGAN-GP, signs as in the spec).
 
         Args:
-            encoded: Latents of real windows, detached, in the prior's units.
+            encoded: Latents of real windows, detached, in units of :attr:`Musae.critic_unit`.
             prior: Latents of the prior in the same petals.
             petals: Of both.
             mix: ``(B, 1)`` in 0..1: where between the two the gradient is taken.

@@ -53,6 +53,8 @@ class MusaeData:
         transpose: Whether windows are moved by -5..6 semitones at random; drums never are.
         corrupt: Share of states that the encoder reads as silence in training, 0..1; what it has
             to play back is whole. Keeps a small corpus from being learnt by heart.
+        splice: Share of a window's tracks of which some beats are taken from another window of the
+            batch, 0..1: music that is not in the corpus, of which nothing can be known by heart.
         passes: Times that all windows are shown in an epoch, after which it is judged: few windows
             make short epochs.
         critic_steps: Steps of the critic for one of the autoencoder.
@@ -67,6 +69,7 @@ class MusaeData:
     hold: str = "onsets"
     transpose: bool = True
     corrupt: float = 0.0
+    splice: float = 0.0
     passes: int = 1
     critic_steps: int = 5
     penalty: float = 10.0
@@ -82,6 +85,8 @@ class MusaeData:
             raise ValueError("penalty, beta_most and beta_step must be 0 or more")
         if not 0 <= self.corrupt < 1:
             raise ValueError(f"corrupt must be in range 0..1, below 1, not {self.corrupt}")
+        if not 0 <= self.splice <= 1:
+            raise ValueError(f"splice must be in range 0..1, not {self.splice}")
         if self.hold not in HOLDS:
             raise ValueError(f"hold must be one of {', '.join(HOLDS)}, not {self.hold!r}")
 
@@ -163,6 +168,8 @@ class MusaeTask:
             if self.data.transpose:
                 low, high = TRANSPOSE
                 states = transpose(states, rng.integers(low, high + 1, len(some)))
+            if self.data.splice:
+                states = splice(states, self.data.splice, rng)
             petals = self._draw_petals(self._train.song[some], rng)
             heard = np.where(rng.random(states.shape) < self.data.corrupt, SILENCE, states)
             update = epoch_number * updates + index
@@ -184,14 +191,14 @@ class MusaeTask:
     def opponent_losses(self, batch: Batch) -> Iterator[Tensor]:
         """Yield the critic's loss, once for each of its steps."""
         mean, log_variance = self._encode(batch)
-        petals = batch.petals.to(self.model.device)
+        petals, unit = batch.petals.to(self.model.device), self.model.critic_unit
         rng = np.random.default_rng((self.seed, batch.update, 1))
         for _ in range(self.data.critic_steps):
-            encoded = self._draw(mean.detach(), log_variance.detach(), rng) / self.model.unit
+            encoded = self._draw(mean.detach(), log_variance.detach(), rng) / unit
             prior = self._tensor(self.model.sample_prior(batch.petals.numpy(), rng))
             mix = self._tensor(rng.random((len(mean), 1), dtype=np.float32))
             yield self.opponent.loss(
-                encoded, prior / self.model.unit, petals, mix, self.data.penalty
+                encoded, prior / unit, petals, mix, self.data.penalty
             )
 
     def train_step(self, batch: Batch, carry: Any) -> StepResult:
@@ -208,7 +215,7 @@ class MusaeTask:
         beta = self.data.beta(batch.update)
         if beta > 0:
             petals = batch.petals.to(self.model.device)
-            loss = loss - beta * self.opponent(z / self.model.unit, petals).mean()
+            loss = loss - beta * self.opponent(z / self.model.critic_unit, petals).mean()
         figures = dict(zip(TRACKS, nats.detach().tolist(), strict=True))
         return StepResult(loss, figures, float(count), carry)
 
@@ -288,6 +295,29 @@ class MusaeTask:
             "codec": self.model.codec.to_dict(),
             "data": asdict(self.data),
         }
+
+
+def splice(states: States, share: float, rng: np.random.Generator) -> States:
+    """Return windows of which some tracks have some beats from another window.
+
+    Args:
+        states: ``(B, steps, 4)``.
+        share: Probability of it for each track of each window, 0..1.
+        rng: Which tracks, which beats and from which window.
+    """
+    count, steps, tracks = states.shape
+    beats = steps // STEPS_PER_BEAT
+    first = rng.integers(0, beats, (count, 1, tracks)) * STEPS_PER_BEAT
+    last = first + rng.integers(1, beats + 1, (count, 1, tracks)) * STEPS_PER_BEAT
+    chosen = rng.random((count, 1, tracks)) < share
+    step = np.arange(steps)[None, :, None]
+    taken = chosen & (step >= first) & (step < last)
+    mixed = np.where(taken, states[rng.permutation(count)], states)
+    # What held a note now may follow silence, and there is nothing to hold.
+    for after in range(1, steps):
+        lost = (mixed[:, after] == HOLD) & (mixed[:, after - 1] == SILENCE)
+        mixed[:, after][lost] = SILENCE
+    return mixed
 
 
 def _nats(logits: Tensor, states: Tensor) -> Tensor:
