@@ -153,15 +153,6 @@ class Musae(nn.Module):
     unit: Tensor
     """Standard deviation of the prior that counts as 1, ``(latent,)``."""
 
-    @property
-    def critic_unit(self) -> float:
-        """What counts as 1 for the critic, in every number alike.
-
-        So the plane of the petals keeps the weight that it has in the paper: it is as wide as
-        hundreds of the narrow numbers together, and to lie in the wrong petal is what costs most.
-        """
-        return self.flower.other_sd if self.config.prior == "flower" else 1.0
-
     def _unit(self) -> NDArray[np.float32]:
         unit = np.ones(self.config.latent, dtype=np.float32)
         if self.config.prior == "flower":
@@ -222,6 +213,19 @@ class Musae(nn.Module):
         tracks = [self.decoders[track](scaled, steps) for track in TRACKS]
         return torch.stack(tracks, dim=2).float()
 
+    def astray(self, z: Tensor, petals: Tensor) -> Tensor:
+        """Return how far latents are from the middle of their petals, in the plane of the flower.
+
+        Args:
+            z: ``(B, latent)``.
+            petals: ``(B,)`` int64.
+
+        Returns:
+            ``(B,)``: half the squared distance, counted in radial deviations of a petal.
+        """
+        middle = torch.from_numpy(self.flower.mean(petals.cpu().numpy())).to(z)
+        return 0.5 * ((z[:, :2] - middle) ** 2).sum(dim=1) / self.flower.radial_sd**2
+
     def petals(self, tags: Sequence[str]) -> list[int]:
         """Return the petals that a song's tags name; that of the untagged where there is none."""
         known = [self.petal_of[tag] for tag in tags if tag in self.petal_of]
@@ -262,7 +266,7 @@ class Critic(nn.Module):
         """Return how much each latent looks like the prior, ``(B,)``, without bounds.
 
         Args:
-            z: ``(B, latent)`` in units of :attr:`Musae.critic_unit`.
+            z: ``(B, latent)`` in the prior's units.
             petals: ``(B,)`` int64.
         """
         if self.petals:
@@ -276,7 +280,7 @@ class Critic(nn.Module):
         """Return E d(encoded) - E d(prior) + weight · (‖∇d‖ - 1)² (WGAN-GP, signs as in the spec).
 
         Args:
-            encoded: Latents of real windows, detached, in units of :attr:`Musae.critic_unit`.
+            encoded: Latents of real windows, detached, in the prior's units.
             prior: Latents of the prior in the same petals.
             petals: Of both.
             mix: ``(B, 1)`` in 0..1: where between the two the gradient is taken.

@@ -62,6 +62,8 @@ class MusaeData:
         beta_most: β at the end.
         beta_step: β grows by so much ...
         beta_every: ... every so many updates, from 0.
+        pull: Weight of how far latents are from the middle of their petals (ours; 0 in the paper):
+            the critic hardly looks at two numbers among hundreds.
     """
 
     batch: int = 256
@@ -76,13 +78,14 @@ class MusaeData:
     beta_most: float = 1.0
     beta_step: float = 0.1
     beta_every: int = 10_000
+    pull: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("batch", "bars", "passes", "critic_steps", "beta_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        if min(self.penalty, self.beta_most, self.beta_step) < 0:
-            raise ValueError("penalty, beta_most and beta_step must be 0 or more")
+        if min(self.penalty, self.beta_most, self.beta_step, self.pull) < 0:
+            raise ValueError("penalty, beta_most, beta_step and pull must be 0 or more")
         if not 0 <= self.corrupt < 1:
             raise ValueError(f"corrupt must be in range 0..1, below 1, not {self.corrupt}")
         if not 0 <= self.splice <= 1:
@@ -191,14 +194,14 @@ class MusaeTask:
     def opponent_losses(self, batch: Batch) -> Iterator[Tensor]:
         """Yield the critic's loss, once for each of its steps."""
         mean, log_variance = self._encode(batch)
-        petals, unit = batch.petals.to(self.model.device), self.model.critic_unit
+        petals = batch.petals.to(self.model.device)
         rng = np.random.default_rng((self.seed, batch.update, 1))
         for _ in range(self.data.critic_steps):
-            encoded = self._draw(mean.detach(), log_variance.detach(), rng) / unit
+            encoded = self._draw(mean.detach(), log_variance.detach(), rng) / self.model.unit
             prior = self._tensor(self.model.sample_prior(batch.petals.numpy(), rng))
             mix = self._tensor(rng.random((len(mean), 1), dtype=np.float32))
             yield self.opponent.loss(
-                encoded, prior / unit, petals, mix, self.data.penalty
+                encoded, prior / self.model.unit, petals, mix, self.data.penalty
             )
 
     def train_step(self, batch: Batch, carry: Any) -> StepResult:
@@ -213,9 +216,11 @@ class MusaeTask:
         count = states.shape[0] * states.shape[1]
         loss = nats.sum() / count
         beta = self.data.beta(batch.update)
+        petals = batch.petals.to(self.model.device)
         if beta > 0:
-            petals = batch.petals.to(self.model.device)
-            loss = loss - beta * self.opponent(z / self.model.critic_unit, petals).mean()
+            loss = loss - beta * self.opponent(z / self.model.unit, petals).mean()
+        if self.data.pull and self.model.config.prior == "flower":
+            loss = loss + self.data.pull * self.model.astray(z, petals).mean()
         figures = dict(zip(TRACKS, nats.detach().tolist(), strict=True))
         return StepResult(loss, figures, float(count), carry)
 
