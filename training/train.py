@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import platform
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_overrides(items: list[str]) -> dict[str, Any]:
-    """Read ``SECTION.KEY=VALUE`` options; values are TOML.
+    """Read ``SECTION.KEY=VALUE`` options; values are TOML, and one bare word is text.
 
     Raises:
         ConfigError: With one line for each that cannot be read.
@@ -55,7 +56,9 @@ def parse_overrides(items: list[str]) -> dict[str, Any]:
         try:
             if not equals:
                 raise ValueError
-            out[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+            bare = re.fullmatch(r"\s*(?!(?:true|false|inf|nan)\b)([A-Za-z][\w-]*)\s*", value)
+            text = f'"{bare[1]}"' if bare else value
+            out[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except ValueError:
             problems.append(f"--set {item}: must be SECTION.KEY=VALUE, as in loop.epochs=3")
     if problems:

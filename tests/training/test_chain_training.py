@@ -23,6 +23,7 @@ from training.loop import LoopConfig, StopTraining, Trainer
 from training.models.chain import Chain, ChainConfig
 from training.models.chain_task import ChainData, ChainTask, evaluate_nats
 from training.models.layers import stacked_lstm
+from training.train import parse_overrides
 
 
 def made_piece(seed: int, notes: int = 120) -> NoteArray:
@@ -259,6 +260,14 @@ def test_all_mistakes_in_overrides_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         load_preset("chain-tiny", {"model.hiden": 3, "loops.epochs": 1, "data.bach": 2})
     assert len(error.value.problems) == 3
+
+
+def test_one_bare_word_is_text_in_an_override() -> None:
+    items = ["model.prior=normal", 'data.hold="release"', "loop.epochs=3", "model.parts=true"]
+    found = {"model.prior": "normal", "data.hold": "release", "loop.epochs": 3, "model.parts": True}
+    assert parse_overrides(items) == found
+    with pytest.raises(ConfigError, match=r"--set a\.b=two words: must be"):
+        parse_overrides(["a.b=two words"])
 
 
 def test_tensor_file_survives_saving_and_names_damage(tmp_path: Path) -> None:

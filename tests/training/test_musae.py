@@ -19,7 +19,7 @@ from training.checkpoint import load_checkpoint
 from training.loop import LoopConfig, StopTraining, Trainer
 from training.models.base import AdversarialTask
 from training.models.musae import Critic, Musae, MusaeConfig, standard_kl
-from training.models.musae_task import MusaeData, MusaeTask, reconstruction
+from training.models.musae_task import MusaeData, MusaeTask, reconstruction, splice
 
 CODEC = BandCodec(4, 32)
 TINY = MusaeConfig(hidden=16, layers=2, latent=6)
@@ -178,6 +178,46 @@ def test_a_corrupted_window_is_heard_with_gaps_and_played_back_whole() -> None:
         assert set(other.heard[gone].tolist()) == {SILENCE}
 
 
+def test_spliced_windows_take_beats_of_a_track_from_others_and_hold_no_silence() -> None:
+    rng = np.random.default_rng(0)
+    states = np.repeat(np.arange(40, dtype=np.uint8)[:, None, None], 32, axis=1)
+    states = states.repeat(4, axis=2)
+    assert np.array_equal(splice(states, 0.0, rng), states)
+    mixed = splice(states, 0.5, rng)
+    foreign = mixed != states
+    assert 0.3 < foreign.any(axis=1).mean() < 0.55  # half of the tracks, less those of themselves
+    assert np.array_equal(foreign[:, ::4], foreign[:, 3::4])  # whole beats
+    for window, track in zip(*np.nonzero(foreign.any(axis=1)), strict=True):
+        assert len(set(mixed[window, :, track][foreign[window, :, track]])) == 1
+    states[::2], states[1::2] = SILENCE, HOLD
+    states[1::2, 0] = 60
+    mixed = splice(states, 1.0, rng)
+    assert not ((mixed[:, 1:] == HOLD) & (mixed[:, :-1] == SILENCE)).any()
+
+
+def test_a_task_that_splices_plays_back_what_it_hears() -> None:
+    for batch in task(transpose=False, splice=1.0).batches(0):
+        assert torch.equal(batch.heard, batch.states)
+
+
+def test_latents_are_pulled_to_the_middle_of_their_petals_and_only_where_there_are_petals() -> None:
+    net = model()
+    petals = torch.tensor([0, 16, 32])
+    middle = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
+    z = torch.cat([middle, torch.randn(3, 4)], dim=1)
+    assert net.astray(z, petals).abs().max() < 1e-6
+    z[:, 1] += 0.5
+    assert net.astray(z, petals).tolist() == pytest.approx([0.5 * 0.25 / 0.1] * 3, rel=1e-4)
+    work = task(pull=2.0)
+    batch = next(iter(work.batches(0)))
+    pulled = work.train_step(batch, None)
+    work.data = replace(work.data, pull=0.0)
+    assert pulled.loss > work.train_step(batch, None).loss
+    normal = task(replace(TINY, prior="normal"), pull=2.0)
+    alone = normal.train_step(next(iter(normal.batches(0))), None)
+    assert alone.loss.item() == pytest.approx(sum(alone.sums.values()) / alone.notes, rel=1e-5)
+
+
 def test_training_learns_to_play_back() -> None:
     work = task(MusaeConfig(hidden=24, layers=1, latent=6), transpose=False, batch=16)
     before = work.evaluate()
@@ -253,10 +293,21 @@ def test_songs_too_short_for_a_window_are_refused_with_what_to_do() -> None:
         MusaeTask(long, band_set(bars=8), MusaeData(bars=16), seed=0)
 
 
+def test_parts_that_do_not_fill_the_window_are_refused() -> None:
+    with pytest.raises(ValueError, match="parts must divide the 32 steps, not 5"):
+        model(replace(UNFOLDED, parts=5))
+
+
+@pytest.mark.parametrize("choice", [{"splice": 1.5}, {"pull": -1.0}, {"corrupt": 1.0}])
+def test_impossible_ways_to_train_are_refused(choice: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(choice))):
+        MusaeData(**choice)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("choice", "said"),
     [({"hidden": 0}, "hidden must be 1 or more"), ({"prior": "star"}, "prior must be one of"),
-     ({"latent": 1}, "latent must be 2 or more")],
+     ({"latent": 1}, "latent must be 2 or more"), ({"parts": -1}, "parts must be 0 or more")],
 )  # fmt: skip
 def test_impossible_shapes_are_refused(choice: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
