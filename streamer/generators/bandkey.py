@@ -8,6 +8,9 @@ A latent says two bars in a key of their own: training moves every window by -5.
 two. For the same reason a section may be moved by as much without becoming less likely. It is moved
 to where its pitch classes are most like those of the last bars; now and then to a key a fifth away.
 Where a scale is set, it is moved to where it fits that best, and what is left is put on the scale.
+
+Then each line goes on in its octave: a track whose first note would be about an octave from its
+last one is moved by an octave to it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.bands import DRUMS, PITCHES, States, sounding_pitches, transpose
+from streamer.bands import DRUMS, PITCHES, SILENCE, TRACKS, States, sounding_pitches, transpose
 from streamer.controls import OCTAVE, Controls
 from streamer.steering import SCALE_STEPS
 
@@ -35,6 +38,10 @@ FIFTH = 7
 MODULATION_BEATS = 128.0
 """Quarters after which the key moves by a fifth, on average."""
 
+OCTAVE_COSTS = 6
+"""Semitones by which a line must come nearer to its last note to be moved by an octave. Above 0, so
+that a stream does not wander off: each section is at most an octave from where it was written."""
+
 NEAR = 0.02
 """A shift is preferred to one that is an octave's half farther when it is less like the past by so
 little, in cosine."""
@@ -50,6 +57,7 @@ class Keys:
     def __init__(self, *, related: bool = True) -> None:
         self._related = related
         self._heard = np.zeros(OCTAVE)
+        self._last = np.full(len(TRACKS), SILENCE)
 
     def move(self, states: States, controls: Controls) -> States:
         """Return a section in its key, and on the scale where one is set; drums stay.
@@ -61,6 +69,8 @@ class Keys:
         wanted = self._wanted(controls)
         if wanted is not None:
             states = transpose(states, best_shift(chroma(states), wanted))
+        if self._related:
+            states = nearest_octaves(states, self._last)
         target = scale_targets(controls)
         if target is None:
             return states
@@ -71,6 +81,8 @@ class Keys:
     def hear(self, states: States, beats: float, rng: np.random.Generator) -> None:
         """Take note of a section that was chosen, so many quarters long."""
         self._heard = MEMORY * self._heard + chroma(states)
+        played = last_pitches(states)
+        self._last = np.where(played < PITCHES, played, self._last)
         turn, way = rng.random(2).tolist()
         if turn < beats / MODULATION_BEATS:
             self._heard = np.roll(self._heard, FIFTH if way < 0.5 else -FIFTH)
@@ -101,6 +113,40 @@ def best_shift(found: Floats, wanted: Floats) -> int:
         for shift in SHIFTS
     }
     return max(scores, key=lambda shift: scores[shift])
+
+
+def last_pitches(states: States) -> NDArray[np.int64]:
+    """Return the last pitch of each track, ``(4,)``; SILENCE for one that strikes none."""
+    struck = states < PITCHES
+    last = len(states) - 1 - np.argmax(struck[::-1], axis=0)
+    pitches = states[last, np.arange(states.shape[1])].astype(np.int64)
+    return np.where(struck.any(axis=0), pitches, SILENCE)
+
+
+def nearest_octaves(states: States, last: NDArray[np.int64]) -> States:
+    """Return a section each of whose lines goes on in the octave in which it was left.
+
+    Args:
+        states: ``(steps, 4)``; drums stay.
+        last: The last pitch of each track before it, ``(4,)``; SILENCE where there is none.
+    """
+    moved = states.astype(np.int64)
+    for track in range(DRUMS + 1, len(TRACKS)):
+        column = moved[:, track]
+        struck = column < PITCHES
+        if last[track] >= PITCHES or not struck.any():
+            continue
+        pitches = column[struck]
+        legal = [
+            shift
+            for shift in (0, OCTAVE, -OCTAVE)
+            if pitches.min() + shift >= 0 and pitches.max() + shift < PITCHES
+        ]
+        jump = pitches[0] - last[track]
+        column[struck] += min(
+            legal, key=lambda shift: abs(jump + shift) + OCTAVE_COSTS * (shift != 0)
+        )
+    return np.asarray(moved, dtype=np.uint8)
 
 
 def scale_targets(controls: Controls) -> NDArray[np.int64] | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamer.bands import DRUMS, HOLD, PITCHES, SILENCE, STATES, TRACKS, BandCodec
 from streamer.controls import Controls
-from streamer.generators.bandkey import Keys, best_shift
+from streamer.generators.bandkey import Keys, best_shift, nearest_octaves
 from streamer.generators.bandsection import (
     BandSection,
     Doubt,
@@ -207,9 +207,37 @@ def test_a_section_is_moved_to_the_key_of_what_was_heard_but_its_drums_are_not()
     keys.hear(triad(0), 0.0, np.random.default_rng(0))
     for root in range(-5, 6):
         assert keys.move(triad(root), Controls())[0].tolist() == [36, 36, 64, 67]
-    assert keys.move(triad(6), Controls())[0].tolist() == [36, 48, 76, 79], "up, not down"
+    assert keys.move(triad(6), Controls())[0].tolist() == [36, 36, 64, 67], "in their octaves"
     assert (Keys(related=False).move(triad(3), Controls()) == triad(3)).all()
     assert (Keys().move(triad(3), Controls()) == triad(3)).all(), "the first section stays"
+
+
+def test_each_line_goes_on_in_its_octave_at_most_one_from_where_it_was_written() -> (
+    None
+):
+    states = np.full((4, 4), HOLD, np.uint8)
+    states[0] = 36, 36, 64, 67
+    states[2, 1], states[3, 2] = 43, SILENCE
+    silent = np.full(4, SILENCE)
+    assert (nearest_octaves(states, silent) == states).all(), "nothing was played before"
+    last = np.array([60, 47, 40, 76])
+    moved = nearest_octaves(states, last)
+    assert moved[0].tolist() == [36, 48, 52, 67], "drums and what is near stay"
+    assert moved[2, 1] == 55
+    assert ((moved < PITCHES) == (states < PITCHES)).all()
+    states[2, 1] = 120
+    assert nearest_octaves(states, last)[0, 1] == 36, "no line leaves the keyboard"
+
+
+def test_a_line_is_followed_over_a_section_in_which_it_rests() -> None:
+    keys, rng = Keys(), np.random.default_rng(0)
+    keys.hear(triad(0), 0.0, rng)
+    resting = triad(0)
+    resting[:, 3] = SILENCE
+    keys.hear(resting, 0.0, rng)
+    high = triad(0)
+    high[high == 67] = 79
+    assert keys.move(high, Controls())[0, 3] == 67
 
 
 def test_a_shift_is_the_nearest_of_those_that_fit() -> None:
