@@ -212,9 +212,7 @@ def test_a_section_is_moved_to_the_key_of_what_was_heard_but_its_drums_are_not()
     assert (Keys().move(triad(3), Controls()) == triad(3)).all(), "the first section stays"
 
 
-def test_each_line_goes_on_in_its_octave_at_most_one_from_where_it_was_written() -> (
-    None
-):
+def test_each_line_goes_on_in_its_octave_at_most_one_from_where_it_was_written() -> None:
     states = np.full((4, 4), HOLD, np.uint8)
     states[0] = 36, 36, 64, 67
     states[2, 1], states[3, 2] = 43, SILENCE
