@@ -43,7 +43,7 @@ def _observe(model: Any, corpus: Path | None, phrase_notes: int) -> dict[str, An
     windows = sample_windows(bands, model.codec)
     means, variances = encodings(model, windows)
     window = window_spec(bands, windows, means, variances)
-    spec = band_spec(model, bands, windows, means, variances)
+    spec = band_spec(model, bands, windows)
     return {
         "window": window,
         "bands": spec,

@@ -52,6 +52,8 @@ class GenreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         notes_per_beat: Median of each track.
         mean: Of its encodings, each latent component.
         variance: The same.
+        factors: Directions in which the components vary together (:mod:`streamer.scatter`), each
+            of as many components; none where each varies for itself.
     """
 
     name: str
@@ -62,6 +64,7 @@ class GenreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes_per_beat: list[float]
     mean: list[float]
     variance: list[float]
+    factors: list[list[float]] = []
 
 
 class BandSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,4 +113,6 @@ def band_problems(spec: BandSpec | None, latent: int | None) -> list[str]:
             found.append(f"genre {genre.name} needs figures of {len(TRACKS)} tracks")
         if len(genre.mean) != latent or len(genre.variance) != latent:
             found.append(f"genre {genre.name} needs mean and variance of {latent} components")
+        if any(len(factor) != latent for factor in genre.factors):
+            found.append(f"genre {genre.name} needs factors of {latent} components")
     return found

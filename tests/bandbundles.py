@@ -77,6 +77,8 @@ def tiny_band_spec(latent: int = 6, genres: tuple[str, ...] = GENRES) -> BandSpe
     for place, (name, petal) in enumerate(zip(genres, flower.place(len(genres)), strict=True)):
         mean = np.zeros(latent)
         mean[:2] = flower.mean(petal)
+        factor = np.zeros(latent)
+        factor[2:4] = np.sqrt(0.001) * np.array([0.8, -0.9])
         found.append(
             GenreSpec(
                 name=name,
@@ -87,6 +89,7 @@ def tiny_band_spec(latent: int = 6, genres: tuple[str, ...] = GENRES) -> BandSpe
                 notes_per_beat=[2.0, 1.0, 1.0, 0.5],
                 mean=mean.tolist(),
                 variance=np.where(np.arange(latent) < 2, 0.05, 0.001).tolist(),
+                factors=[factor.tolist()],
             )
         )
     tracks = [

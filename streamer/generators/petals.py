@@ -26,6 +26,7 @@ from streamer.errors import BundleError
 from streamer.generators.latentpath import step_angle
 from streamer.generators.tunestyle import Weights, moved_share
 from streamer.manifest import Manifest
+from streamer.scatter import Scatter, mixed
 from streamer.tracks import TRACKS
 from streamer.windowspec import WindowSpec
 
@@ -115,9 +116,26 @@ class Genres:
         self._beat_ms = self._tempo(weights, beats)
         return Manner(weights, self._beat_ms, self._programs(weights), self.shown(weights))
 
-    def middle(self, weights: Weights, strength: float) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of latents there, ``(latent,)`` each."""
-        return self._latents.middle(weights, strength)
+    @property
+    def coordinates(self) -> int:
+        """Numbers of a place: those of z, and one for each way in which a genre varies."""
+        return self._latents.coordinates
+
+    def scatter(self, weights: Weights, strength: float) -> Scatter:
+        """Return how latents lie there; factors are those of all genres, one after the other."""
+        return self._latents.scatter(weights, strength)
+
+    def latents(self, places: Floats, weights: Weights, strength: float) -> Floats:
+        """Return the latents that places mean there, ``(n, latent)``.
+
+        Args:
+            places: ``(n, coordinates)``, standard normal.
+            weights: Of the genres.
+            strength: The live control, 0..2.
+        """
+        lie, latent = self.scatter(weights, strength), self.latent
+        along = places[:, latent:] @ lie.factors
+        return np.asarray(lie.mean + along + lie.rest * places[:, :latent])
 
     def shown(self, weights: Weights) -> str:
         """Return the weights as a person reads them: ``jazz``, or ``jazz 60 %, rock 40 %``."""
@@ -168,22 +186,31 @@ class _Latents:
     """Where the songs of the genres lie: their own figures, the prior's where they are few."""
 
     def __init__(self, spec: BandSpec, window: WindowSpec) -> None:
-        self._mean = np.asarray(window.mean or [0.0] * window.latent)
-        self._variance = np.asarray(window.variance or [1.0] * window.latent)
-        rows = [_trusted(spec, genre, window.latent) for genre in spec.genres]
-        self._means = np.array([mean for mean, _ in rows]).reshape(-1, window.latent)
-        self._variances = np.array([var for _, var in rows]).reshape(-1, window.latent)
+        latent = window.latent
+        self._genres = [_trusted(spec, genre, latent) for genre in spec.genres]
+        count = sum(len(genre.factors) for genre in self._genres)
+        self._all = Scatter(
+            np.asarray(window.mean or [0.0] * latent),
+            np.asarray(window.variance or [1.0] * latent),
+            np.zeros((count, latent)),
+        )
+        self.coordinates = latent + count
 
-    def middle(self, weights: Weights, strength: float) -> tuple[Floats, Floats]:
-        """See :meth:`Genres.middle`."""
+    def scatter(self, weights: Weights, strength: float) -> Scatter:
+        """See :meth:`Genres.scatter`."""
+        every = self._all
         if not len(weights):
-            return self._mean, np.sqrt(self._variance)
-        shares = weights.astype(np.float64)
-        own, spread = shares @ self._means, np.sqrt(shares @ self._variances)
+            return every
+        own = mixed(self._genres, weights.astype(np.float64))
         hold = min(strength, 1.0)
         close = 1.0 - (1.0 - CLOSEST) * max(strength - 1.0, 0.0)
-        mean = self._mean + hold * (own - self._mean)
-        return mean, close * ((1.0 - hold) * np.sqrt(self._variance) + hold * spread)
+        factors = close * hold * own.factors
+        rest = close * ((1.0 - hold) * every.rest + hold * own.rest)
+        return Scatter(
+            every.mean + hold * (own.mean - every.mean),
+            rest**2 + (factors**2).sum(axis=0),
+            factors,
+        )
 
 
 class PetalPath:
@@ -197,7 +224,7 @@ class PetalPath:
 
     def __init__(self, decode: Function, genres: Genres, rng: np.random.Generator) -> None:
         self._decode, self._genres = decode, genres
-        self._here = rng.standard_normal(genres.latent)
+        self._here = rng.standard_normal(genres.coordinates)
 
     def propose(
         self, manner: Manner, count: int, controls: Controls, rng: np.random.Generator
@@ -205,15 +232,15 @@ class PetalPath:
         """Return places a step away, as their genres see them, and what they sound like.
 
         Returns:
-            ``(count, latent)``, and probabilities ``(count, steps, 4, 130)``.
+            ``(count, coordinates)``, and probabilities ``(count, steps, 4, 130)``.
 
         Raises:
             EngineError: The bundle's graph cannot be run.
         """
         near, far = step_angle(controls, self._genres.usual_step)
         places = near * self._here + far * rng.standard_normal((count, len(self._here)))
-        mean, spread = self._genres.middle(manner.weights, controls.style_strength)
-        shown: dict[str, Any] = self._decode(z=(mean + spread * places).astype(np.float32))
+        z = self._genres.latents(places, manner.weights, controls.style_strength)
+        shown: dict[str, Any] = self._decode(z=z.astype(np.float32))
         return places, np.stack([shown[track] for track in TRACKS], axis=2)
 
     def take(self, place: Floats) -> None:
@@ -237,11 +264,12 @@ def _lingering(share: float) -> float:
     return share * share * (3.0 - 2.0 * share)
 
 
-def _trusted(spec: BandSpec, genre: GenreSpec, latent: int) -> tuple[Floats, Floats]:
-    """Return mean and variance of a genre's latents, drawn to the prior's where songs are few."""
+def _trusted(spec: BandSpec, genre: GenreSpec, latent: int) -> Scatter:
+    """Return how a genre's latents lie, drawn to the prior where songs are few."""
     mean, variance = np.asarray(genre.mean), np.asarray(genre.variance)
+    factors = np.asarray(genre.factors, dtype=np.float64).reshape(-1, latent)
     if spec.prior != "flower":
-        return mean, variance
+        return Scatter(mean, variance, factors)
     flower = spec.flower(latent)
     share = genre.windows / (genre.windows + SURE_WINDOWS)
     middle = np.zeros(latent)
@@ -251,4 +279,8 @@ def _trusted(spec: BandSpec, genre: GenreSpec, latent: int) -> tuple[Floats, Flo
     along, across = flower.radial_sd**2, flower.other_sd**2
     wide[0] = along * math.cos(angle) ** 2 + across * math.sin(angle) ** 2
     wide[1] = along * math.sin(angle) ** 2 + across * math.cos(angle) ** 2
-    return share * mean + (1 - share) * middle, share * variance + (1 - share) * wide
+    return Scatter(
+        share * mean + (1 - share) * middle,
+        share * variance + (1 - share) * wide,
+        math.sqrt(share) * factors,
+    )

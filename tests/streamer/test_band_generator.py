@@ -181,9 +181,9 @@ def genres_of(bundle: Bundle, asked: str = "jazz") -> Genres:
 def test_strength_goes_from_anywhere_to_the_genre_and_to_its_middle(bundle: Bundle) -> None:
     genres = genres_of(bundle)
     weights = genres.next(Controls(), 8.0).weights
-    found = [genres.middle(weights, strength) for strength in (0.0, 0.5, 1.0, 1.5, 2.0)]
-    away = [float(np.hypot(mean[0] - 1.0, mean[1])) for mean, _ in found]
-    spread = [float(sd.sum()) for _, sd in found]
+    found = [genres.scatter(weights, strength) for strength in (0.0, 0.5, 1.0, 1.5, 2.0)]
+    away = [float(np.hypot(one.mean[0] - 1.0, one.mean[1])) for one in found]
+    spread = [float(np.sqrt(one.variance).sum()) for one in found]
     assert away == sorted(away, reverse=True)
     assert away[2] == pytest.approx(0.0, abs=1e-6)
     assert spread == sorted(spread, reverse=True)
@@ -201,9 +201,24 @@ def test_a_genre_of_few_songs_lies_where_the_prior_says(bundle: Bundle) -> None:
         bands=msgspec.structs.replace(spec, genres=[doubtful, *spec.genres[1:]]),
     )
     genres = Genres(few, (("jazz", 1.0),), np.random.default_rng(0))
-    mean, spread = genres.middle(genres.next(Controls(), 8.0).weights, 1.0)
-    assert mean[:3] == pytest.approx([1.0, 0.0, 0.0])
-    assert spread[:3] == pytest.approx([0.1**0.5, 0.001**0.5, 0.001**0.5])
+    lie = genres.scatter(genres.next(Controls(), 8.0).weights, 1.0)
+    assert lie.mean[:3] == pytest.approx([1.0, 0.0, 0.0])
+    assert lie.variance[:3] == pytest.approx([0.1, 0.001, 0.001])
+    assert not lie.factors.any()
+
+
+def test_latents_vary_together_as_those_of_the_genre_do(bundle: Bundle) -> None:
+    genres = genres_of(bundle)
+    rng = np.random.default_rng(0)
+    for strength, size in ((1.0, 1.0), (2.0, 0.25)):
+        places = rng.standard_normal((20_000, genres.coordinates))
+        z = genres.latents(places, genres.next(Controls(), 8.0).weights, strength)
+        share = 1000 / 1032
+        assert z[:, 2:].var(axis=0) == pytest.approx([0.001 * size**2] * 4, rel=0.1)
+        assert np.corrcoef(z[:, 2], z[:, 3])[0, 1] == pytest.approx(-0.72 * share, abs=0.03)
+        assert abs(np.corrcoef(z[:, 2], z[:, 4])[0, 1]) < 0.03
+    mix = np.array([0.5, 0.5, 0.0], dtype=np.float32)
+    assert genres.scatter(mix, 1.0).variance[2:] == pytest.approx([0.001] * 4)
 
 
 def test_sounds_follow_the_genre_and_what_is_set_stays(bundle: Bundle) -> None:

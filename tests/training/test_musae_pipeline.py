@@ -60,6 +60,8 @@ def test_the_bundle_says_where_the_genres_lie(bundle: Bundle) -> None:
     assert manifest.bands is not None
     assert manifest.window is not None
     assert [(g.name, g.petal) for g in manifest.bands.genres] == [("jazz", 0), ("rock", 16)]
+    assert all(len(factor) == 8 for g in manifest.bands.genres for factor in g.factors)
+    assert all(g.factors and np.any(g.factors[0]) for g in manifest.bands.genres)
     assert manifest.styles == ["jazz", "rock"]
     assert [t.name for t in manifest.bands.tracks] == list(TRACKS)
     assert [t.program for t in manifest.bands.tracks] == [0, 33, 25, 48]

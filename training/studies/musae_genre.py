@@ -10,7 +10,7 @@ clean labels; elsewhere a genre is a guess by title and instruments, for classif
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from streamer.bandfigures import metrics
 from streamer.bands import DRUMS, PITCHES
 from streamer.errors import DataError
+from streamer.scatter import Scatter, mixed
 from training.data.bands import BAR_STEPS, Windows
 from training.studies import plots
 from training.studies.musae_bench import HELD_OUT, BandBench
@@ -28,6 +29,10 @@ CLEAN_CORPORA = ("multitrack-mma-synthetic",)
 
 PER_GENRE, LEAST_WINDOWS, LEAST_WORKS = 400, 32, 2
 PER_PETAL = 256
+
+FACTORS = 16
+"""Ways in which a genre varies, as the exporter counts them."""
+
 TREES, FOLDS = 300, 4
 
 STOPS = np.linspace(0, 1, 5)
@@ -122,6 +127,7 @@ def genre(bench: BandBench, folder: Path) -> Rows:
         told["clean"] >= WELL_ABOVE / len(names)
         and min(told[name] for name in clean) > 1 / len(names)
     )
+    drawn.remove("generated, each number for itself")
     figure, axes = plots.subplots(2, 2, 5.5)
     figure.set_figheight(9)
     for axis, name in zip(axes.ravel(), drawn, strict=True):
@@ -225,41 +231,30 @@ def _recalls(table: NDArray[np.float64], names: list[str], clean: list[str]) -> 
     }
 
 
-@dataclass(frozen=True)
-class Where:
-    """Where the windows of a genre were encoded.
-
-    Attributes:
-        mean: ``(latent,)``.
-        variance: Of the means and of the posteriors together, ``(latent,)``.
-    """
-
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-
-
 def where_of(
     bench: BandBench, windows: Windows, name: str | None, rng: np.random.Generator
-) -> Where:
-    """Return where a genre lies; None is all music."""
+) -> Scatter:
+    """Return how a genre lies; None is all music."""
     mine = np.array([name is None or name in tags for tags in bench.tags(windows)])
     some = windows.states[rng.permutation(np.flatnonzero(mine))[:PER_GENRE]]
     means, variances = (x.astype(np.float64) for x in bench.posterior(some))
-    return Where(means.mean(0), means.var(0) + variances.mean(0))
+    return Scatter.measure(means, variances, FACTORS)
 
 
 def _generated(
     bench: BandBench, windows: Windows, names: list[str], rng: np.random.Generator
 ) -> dict[str, NDArray[np.float32]]:
     """Return latents of each genre: of its petal, and as the stream draws them."""
-    model, around = bench.model, []
+    model, around, alone = bench.model, [], []
     petals = np.repeat([model.petal_of[name] for name in names], PER_PETAL)
     for name in names:
         where = where_of(bench, windows, name, rng)
-        noise = rng.standard_normal((PER_PETAL, model.config.latent))
-        around.append((where.mean + np.sqrt(where.variance) * noise).astype(np.float32))
+        around.append(where.draw(PER_PETAL, rng).astype(np.float32))
+        apart = replace(where, factors=where.factors[:0])
+        alone.append(apart.draw(PER_PETAL, rng).astype(np.float32))
     return {
         "generated, petal": model.flower.sample(petals, rng),
+        "generated, each number for itself": np.concatenate(alone),
         "generated, stream": np.concatenate(around),
     }
 
@@ -310,16 +305,16 @@ def control(bench: BandBench, folder: Path) -> Rows:
 
 
 def _moved(
-    bench: BandBench, names: tuple[str, str], lie: list[Where], rng: np.random.Generator
+    bench: BandBench, names: tuple[str, str], lie: list[Scatter], rng: np.random.Generator
 ) -> Rows:
     """Return what the five stops between two genres play."""
     noise = rng.standard_normal((PER_STOP, bench.model.config.latent))
+    along = rng.standard_normal((PER_STOP, sum(len(one.factors) for one in lie)))
     heard_at = []
     seed = int(rng.integers(2**32))
     for share in STOPS.tolist():
-        mean = (1 - share) * lie[0].mean + share * lie[1].mean
-        spread = np.sqrt((1 - share) * lie[0].variance + share * lie[1].variance)
-        z = (mean + spread * noise).astype(np.float32)
+        there = mixed(lie, np.array([1 - share, share]))
+        z = (there.mean + along @ there.factors + there.rest * noise).astype(np.float32)
         heard_at.append(bench.perform(z, np.random.default_rng(seed)))
     found = metrics(np.concatenate(heard_at), bench.model.codec.beats)
     heard = np.stack([*found.values()], axis=-1).reshape(len(STOPS), PER_STOP, len(found))

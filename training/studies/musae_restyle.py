@@ -21,9 +21,10 @@ from streamer.bandeditor import likeliest
 from streamer.bands import DRUMS, PITCHES, sounding_pitches
 from streamer.bandwalk import walk
 from streamer.restyling import Manner, carried, manner_of_song
+from streamer.scatter import Scatter
 from training.studies import plots
 from training.studies.musae_bench import HELD_OUT, BandBench
-from training.studies.musae_genre import Where, features, genres_of, judge_of, where_of
+from training.studies.musae_genre import features, genres_of, judge_of, where_of
 
 SONGS, WINDOWS = 24, 8
 """Songs that are moved, and windows of each."""
@@ -111,7 +112,7 @@ def _likeliest(z: NDArray[np.float32], manners: dict[str, Manner]) -> str:
     return min(manners, key=lambda name: nats(manners[name]))
 
 
-def _manner(where: Where) -> Manner:
+def _manner(where: Scatter) -> Manner:
     return Manner(where.mean, where.variance)
 
 
