@@ -341,3 +341,16 @@ def test_a_thousand_sections_join_without_a_double_onset_or_a_note_above_the_lim
     struck, held = found["figures"]["struck"], found["figures"]["held"]
     assert struck["seam"] <= 1.1 * struck["inside_most"]
     assert held["seam"] > 0.5 * held["inside_least"]
+
+
+def test_figures_of_a_genre_that_do_not_fit_the_latent_are_named(bundle: Bundle) -> None:
+    import msgspec
+
+    from streamer.bandspec import band_problems
+
+    spec = bundle.manifest.bands
+    assert spec is not None
+    assert band_problems(spec, 6) == []
+    wrong = msgspec.structs.replace(spec.genres[0], factors=[[0.1] * 5])
+    odd = msgspec.structs.replace(spec, genres=[wrong, *spec.genres[1:]])
+    assert band_problems(odd, 6) == ["genre jazz needs factors of 6 components"]
