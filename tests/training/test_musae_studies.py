@@ -17,7 +17,7 @@ from training.models.musae import Musae, MusaeConfig
 from training.studies import musae, musae_genre, musae_latent
 from training.studies.musae import compare, figure4, overfit, reconstruction
 from training.studies.musae_bench import BandBench
-from training.studies.musae_genre import control, features, genre
+from training.studies.musae_genre import alike, control, features, genre
 from training.studies.musae_latent import figure5
 from training.studies.musae_restyle import restyle
 
@@ -95,6 +95,15 @@ def test_the_judge_knows_a_model_that_plays_what_it_is_asked_for(tmp_path: Path)
     assert deaf["recognised"]["generated, petal"]["mean"] == pytest.approx(0.5, abs=0.05)
     assert not deaf["met"]
     assert deaf["chance"] == 0.5
+
+
+def test_windows_are_held_against_the_one_of_the_corpus_that_is_most_like_them() -> None:
+    corpus = np.arange(8 * 16 * 4, dtype=np.uint8).reshape(8, 16, 4) % 130
+    states = corpus[:2].copy()
+    states[1, :4] = 129
+    found = alike(states, corpus, np.random.default_rng(0))
+    assert found["copies"] == 0.5
+    assert found["mean"] == pytest.approx((1 + 0.75) / 2, abs=0.02)
 
 
 def test_the_style_control_of_a_model_that_does_not_listen_moves_nothing(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ CLEAN_CORPORA = ("multitrack-mma-synthetic",)
 PER_GENRE, LEAST_WINDOWS, LEAST_WORKS = 400, 32, 2
 PER_PETAL = 256
 
+ALIKE_WINDOWS = 512
+
 FACTORS = 16
 """Ways in which a genre varies, as the exporter counts them."""
 
@@ -106,7 +108,8 @@ def genre(bench: BandBench, folder: Path) -> Rows:
     }
     asked = np.repeat(np.arange(len(names)), PER_PETAL)
     for name, z in _generated(bench, windows, names, rng).items():
-        x = features(bench.perform(z, rng), bench.model.codec.beats)
+        played = bench.perform(z, rng)
+        x = features(played, bench.model.codec.beats)
         tables[name] = _confusion(asked, judge.predict(x), len(names))
     drawn = [*tables]
     likeliest = features(bench.decode(z), bench.model.codec.beats)
@@ -121,6 +124,10 @@ def genre(bench: BandBench, folder: Path) -> Rows:
         "features": train.x.shape[1],
         "recognised": {name: _recalls(table, names, clean) for name, table in tables.items()},
         "confusion": {name: table.round(4).tolist() for name, table in tables.items()},
+        "alike": {
+            "generated, stream": alike(played, windows.states, rng),
+            "real, held out": alike(bench.held_out.states, windows.states, rng),
+        },
     }
     told = rows["recognised"]["generated, stream"]
     rows["met"] = bool(
@@ -189,6 +196,26 @@ def _forest(seed: int) -> Any:
     return ExtraTreesClassifier(
         TREES, min_samples_leaf=2, class_weight="balanced", random_state=seed, n_jobs=1
     )
+
+
+def alike(states: NDArray[np.uint8], corpus: NDArray[np.uint8], rng: np.random.Generator) -> Rows:
+    """Return how much windows have in common with the window of a corpus that is most like them.
+
+    Args:
+        states: ``(n, steps, 4)``, of which some are looked at.
+        corpus: ``(windows, steps, 4)``.
+        rng: Which.
+
+    Returns:
+        Share of equal states, mean and quantiles, and the share of windows that equal one whole.
+    """
+    some = states[rng.permutation(len(states))[:ALIKE_WINDOWS]]
+    most = np.array([(corpus == one).mean(axis=(1, 2)).max() for one in some])
+    middle, high = np.quantile(most, (0.5, 0.95)).tolist()
+    return {
+        "windows": len(some), "mean": float(most.mean()), "median": middle, "95 %": high,
+        "copies": float((most == 1.0).mean()),
+    }  # fmt: skip
 
 
 def judge_of(bench: BandBench, windows: Windows, names: list[str], rng: np.random.Generator) -> Any:
