@@ -9,8 +9,9 @@ two. For the same reason a section may be moved by as much without becoming less
 to where its pitch classes are most like those of the last bars; now and then to a key a fifth away.
 Where a scale is set, it is moved to where it fits that best, and what is left is put on the scale.
 
-Then each line goes on in its octave: a track whose first note would be about an octave from its
-last one is moved by an octave to it.
+Before, pitches that are foreign to the key of their own section were made less likely
+(:func:`in_key`). Then each line goes on in its octave: a track whose first note would be about an
+octave from its last one is moved by an octave to it.
 """
 
 from __future__ import annotations
@@ -42,9 +43,38 @@ OCTAVE_COSTS = 6
 """Semitones by which a line must come nearer to its last note to be moved by an octave. Above 0, so
 that a stream does not wander off: each section is at most an octave from where it was written."""
 
+FOREIGN_NATS = 2.0
+"""What a pitch that is foreign to its section's key loses: with it as many strikes are in one key
+as in the corpus (docs/results/musae.md)."""
+
 NEAR = 0.02
 """A shift is preferred to one that is an octave's half farther when it is less like the past by so
 little, in cosine."""
+
+
+def in_key(shown: NDArray[np.float32], nats: float = FOREIGN_NATS) -> NDArray[np.float32]:
+    """Return what a network thinks of a section, with pitches foreign to its key less likely.
+
+    The decoders do not hear each other, and where they doubt each doubts alone: bands keep to seven
+    pitch classes, and four tracks that are drawn apart do not. The key is that of the seven classes
+    of a major scale that are expected most over all tracks; whether a note begins is left alone.
+
+    Args:
+        shown: Probabilities, ``(steps, 4, 130)``.
+        nats: What each foreign pitch loses on the others, 0 or more.
+    """
+    struck = shown[:, DRUMS + 1 :, :PITCHES]
+    classes = np.arange(PITCHES) % OCTAVE
+    expected = np.bincount(classes, struck.sum(axis=(0, 1)), minlength=OCTAVE)
+    scale = np.array(SCALE_STEPS["major"])
+    roots = [expected[(scale + root) % OCTAVE].sum() for root in range(OCTAVE)]
+    own = (scale + int(np.argmax(roots))) % OCTAVE
+    moved = struck * np.where(np.isin(classes, own), 1.0, math.exp(-nats))
+    begins = struck.sum(axis=-1, keepdims=True)
+    moved *= begins / np.maximum(moved.sum(axis=-1, keepdims=True), 1e-12)
+    found = shown.copy()
+    found[:, DRUMS + 1 :, :PITCHES] = moved
+    return found
 
 
 class Keys:

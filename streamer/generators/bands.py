@@ -22,7 +22,7 @@ import numpy as np
 
 from streamer.bands import BandCodec
 from streamer.controls import Controls, LiveControls
-from streamer.generators.bandkey import Keys
+from streamer.generators.bandkey import Keys, in_key
 from streamer.generators.bandplayer import LEAST_MS, BandBars, BandPlayer, PlainBand
 from streamer.generators.bandsection import (
     BandSection,
@@ -187,7 +187,8 @@ class BandGenerator(Choosing):
         sections = []
         for k in range(count):
             doubt = Doubt.draw(self._rng, self._bar_steps, bars)
-            states = decide(shown[k], doubt, temperature, controls.density)
+            heard = in_key(shown[k]) if self._drawing.related_keys else shown[k]
+            states = decide(heard, doubt, temperature, controls.density)
             states = self._keys.move(states, controls)
             sections.append(
                 read_band(states, entropies[k], codec, self._before, self.longest_steps)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamer.bands import DRUMS, HOLD, PITCHES, SILENCE, STATES, TRACKS, BandCodec
 from streamer.controls import Controls
-from streamer.generators.bandkey import Keys, best_shift, nearest_octaves
+from streamer.generators.bandkey import Keys, best_shift, in_key, nearest_octaves
 from streamer.generators.bandsection import (
     BandSection,
     Doubt,
@@ -236,6 +236,29 @@ def test_a_line_is_followed_over_a_section_in_which_it_rests() -> None:
     high = triad(0)
     high[high == 67] = 79
     assert keys.move(high, Controls())[0, 3] == 67
+
+
+def test_pitches_foreign_to_the_key_of_a_section_become_less_likely_and_nothing_else_does() -> None:
+    shown = np.full((8, 4, STATES), 1e-4, np.float32)
+    shown[..., HOLD], shown[..., SILENCE] = 0.3, 0.2
+    for track, pitch in enumerate((37, 48, 64, 67)):  # C major; the drum is no C sharp
+        shown[:, track, pitch] = 0.4
+    shown[:, 2, 63] = 0.3  # E flat
+    shown /= shown.sum(-1, keepdims=True)
+    found = in_key(shown, 2.0)
+    assert (found[:, DRUMS] == shown[:, DRUMS]).all()
+    assert found.sum(-1) == pytest.approx(shown.sum(-1), abs=1e-5)
+    assert found[..., PITCHES:] == pytest.approx(shown[..., PITCHES:])
+    before, after = (one[0, 2, 63] / one[0, 2, 64] for one in (shown, found))
+    assert after == pytest.approx(before * np.exp(-2.0), rel=1e-4)
+    assert found[0, 3, 69] / found[0, 3, 67] == pytest.approx(shown[0, 3, 69] / shown[0, 3, 67])
+    assert in_key(shown, 0.0) == pytest.approx(shown, abs=1e-7)
+
+
+def test_a_section_without_pitches_has_no_key_and_stays() -> None:
+    shown = np.zeros((8, 4, STATES), np.float32)
+    shown[..., SILENCE] = 1.0
+    assert (in_key(shown) == shown).all()
 
 
 def test_a_shift_is_the_nearest_of_those_that_fit() -> None:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.bands import BAR_STEPS
+from streamer.generators.bandkey import in_key
 from streamer.generators.bandsection import Doubt, decide
 from training.data.bands import BandSet, Windows, cut_windows
 from training.models.musae import Musae
@@ -110,7 +111,7 @@ class BandBench:
     def perform(self, z: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Return states as the stream draws them, at a temperature of 1, ``(n, steps, 4)``."""
         found = [
-            decide(window, Doubt.draw(rng, BAR_STEPS), 1.0)
+            decide(in_key(window), Doubt.draw(rng, BAR_STEPS), 1.0)
             for shown in self.probabilities(z)
             for window in shown
         ]
