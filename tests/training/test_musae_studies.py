@@ -17,6 +17,7 @@ from training.models.musae import Musae, MusaeConfig
 from training.studies import musae, musae_genre, musae_latent
 from training.studies.musae import compare, figure4, overfit, reconstruction
 from training.studies.musae_bench import BandBench
+from training.studies.musae_drawing import drawing, in_one_key
 from training.studies.musae_genre import alike, control, features, genre
 from training.studies.musae_latent import figure5
 from training.studies.musae_restyle import restyle
@@ -95,6 +96,26 @@ def test_the_judge_knows_a_model_that_plays_what_it_is_asked_for(tmp_path: Path)
     assert deaf["recognised"]["generated, petal"]["mean"] == pytest.approx(0.5, abs=0.05)
     assert not deaf["met"]
     assert deaf["chance"] == 0.5
+
+
+def test_what_is_in_one_key_is_counted_and_drums_are_not_heard(tmp_path: Path) -> None:
+    states = np.full((1, 12, 4), HOLD, np.uint8)
+    states[0, :, 0] = 37
+    states[0, :8, 1] = [60, 62, 64, 65, 67, 69, 71, 72]
+    assert in_one_key(states) == 1.0
+    states[0, 8:, 1] = [61, 63, 66, 68]
+    assert in_one_key(states) == pytest.approx(8 / 12)
+
+
+def test_a_model_that_plays_in_a_genre_is_heard_so_however_latents_are_drawn(
+    tmp_path: Path,
+) -> None:
+    bands = band_set(14)
+    told = drawing(bench(Oracle(bands), bands), tmp_path)
+    assert min(told["clean_heard_by_factors"].values()) > 0.9
+    keys = told["in_one_key_by_nats"]
+    assert keys["4"] >= keys["0"] - 1e-9
+    assert (tmp_path / "musae-drawing.png").exists()
 
 
 def test_windows_are_held_against_the_one_of_the_corpus_that_is_most_like_them() -> None:

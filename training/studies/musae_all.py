@@ -8,6 +8,7 @@ from typing import Any
 
 from training.studies.musae import compare, figure4, overfit, reconstruction
 from training.studies.musae_bench import BandBench
+from training.studies.musae_drawing import drawing
 from training.studies.musae_genre import control, genre
 from training.studies.musae_latent import figure3, figure5
 from training.studies.musae_restyle import restyle
@@ -21,8 +22,9 @@ BAND_STUDIES: dict[str, Callable[[BandBench, Path], dict[str, Any]]] = {
     "figure5": figure5,
     "genre": genre,
     "control": control,
+    "drawing": drawing,
     "restyle": restyle,
 }
 
-OF_PETALS = ("figure3", "genre", "control", "restyle")
+OF_PETALS = ("figure3", "genre", "control", "drawing", "restyle")
 """Studies that ask for the flower: of the standard normal there are no petals to show."""
