@@ -18,7 +18,7 @@ from streamer.bands import DRUMS, PITCHES, TRACKS
 from streamer.bandspec import BandSpec, GenreSpec, TrackSpec
 from streamer.errors import DataError
 from streamer.manifest import ArgumentStatistics, Statistics
-from streamer.scatter import Scatter
+from streamer.scatter import GENRE_FACTORS, Scatter
 from streamer.selection.entropy import STATISTICS, CorpusEntropy, sequence_statistics
 from streamer.windowspec import WindowSpec
 from training.data.bands import BandSet, Windows, cut_windows
@@ -26,9 +26,8 @@ from training.data.bands import BandSet, Windows, cut_windows
 WINDOWS = 2048
 """Enough for quantiles and means; about a minute on one core at the edge's size."""
 
-GENRE_WINDOWS, GENRE_FACTORS = 512, 16
-"""Of each genre; with eight factors a genre is heard less often, with 32 hardly more often
-(docs/results/musae.md), and they are most of the manifest."""
+GENRE_WINDOWS = 512
+"""Windows of a genre that its figures are taken from."""
 
 RARE = (0.001, 0.999)
 USUAL = (0.05, 0.5, 0.95)

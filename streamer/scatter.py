@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+GENRE_FACTORS = 16
+"""Directions that a bundle keeps of each genre. With eight a genre is heard less often, with 32 a
+little more often (docs/results/musae.md), and they are most of the manifest."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scatter:

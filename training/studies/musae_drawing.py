@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from streamer.controls import OCTAVE
 from streamer.generators.bandkey import chroma, in_key
 from streamer.generators.bandsection import Doubt, decide
-from streamer.scatter import Scatter
+from streamer.scatter import GENRE_FACTORS, Scatter
 from streamer.steering import SCALE_STEPS
 from training.data.bands import BAR_STEPS, Windows
 from training.studies import plots
 from training.studies.musae_bench import BandBench
 from training.studies.musae_genre import (
-    FACTORS,
     PER_GENRE,
     PER_PETAL,
     features,
@@ -60,7 +59,7 @@ def drawing(bench: BandBench, folder: Path) -> Rows:
     for nats in NATS:
         shares = []
         for _, means, variances in encoded.values():
-            z = Scatter.measure(means, variances, FACTORS).draw(KEY_WINDOWS, rng)
+            z = Scatter.measure(means, variances, GENRE_FACTORS).draw(KEY_WINDOWS, rng)
             played = _drawn(bench, z.astype(np.float32), nats, rng)
             shares.append(in_one_key(played))
         keys[f"{nats:g}"] = float(np.mean(shares))

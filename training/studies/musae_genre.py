@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from streamer.bandfigures import metrics
 from streamer.bands import DRUMS, PITCHES
 from streamer.errors import DataError
-from streamer.scatter import Scatter, mixed
+from streamer.scatter import GENRE_FACTORS, Scatter, mixed
 from training.data.bands import BAR_STEPS, Windows
 from training.studies import plots
 from training.studies.musae_bench import HELD_OUT, BandBench
@@ -31,9 +31,6 @@ PER_GENRE, LEAST_WINDOWS, LEAST_WORKS = 400, 32, 2
 PER_PETAL = 256
 
 ALIKE_WINDOWS = 512
-
-FACTORS = 16
-"""Ways in which a genre varies, as the exporter counts them."""
 
 TREES, FOLDS = 300, 4
 
@@ -265,7 +262,7 @@ def where_of(
     mine = np.array([name is None or name in tags for tags in bench.tags(windows)])
     some = windows.states[rng.permutation(np.flatnonzero(mine))[:PER_GENRE]]
     means, variances = (x.astype(np.float64) for x in bench.posterior(some))
-    return Scatter.measure(means, variances, FACTORS)
+    return Scatter.measure(means, variances, GENRE_FACTORS)
 
 
 def _generated(
