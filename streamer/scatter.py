@@ -70,7 +70,7 @@ def mixed(scatters: list[Scatter], shares: Floats) -> Scatter:
         scatters: One or more, of one latent space.
         shares: Of each, 0 or more, sum 1.
     """
-    used = [(one, share) for one, share in zip(scatters, shares.tolist(), strict=True)]
+    used = [*zip(scatters, shares.tolist(), strict=True)]
     return Scatter(
         np.sum([share * one.mean for one, share in used], axis=0),
         np.sum([share * one.variance for one, share in used], axis=0),

@@ -52,6 +52,17 @@ NEAR = 0.02
 little, in cosine."""
 
 
+def best_key(classes: Floats) -> NDArray[np.int64]:
+    """Return the seven pitch classes of the major scale that holds most, ``(7,)``.
+
+    Args:
+        classes: How much each pitch class sounds, ``(12,)``.
+    """
+    scale = np.array(SCALE_STEPS["major"])
+    keys = (scale + np.arange(OCTAVE)[:, None]) % OCTAVE
+    return np.asarray(keys[int(np.argmax(classes[keys].sum(axis=1)))])
+
+
 def in_key(shown: NDArray[np.float32], nats: float = FOREIGN_NATS) -> NDArray[np.float32]:
     """Return what a network thinks of a section, with pitches foreign to its key less likely.
 
@@ -65,10 +76,8 @@ def in_key(shown: NDArray[np.float32], nats: float = FOREIGN_NATS) -> NDArray[np
     """
     struck = shown[:, DRUMS + 1 :, :PITCHES]
     classes = np.arange(PITCHES) % OCTAVE
-    expected = np.bincount(classes, struck.sum(axis=(0, 1)), minlength=OCTAVE)
-    scale = np.array(SCALE_STEPS["major"])
-    roots = [expected[(scale + root) % OCTAVE].sum() for root in range(OCTAVE)]
-    own = (scale + int(np.argmax(roots))) % OCTAVE
+    expected = np.bincount(classes, struck.sum(axis=(0, 1)), minlength=OCTAVE).astype(np.float64)
+    own = best_key(expected)
     moved = struck * np.where(np.isin(classes, own), 1.0, math.exp(-nats))
     begins = struck.sum(axis=-1, keepdims=True)
     moved *= begins / np.maximum(moved.sum(axis=-1, keepdims=True), 1e-12)

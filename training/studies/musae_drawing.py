@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.controls import OCTAVE
-from streamer.generators.bandkey import chroma, in_key
+from streamer.generators.bandkey import best_key, chroma, in_key
 from streamer.generators.bandsection import Doubt, decide
 from streamer.scatter import GENRE_FACTORS, Scatter
-from streamer.steering import SCALE_STEPS
 from training.data.bands import BAR_STEPS, Windows
 from training.studies import plots
 from training.studies.musae_bench import BandBench
@@ -85,10 +83,9 @@ def in_one_key(states: NDArray[np.uint8]) -> float:
     Args:
         states: ``(n, steps, 4)``; drums are not heard.
     """
-    classes = np.stack([chroma(window) for window in states])
-    scale = np.array(SCALE_STEPS["major"])
-    inside = [classes[:, (scale + root) % OCTAVE].sum(axis=1) for root in range(OCTAVE)]
-    return float((np.max(inside, axis=0) / np.maximum(classes.sum(axis=1), 1)).mean())
+    classes = [chroma(window) for window in states]
+    shares = [one[best_key(one)].sum() / max(one.sum(), 1.0) for one in classes]
+    return float(np.mean(shares))
 
 
 def _encoded(
