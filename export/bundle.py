@@ -1,8 +1,8 @@
 """Writes a bundle: graphs, manifest with its digest, and card; whole or not at all.
 
 In: a manifest without its graphs, the graphs' bytes, the card. Out: a folder that
-:func:`streamer.bundle.load_bundle` accepts; it is loaded before it gets its name. Called by the
-exporter, and by tests that want a small bundle. Needs neither torch nor onnx.
+:func:`streamer.bundle.bundle.load_bundle` accepts; it is loaded before it gets its name. Needs
+neither torch nor onnx.
 """
 
 from __future__ import annotations
@@ -18,11 +18,25 @@ from typing import Any
 
 import msgspec
 
-from streamer.bundle import CARD_FILE, DIGEST_FILE, MANIFEST_FILE, Bundle, digest_line, load_bundle
-from streamer.codecs import Codec
+from streamer.bundle.bundle import (
+    CARD_FILE,
+    DIGEST_FILE,
+    MANIFEST_FILE,
+    Bundle,
+    digest_line,
+    load_bundle,
+)
+from streamer.bundle.codecs import Codec
+from streamer.bundle.manifest import (
+    SCHEMA_VERSION,
+    GraphSpec,
+    Manifest,
+    Statistics,
+    TensorSpec,
+    manifest_json,
+)
+from streamer.bundle.onnxfile import TensorFacts, read_graph_facts
 from streamer.errors import BundleError
-from streamer.manifest import SCHEMA_VERSION, GraphSpec, Manifest, Statistics, TensorSpec
-from streamer.onnxfile import TensorFacts, read_graph_facts
 
 STATE_SUFFIX = "_out"
 """A graph's output of the same name with this behind it is the next value of an input."""
@@ -52,9 +66,13 @@ def describe_graph(name: str, file: str, model: bytes) -> GraphSpec:
 def make_manifest(
     name: str, codec: Codec, graphs: list[GraphSpec], statistics: Statistics, **more: Any
 ) -> Manifest:
-    """Return a manifest of family ``chain`` and kind ``step`` unless ``more`` says otherwise."""
-    fields = {"family": "chain", "kind": "step", **more}
-    return Manifest(
+    """Return a manifest of family ``chain`` and kind ``step`` unless ``more`` says otherwise.
+
+    What of ``more`` is no field of :class:`Manifest` is a part of the bundle's family.
+    """
+    shared = Manifest.__struct_fields__
+    fields = {"family": "chain", "kind": "step"} | {k: v for k, v in more.items() if k in shared}
+    manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
         codec=codec.to_dict(),
@@ -63,6 +81,7 @@ def make_manifest(
         statistics=statistics,
         **fields,
     )
+    return manifest.with_parts(**{k: v for k, v in more.items() if k not in shared})
 
 
 def write_bundle(
@@ -115,7 +134,7 @@ def write_bundle(
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the bytes of ``manifest.json``, indented for people; a list of numbers is one line."""
-    indented = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    indented = msgspec.json.format(manifest_json(manifest), indent=1)
     return (
         _NUMBERS.sub(lambda found: b"".join(found[0].split()).replace(b",", b", "), indented)
         + b"\n"

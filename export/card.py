@@ -1,41 +1,64 @@
 """The model card: what a bundle is, what it was made from, how good it is, what it may be used for.
 
-In: a manifest. Out: Markdown for ``CARD.md``. Called by the exporter; everything in the card is in
-the manifest too, so that the card can never say something else.
+In: a manifest, and what its family says of itself. Out: Markdown for ``CARD.md``. Every figure in
+the card is in the manifest too, so that the card can never say something else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from streamer.codecs import argument_names, codec_from_dict
-from streamer.manifest import Manifest
+from streamer.bundle.codecs import argument_names, codec_from_dict
+from streamer.bundle.manifest import Manifest
+from training.run.unit import Unit
+
+Section = tuple[str, str]
+"""A heading without its marks, and the Markdown below it."""
 
 
-def write_card(manifest: Manifest, about: str, weights: int, size: int, remarks: str = "") -> str:
+@dataclass(frozen=True)
+class FamilyText:
+    """What a card says of the kind of model.
+
+    Attributes:
+        about: Markdown: what kind of model this is.
+        entropies: What the mean entropies are of, with ``{phrases}`` and ``{phrase_notes}`` where
+            the numbers of the manifest's statistics go.
+        sections: Sections of its own, between sources and licence.
+    """
+
+    about: str
+    entropies: str
+    sections: Sequence[Section] = ()
+
+
+def write_card(
+    manifest: Manifest, text: FamilyText, *, weights: int, size: int, remarks: str = ""
+) -> str:
     """Return the card.
 
     Args:
         manifest: Of the bundle.
-        about: Markdown: what kind of model this is.
+        text: What its family says.
         weights: Number of trained weights.
         size: Of the graphs, bytes.
         remarks: Markdown by the person who trained it: what was tried, what it sounds like.
     """
     parts = [
         f"# {manifest.name}",
-        _opening(manifest, about, weights, size),
+        _opening(manifest, text.about, weights, size),
         "## Play it",
         f"```\nperpetuo play --model {manifest.name}\n```",
         "If that name is not found, give the path of this folder.",
         "## Made from",
         _sources(manifest),
-        *_styles(manifest),
-        *_genres(manifest),
+        *(part for heading, body in text.sections for part in (f"## {heading}", body)),
         "## Licence",
         _licence(manifest),
         "## How good it is",
-        _metrics(manifest),
+        "\n\n".join(_figures(manifest, text.entropies)) or "Not measured.",
         "## How it was trained",
         _training(manifest),
     ]
@@ -69,80 +92,71 @@ def _sources(manifest: Manifest) -> str:
     return "\n".join(rows)
 
 
-def _styles(manifest: Manifest) -> list[str]:
-    """What the styles are like, where the model has some."""
-    if manifest.tunes is None:
-        return []
-    middle = manifest.tunes.levels.index(0.5)
-    rows = [
-        "| style | tracks | quarters a minute | unit, quarters | bar, quarters | notes | pitches |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    rows += [
-        f"| {s.name} | {s.tracks:,} | {s.bpm[middle]:g} | {s.unit_beats:g} | {s.metre:g} | "
-        f"{s.notes[middle]:g} | {s.pitch[0]}..{s.pitch[1]} |"
-        for s in manifest.tunes.styles
-    ]
-    after = "Medians of the training tracks; `--style` takes one or several, with weights."
-    return ["## Styles", "\n".join(rows), after]
-
-
-def _genres(manifest: Manifest) -> list[str]:
-    """Where the genres of a band lie, and what they are like."""
-    if manifest.bands is None or not manifest.bands.genres:
-        return []
-    names = [track.name for track in manifest.bands.tracks]
-    rows = [
-        "| genre | petal | windows | quarters a minute | " + " | ".join(names) + " |",
-        "|" + " --- |" * (4 + len(names)),
-    ]
-    rows += [
-        f"| {g.name} | {g.petal} | {g.windows:,} | {g.bpm[1]:g} | "
-        + " | ".join(f"{n:g}" for n in g.notes_per_beat)
-        + " |"
-        for g in manifest.bands.genres
-    ]
-    after = "Medians of the training windows; tracks in notes a beat."
-    return ["## Genres", "\n".join(rows), after]
-
-
 def _licence(manifest: Manifest) -> str:
     return f"Weights: {manifest.licence or 'not stated'}. {manifest.licence_notice}".strip()
 
 
-def _metrics(manifest: Manifest) -> str:
-    metrics, lines = manifest.metrics, []
-    arguments = argument_names(codec_from_dict(manifest.codec))
-    sections = manifest.kind == "window"
-    shown = (*arguments, *(("canvas", "cells", "latent") if sections else ()), "kl", "total")
-    held_out = {k: metrics[k] for k in shown if isinstance(metrics.get(k), float)}
-    if held_out:
-        lines.append(f"Held-out compositions, nats per {'section' if sections else 'note'}:\n")
-        lines.append("| " + " | ".join(held_out) + " |")
-        lines.append("|" + " --- |" * len(held_out))
-        lines.append("| " + " | ".join(f"{value:.3f}" for value in held_out.values()) + " |\n")
+def _figures(manifest: Manifest, entropies: str) -> list[str]:
+    """Return paragraphs: held-out figures, parity, entropies; what there is of them."""
+    metrics = manifest.metrics
+    parts = _held_out(metrics)
     parity: dict[str, Any] = metrics.get("parity", {})
     if parity:
-        notes = (
-            f"{parity['notes']:,} notes identical, log-probabilities within "
-            f"{parity['log_prob_error']:.1e} nats"
-        )
-        told = [] if sections else [notes]
-        told += [f"{name} within {e:.1e}" for name, e in parity.get("functions", {}).items()]
-        lines.append(f"Parity with torch: {', '.join(told)}.")
+        said = [f"{name} within {error:.1e}" for name, error in parity.get("functions", {}).items()]
+        if parity["notes"]:
+            said = [
+                f"{parity['notes']:,} notes identical",
+                f"log-probabilities within {parity['log_prob_error']:.1e} nats",
+                *said,
+            ]
+        parts.append(f"Parity with torch: {', '.join(said)}.")
     statistics = manifest.statistics
     if statistics.arguments:
+        names = argument_names(codec_from_dict(manifest.codec))
         means = ", ".join(
-            f"{name} {a.entropy_mean:.2f}"
-            for name, a in zip(arguments, statistics.arguments, strict=True)
+            f"{name} {argument.entropy_mean:.2f}"
+            for name, argument in zip(names, statistics.arguments, strict=True)
         )
-        unit = "steps, of a step for each cell expected to sound" if sections else "notes"
-        lines.append(
-            f"\nMean entropy on its training pieces, nats: {means} "
-            f"({statistics.phrases:,} {'sections' if sections else 'phrases'} of "
-            f"{statistics.phrase_notes} {unit})."
+        of = entropies.format(
+            phrases=f"{statistics.phrases:,}", phrase_notes=statistics.phrase_notes
         )
-    return "\n".join(lines) or "Not measured."
+        parts.append(f"Mean entropy on its training pieces: {means} {of}.")
+    return parts
+
+
+def _held_out(metrics: dict[str, Any]) -> list[str]:
+    """Return what was measured on compositions that the model never saw, in its own unit."""
+    if "unit" not in metrics:
+        figures = {name: value for name, value in metrics.items() if isinstance(value, float)}
+        said = "Held-out figures; the checkpoint does not say what they are counted per:"
+        return [said, _table(figures)] if figures else []
+    unit = Unit.from_dict(metrics["unit"])
+    figures = unit.nats(metrics)
+    if not figures:
+        return []
+    formula, total = unit.formula(metrics), float(metrics["total"])
+    if not unit.beside:
+        figures["total"] = total
+    parts = [f"Held-out compositions, nats per {unit.per}:", _table(figures)]
+    if unit.beside:
+        nats = float(unit.total(metrics))
+        parts.append(
+            f"Together {nats:.3f} nats per {unit.per}. Training kept the weights with the least "
+            f"{formula}, which is {total:.3f} and no number of nats."
+        )
+    elif any(weight != 1 for weight in unit.weights.values()):
+        parts.append(f"The total is {formula}.")
+    return parts
+
+
+def _table(figures: dict[str, float]) -> str:
+    return "\n".join(
+        [
+            "| " + " | ".join(figures) + " |",
+            "|" + " --- |" * len(figures),
+            "| " + " | ".join(f"{value:.3f}" for value in figures.values()) + " |",
+        ]
+    )
 
 
 def _training(manifest: Manifest) -> str:

@@ -1,8 +1,8 @@
 """What may be done with weights, from what they were trained on.
 
 In: the corpora of a checkpoint with the licences that their files state. Out: the collections with
-attributions, and the licence of the weights: the strictest that any of them asks for. Called by the
-exporter; what it cannot tell it says, and never guesses something freer.
+attributions, and the licence of the weights: the strictest that any of them asks for. What it
+cannot tell it says, and never guesses something freer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streamer.manifest import Source
+from streamer.bundle.manifest import Source
 
 NON_COMMERCIAL, SHARE_ALIKE, ATTRIBUTION = "CC-BY-NC-SA-4.0", "CC-BY-SA-4.0", "CC-BY-4.0"
 UNKNOWN = "LicenseRef-unknown"

@@ -1,7 +1,6 @@
 """Small tools for writing ONNX graphs: nodes with fresh names, initializers stored in half.
 
-In: operators and arrays. Out: nodes and initializers for ``onnx.helper.make_graph``. Called by
-:mod:`export.graph` and :mod:`export.baselines`.
+In: operators and arrays. Out: nodes and initializers for ``onnx.helper.make_graph``.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.bundle import Bundle
-from streamer.engine import Engine, Function, State, StepBlock
+from streamer.bundle.bundle import Bundle
+from streamer.engine.engine import Engine, Function, State, StepBlock
+from streamer.engine.noise import gumbel_noise
 from streamer.errors import StreamerError
-from streamer.noise import gumbel_noise
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -29,6 +29,9 @@ TOLERANCE = 1e-4
 LONG_NOTES, SHORT_NOTES = 512, 32
 RUNS = ((1, LONG_NOTES), (3, LONG_NOTES), (16, SHORT_NOTES))
 """Batch size and notes of each run."""
+
+BATCHES = (1, 5)
+"""Sections that are compared at once, of models that play whole sections."""
 
 ATTEMPTS = 3
 """Two float32 implementations may settle a tie (a gap of 1e-6 between the two best of 120 classes,
@@ -42,8 +45,11 @@ class Player(Protocol):
     def begin(self, batch: int, rng: np.random.Generator) -> Arrays:
         """Return what takes the place of arrays of the engine's initial state."""
 
-    def play(self, begin: Arrays, noise: NDArray[np.float32]) -> Arrays:
-        """Return ``classes``, ``entropies``, ``log_probs`` and, if it has any, ``velocities``."""
+    def play(self, begin: Arrays, noise: NDArray[np.float32], more: Arrays) -> Arrays:
+        """Return ``classes``, ``entropies``, ``log_probs`` and, if it has any, ``velocities``.
+
+        ``more`` is noise for the graph's further inputs, ``(notes, batch, width)`` each.
+        """
 
 
 class FunctionCase(NamedTuple):
@@ -112,8 +118,12 @@ def _compare(
     """Return what differs (None: nothing) and the largest errors of log-probability and entropy."""
     codec = engine.bundle.codec
     noise = gumbel_noise(rng, (length, batch, codec.offsets[-1]), 1.0, codec)
+    more: Arrays = {
+        name: rng.gumbel(size=(length, batch, width)).astype(np.float32)
+        for name, width in engine.further_inputs.items()
+    }
     begin = player.begin(batch, rng)
-    reference = player.play(begin, noise)
+    reference = player.play(begin, noise, more)
     exact = [name for name in ("classes", "velocities") if name in reference]
     ways = {
         "one call": [length],
@@ -122,7 +132,7 @@ def _compare(
     }
     errors = np.zeros(2)
     for way, lengths in ways.items():
-        played = _play_engine(engine, begin, noise, lengths, tuple(reference))
+        played = _play_engine(engine, begin, (noise, more), lengths, tuple(reference))
         n = sum(lengths)
         for name in exact:
             differing = np.argwhere(played[name] != reference[name][:n])
@@ -141,15 +151,17 @@ def _compare(
 def _play_engine(
     engine: Engine,
     begin: Arrays,
-    noise: NDArray[np.float32],
+    drawn: tuple[NDArray[np.float32], Arrays],
     lengths: list[int],
     names: tuple[str, ...],
 ) -> dict[str, NDArray[Any]]:
+    noise, more = drawn
     state: State = engine.initial_state(noise.shape[1]).replace(**begin)
     blocks: list[StepBlock] = []
     at = 0
     for length in lengths:
-        block = engine.next_block(state, noise[at : at + length])
+        part = {name: values[at : at + length] for name, values in more.items()}
+        block = engine.next_block(state, noise[at : at + length], part)
         blocks.append(block)
         state = block.state
         at += length

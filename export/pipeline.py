@@ -12,6 +12,7 @@ import logging
 import platform
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,26 +21,29 @@ from typing import Any
 import msgspec
 import torch
 
-import streamer
 from export.bundle import describe_graph, make_manifest, write_bundle
-from export.card import write_card
+from export.card import FamilyText, write_card
 from export.family import Built, FamilyExport
 from export.licences import NOTICES, UNKNOWN, sources_of, weights_licence
 from export.parity import Parity
-from export.registry import EXPORTERS
+from export.registry import exporter, families
 from export.wrap import load_for_export
-from streamer.bundle import Bundle
-from streamer.errors import ConfigError, DataError
-from streamer.expressiontables import DEFAULT
-from streamer.manifest import Manifest
-from training.checkpoint import Checkpoint
-from training.data.tunes import TuneSet
-from training.expression import fit_expression
+from streamer.bundle.bundle import Bundle
+from streamer.bundle.manifest import Manifest
+from streamer.errors import ConfigError
+from streamer.pipeline import check_defaults
+from streamer.registry import opened
+from streamer.version import __version__
+from training.run.checkpoint import Checkpoint
+from training.run.trainable import ExportableModel
 
 logger = logging.getLogger(__name__)
 
 _NOT_TOLD = ("corpus", "prepared", "versions", "seed")
 """Entries of a checkpoint that have a place of their own in the manifest, or are too long."""
+
+_DEFAULTS = {"temperature": 1.0, "phrase_notes": 0, "candidates": 16}
+"""Defaults that every bundle has; notes of a phrase are the family's where nothing is said."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 
@@ -52,8 +56,8 @@ class ExportOptions:
         name: The bundle's name; None takes the preset's.
         target: The bundle's folder; None takes the name, in the working directory.
         tensors: File of the corpus for the ground truth; None leaves it out.
-        expression: Tune file from whose tracks velocity and timing are learnt, for a model that has
-            none of its own; only what all of its styles share is taken.
+        expression: Corpus file from whose tracks velocity and timing are learnt, for a model that
+            has none of its own; only what all of its styles share is taken.
         licence: SPDX identifier; None takes the strictest that the corpora ask for.
         corpus: One line on the corpus; None is made from the collections' names.
         remarks: Markdown for the card.
@@ -91,7 +95,7 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
 
     Raises:
         DataError: The checkpoint or the tensors cannot be used.
-        ConfigError: The name cannot be a bundle's.
+        ConfigError: The name cannot be a bundle's, or a default is none of the family's.
         ParityError: The graph does not play what the model plays.
         BundleError: The target cannot be written, or the defaults are not playable.
     """
@@ -101,7 +105,8 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
         raise ConfigError(
             [f"--name must be lower-case letters, digits and dashes (48 at most), not {name!r}"]
         )
-    family = EXPORTERS[checkpoint.family]
+    family = exporter(checkpoint.family)
+    _check_defaults(family, checkpoint.family, options.defaults)
     phrase_notes = options.phrase_notes or family.phrase_notes
     observed = family.observe(model, options.tensors, phrase_notes)
     if options.expression is not None:
@@ -114,16 +119,31 @@ def export_checkpoint(path: Path, options: ExportOptions = ExportOptions()) -> E
     metrics = {**manifest.metrics, "parity": asdict(parity)}
     manifest = msgspec.structs.replace(manifest, metrics=metrics)
     size = sum(len(graph.model) for graph in built)
-    card = write_card(manifest, family.about, weights, size, options.remarks)
+    text = FamilyText(family.about, family.entropies, family.card_sections(manifest))
+    card = write_card(manifest, text, weights=weights, size=size, remarks=options.remarks)
     return Exported(write_bundle(target, manifest, _files(built), card), parity)
 
 
+def _check_defaults(family: FamilyExport[Any], model: str, defaults: Mapping[str, Any]) -> None:
+    """Refuse defaults that the edge would never look at (ConfigError)."""
+    known = (*_DEFAULTS, *family.defaults)
+    own = ", ".join(family.defaults) or "none"
+    problems = [
+        f"--default {name}: of {model} there is {own}" for name in defaults if name not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def _expression(path: Path) -> dict[str, Any]:
-    """Return the tables of the performance layer that hold for any style."""
-    tables = fit_expression(TuneSet.load(path))
-    if not tables:
-        raise DataError(f"{path}: no track in it was played with any dynamics; name another")
-    return {**tables, "styles": {DEFAULT: tables["styles"][DEFAULT]}}
+    """Return the tables of the performance layer that a corpus file teaches.
+
+    Raises:
+        DataError: It teaches none.
+    """
+    learn = next(family.expression for family in families() if family.expression is not None)
+    tables: dict[str, Any] = opened(learn)(path)
+    return tables
 
 
 def _files(built: list[Built]) -> dict[str, bytes]:
@@ -131,12 +151,16 @@ def _files(built: list[Built]) -> dict[str, bytes]:
 
 
 def _prove(
-    family: FamilyExport, model: Any, manifest: Manifest, built: list[Built], seed: int
+    family: FamilyExport[Any],
+    model: ExportableModel,
+    manifest: Manifest,
+    built: list[Built],
+    seed: int,
 ) -> Parity:
     """Play a draft of the bundle, loaded from disk as the edge loads it, against the model."""
     with tempfile.TemporaryDirectory(prefix="perpetuo-export-") as folder:
         draft = write_bundle(Path(folder) / "draft", manifest, _files(built), "")
-        family.check(draft)
+        check_defaults(draft)
         parity = family.prove(model, draft, seed)
     logger.info(
         "parity: %d notes identical, log-probabilities within %.1e nats",
@@ -152,19 +176,14 @@ def _manifest(
     built: list[Built],
     options: ExportOptions,
     phrase_notes: int,
-    family: FamilyExport,
+    family: FamilyExport[Any],
     observed: dict[str, Any],
 ) -> Manifest:
     training = checkpoint.training
     sources = sources_of(training.get("corpus", {}))
     licence = options.licence or weights_licence(sources)
     told = {key: value for key, value in training.items() if key not in _NOT_TOLD}
-    defaults = {
-        "temperature": 1.0,
-        "phrase_notes": phrase_notes,
-        "candidates": 16,
-        **options.defaults,
-    }
+    defaults = {**_DEFAULTS, "phrase_notes": phrase_notes, **options.defaults}
     return make_manifest(
         name,
         checkpoint.codec_tables(),
@@ -178,7 +197,7 @@ def _manifest(
         licence_notice=NOTICES.get(licence, NOTICES[UNKNOWN] if not options.licence else ""),
         config={"model": checkpoint.config, "training": told},
         seed=int(training.get("seed", 0)),
-        metrics=dict(checkpoint.metrics),
+        metrics={**checkpoint.metrics, **({"unit": checkpoint.unit} if checkpoint.unit else {})},
         versions={**training.get("versions", {}), **_versions()},
         created=dt.datetime.now(dt.UTC).date().isoformat(),
         **observed,
@@ -187,7 +206,7 @@ def _manifest(
 
 def _versions() -> dict[str, str]:
     return {
-        "perpetuo": streamer.__version__,
+        "perpetuo": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "onnx": version("onnx"),

@@ -10,17 +10,17 @@ small.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from export.registry import EXPORTERS
+from export.registry import exportable
 from streamer.errors import DataError
-from training.checkpoint import Checkpoint, load_checkpoint
-from training.families import model_from_checkpoint
+from training.registry import model_from_checkpoint
+from training.run.checkpoint import Checkpoint, load_checkpoint
+from training.run.trainable import ExportableModel
 
 
-def load_for_export(path: Path) -> tuple[Checkpoint, Any]:
+def load_for_export(path: Path) -> tuple[Checkpoint, ExportableModel]:
     """Read a checkpoint and rebuild its model, rounded and in evaluation mode.
 
     Args:
@@ -34,22 +34,22 @@ def load_for_export(path: Path) -> tuple[Checkpoint, Any]:
             or holds weights that are no numbers.
     """
     checkpoint = load_checkpoint(path)
-    if checkpoint.family not in EXPORTERS:
+    if checkpoint.family not in exportable():
         raise DataError(
             f"{path}: family {checkpoint.family!r} cannot be exported; "
-            f"this version exports {', '.join(EXPORTERS)}"
+            f"this version exports {', '.join(exportable())}"
         )
     model = model_from_checkpoint(checkpoint)
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise DataError(
-                f"{path}: weight {name} holds numbers that are none; use an earlier checkpoint"
+                f"{path}: weight {name} holds NaN or infinity; use an earlier checkpoint"
             )
     round_to_half(model)
     return checkpoint, model
 
 
-def round_to_half(model: Any) -> None:
+def round_to_half(model: ExportableModel) -> None:
     """Round every matrix and table of a model to float16 values, in place.
 
     Raises:

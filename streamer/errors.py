@@ -27,12 +27,20 @@ class PortError(StreamerError):
     """A MIDI port or the MIDI system cannot be used."""
 
 
+class StreamHangs(StreamerError):
+    """The stream does not end: a library holds its thread up."""
+
+
 class ConfigError(StreamerError):
     """A configuration file or option is wrong; ``problems`` holds one line for each mistake."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = [one_line(problem) for problem in problems]
+
+
+class SceneTaken(ConfigError):
+    """A scene of that name is there already, and was not to be replaced."""
 
 
 class MidiFileError(StreamerError):

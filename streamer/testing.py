@@ -1,7 +1,7 @@
 """Time, ports and music for tests: hand-written fakes, deterministic, without a single sleep.
 
-Used by tests of the streamer and of whoever writes a port or a generator. Nothing that plays
-imports it.
+For tests of the streamer, and of ports and generators from elsewhere. Nothing that plays imports
+it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamer.buffer import RollingBuffer
-from streamer.clock import Wake
 from streamer.errors import PortError
-from streamer.events import check_message
-from streamer.notes import ARGUMENTS, Note, Phrase
+from streamer.live.buffer import RollingBuffer
+from streamer.midi.messages import (
+    channel_of,
+    check_message,
+    ends_note,
+    is_pedal,
+    key_of,
+    starts_note,
+)
+from streamer.music.notes import ARGUMENTS, Note, Phrase
 from streamer.ports.base import PortLost
+from streamer.system.clock import Wake
+from streamer.system.marks import Marked
 
 
 class ManualClock:
@@ -56,7 +64,7 @@ class ManualClock:
         self.at(self._now + seconds, again)
 
     def wait_until(self, deadline: float, wake: Wake, spin_seconds: float = 0.0) -> bool:
-        """Leap to the deadline, doing what was planned on the way; see ``streamer.clock.Clock``.
+        """Leap to the deadline, doing what was planned on the way (``system.clock.Clock``).
 
         Raises:
             RuntimeError: Nothing is planned that could ever end the wait.
@@ -98,13 +106,12 @@ class Receiver:
 
     def hear(self, message: bytes) -> None:
         """Take in one message."""
-        kind, channel = message[0] & 0xF0, message[0] & 0x0F
-        if kind == 0x90 and message[2]:
-            self.struck[channel, message[1]] = self.struck.get((channel, message[1]), 0) + 1
-        elif kind in (0x80, 0x90):
-            self.struck.pop((channel, message[1]), None)
-        elif kind == 0xB0 and message[1] == 64:
-            self.pedals[channel] = message[2]
+        if starts_note(message):
+            self.struck[key_of(message)] = self.struck.get(key_of(message), 0) + 1
+        elif ends_note(message):
+            self.struck.pop(key_of(message), None)
+        elif is_pedal(message):
+            self.pedals[channel_of(message)] = message[2]
 
     @property
     def is_silent(self) -> bool:
@@ -122,6 +129,7 @@ class FakePort:
         fail_after_delivery: Whether the failing message arrives all the same.
         error: What the failing send raises.
         closed: How often :meth:`close` was called.
+        sent: Told of each message before it is sent, as a port of a MIDI system tells its owner.
     """
 
     name = "fake"
@@ -139,6 +147,7 @@ class FakePort:
         self.error: Exception = PortError("the fake port fails as it was told to")
         self.unnoticed = False
         self.closed = 0
+        self.sent: Callable[[bytes], object] = lambda message: None
 
     @property
     def epoch(self) -> int:
@@ -148,6 +157,7 @@ class FakePort:
     def send(self, message: bytes, at_ms: float | None = None) -> None:
         """Write the message down, or raise."""
         check_message(message)
+        self.sent(message)
         number = next(self._sends)
         if not self._there:
             raise PortLost("the fake port is gone")
@@ -191,7 +201,7 @@ def make_phrase(notes: Iterable[Note], start_ms: float = 0.0) -> Phrase:
     return Phrase(notes, entropies, start_ms, end_ms)
 
 
-class FakeGenerator:
+class FakeGenerator(Marked):
     """Endless phrases of an arpeggio with chords, repeated keys and pedal: the same for one seed.
 
     Args:
@@ -200,17 +210,27 @@ class FakeGenerator:
         notes_per_second: How dense it is.
     """
 
+    marked = ("_random", "_now_ms")
+
     def __init__(
         self, seed: int = 0, phrase_notes: int = 16, notes_per_second: float = 10.0
     ) -> None:
         self._random = np.random.Generator(np.random.SFC64(seed))
         self._phrase_notes = phrase_notes
         self._step_ms = 1000.0 / notes_per_second
-        self._now_ms = 0.0
+        self._now_ms = self.trail = 0.0
+
+    def cut(self, trail: float, phrase: Phrase, least_ms: float) -> float | None:
+        """Cut a phrase anywhere (:meth:`streamer.generators.base.Generator.cut`)."""
+        if phrase.start_ms + least_ms >= phrase.end_ms:
+            return None
+        self._now_ms = trail + least_ms
+        return least_ms
 
     def next_phrase(self) -> Phrase:
         """Return the next phrase; onsets run on from the one before."""
         random, notes, start_ms = self._random, [], self._now_ms
+        self.trail = start_ms
         pitch, pedal = 0, False
         for index in range(self._phrase_notes):
             step = 1.0 if index == 0 else float(random.choice((0.0, 0.5, 1.0, 2.5)))

@@ -14,7 +14,7 @@ usage: sudo systemd/install.sh [options]     for this machine, into /opt/perpetu
   --network       let the service use the network: web page, OSC, metrics
   --no-start      install, and start nothing
   --wheels DIR    take every package from DIR and none from the internet
-                  (made on a like machine by: pip wheel -w DIR '.[metrics]' python-rtmidi)
+                  (made on a like machine by: pip wheel -w DIR '.[metrics,live,mqtt]' python-rtmidi)
   --python FILE   the Python to use (3.11 or newer, 64 bits)
   --root DIR      put the files alone below DIR (for packagers)
   --uninstall     stop and remove it; settings, recordings and state stay
@@ -91,6 +91,7 @@ places() {
         systemctl=(systemctl)
     fi
     dropin=$root/etc/systemd/system/perpetuo.service.d/network.conf
+    avahi=$root/etc/avahi/services/perpetuo.service
     rules=$root/etc/udev/rules.d/70-perpetuo.rules
     sysusers=$root/usr/lib/sysusers.d/perpetuo.conf
     limits=$root/etc/security/limits.d/perpetuo.conf
@@ -107,7 +108,7 @@ check_rights() {
 
 # Choose the Python, and refuse what cannot play.
 check_machine() {
-    [ "$(uname -s)" = Linux ] || die "this needs Linux with systemd; elsewhere: pip install perpetuo"
+    [ "$(uname -s)" = Linux ] || die "this needs Linux with systemd; elsewhere: pip install perpetuo-midi"
     command -v systemctl >/dev/null || die "there is no systemctl: this needs systemd; without it: make play"
     local candidate answer why='none was found' candidates=(/usr/bin/python3 python3 python3.13 python3.12 python3.11)
     [ -z "$python" ] || candidates=("$python")
@@ -151,6 +152,8 @@ put_files() {
     else
         put "$here/perpetuo.service" "$unit"
         [ $network = no ] || put "$here/network.conf" "$dropin"
+        # Where Avahi is, it tells the network where the page is.
+        [ $network = no ] || [ ! -d "$(dirname "$avahi")" ] || put "$here/avahi.service" "$avahi"
         put "$here/sysusers.conf" "$sysusers"
         put "$here/limits.conf" "$limits"
         cmp -s "$here/udev.rules" "$rules" || rules_changed=yes
@@ -211,8 +214,8 @@ make_environment() {
             rm -rf "$venv"
             "$python" -m venv "$venv" >/dev/null || die "no virtual environment can be made: sudo apt install python3-venv"
         fi
-        local what="${source}[metrics]"
-        [ -z "$wheels" ] || what='perpetuo[metrics]'
+        local what="${source}[metrics,live,mqtt]"
+        [ -z "$wheels" ] || what='perpetuo-midi[metrics,live,mqtt]'
         pip_install "$what" ||
             die "the packages could not be installed ($prefix/pip.log says why); without internet: --wheels DIR (see --help). What was installed before is as it was"
         install_rtmidi
@@ -230,7 +233,7 @@ make_environment() {
 }
 
 # python-rtmidi has no wheel for Python 3.13 (Raspberry Pi OS 13): Debian's build is lent to the
-# environment, or it is compiled. Without it everything but live ports works.
+# environment. Without it ALSA's own library is spoken to, and JACK is not; nothing is compiled.
 install_rtmidi() {
     local has_it=("$venv/bin/python" -c 'import rtmidi; rtmidi.MidiOut') site lent
     "${has_it[@]}" 2>/dev/null && return
@@ -240,15 +243,13 @@ install_rtmidi() {
         site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
         if lent=$("$python" -I -c 'import os, rtmidi; print(os.path.dirname(rtmidi.__file__))' 2>/dev/null); then
             ln -sfn "$lent" "$site/rtmidi"
-        else
-            apt_install g++ python3-dev libasound2-dev libjack-jackd2-dev || true
-            pip_install 'python-rtmidi>=1.5.8' || true
         fi
     fi
-    # Its library of ALSA is the system's.
-    "${has_it[@]}" 2>/dev/null || apt_install libasound2 || apt_install libasound2t64 || true
+    # The library of ALSA is the system's.
+    "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libasound.so.2")' 2>/dev/null ||
+        apt_install libasound2 || apt_install libasound2t64 || true
     "${has_it[@]}" 2>/dev/null ||
-        say "no live MIDI ports: sudo apt install python3-rtmidi, then run this again; perpetuo check says more"
+        say "python-rtmidi is not there: ALSA is played to without it, JACK is not (sudo apt install python3-rtmidi)"
 }
 
 join_groups() {
@@ -298,7 +299,7 @@ remove() {
         fi
     fi
     local all=("$unit" "$bin" "$prefix")
-    [ $user = yes ] || all+=("$dropin" "$rules" "$sysusers" "$limits")
+    [ $user = yes ] || all+=("$dropin" "$avahi" "$rules" "$sysusers" "$limits")
     [ $purge = no ] || all+=("$config" "$config.new" "$state")
     [ $purge = no ] || [ $user = yes ] || all+=("$root/var/lib/private/perpetuo")
     for path in "${all[@]}"; do

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.band_graph import build_decode_graph, build_encode_graph
 from export.bundle import describe_graph, make_manifest, write_bundle
-from streamer.bands import HOLD, SILENCE, STATES, TRACKS, BandCodec
-from streamer.bandspec import ENCODE_GRAPH, BandSpec, GenreSpec, TrackSpec
-from streamer.bundle import Bundle
-from streamer.flower import Flower
-from streamer.manifest import Statistics
-from streamer.windowspec import DECODE_GRAPH, WindowSpec
+from export.families.bands.graph import build_decode_graph, build_encode_graph
+from streamer.bundle.bundle import Bundle
+from streamer.bundle.manifest import Statistics
+from streamer.families.bands.codec import HOLD, SILENCE, STATES, TRACKS, BandCodec
+from streamer.families.bands.flower import Flower
+from streamer.families.bands.spec import ENCODE_GRAPH, BandSpec, GenreSpec, TrackSpec
+from streamer.generators.sectionspec import DECODE_GRAPH, WindowSpec
 from tests.bundles import tiny_statistics
 
 GENRES = ("jazz", "latin", "rock")

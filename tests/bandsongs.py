@@ -7,8 +7,8 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from streamer.bands import HOLD, SILENCE, TRACKS
-from training.data.bands import BAR_STEPS, BandInfo, BandSet
+from streamer.families.bands.codec import HOLD, SILENCE, TRACKS
+from training.families.bands.bandset import BAR_STEPS, BandInfo, BandSet
 
 PROGRAMS = {"drums": (9, 0), "bass": (1, 33), "harmony": (2, 25), "strings": (3, 48)}
 """Channel and programme of each role."""

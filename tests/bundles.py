@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from export.bundle import describe_graph, make_manifest, write_bundle
-from export.draw_graph import build_draw_graph
-from export.graph import build_chain_graph
-from export.query_graph import build_answer_graph, build_decode_graph
-from export.tune_graph import (
+from export.families.chain.graph import build_chain_graph
+from export.families.tunes.graph import (
     ENCODE_FILE,
     START_FILE,
     STEP_FILE,
@@ -25,13 +23,16 @@ from export.tune_graph import (
     build_start_graph,
     build_tune_graph,
 )
-from streamer.bundle import Bundle
-from streamer.codec import ChainCodec, published_codec
-from streamer.manifest import ArgumentStatistics, HistogramSpec, Statistics
-from streamer.tunes import TuneCodec
-from streamer.tunespec import ENCODE_GRAPH, START_GRAPH, StyleSpec, TunesSpec
-from streamer.windows import RollCodec
-from streamer.windowspec import ANSWER_GRAPH, DECODE_GRAPH, WindowSpec
+from export.families.windows.draw_graph import build_draw_graph
+from export.families.windows.query_graph import build_answer_graph, build_decode_graph
+from streamer.bundle.bundle import Bundle
+from streamer.bundle.manifest import ArgumentStatistics, HistogramSpec, Statistics
+from streamer.families.chain.codec import ChainCodec, published_codec
+from streamer.families.chain.hands import hold_times, shift_floors
+from streamer.families.tunes.codec import TuneCodec
+from streamer.families.tunes.spec import ENCODE_GRAPH, START_GRAPH, StyleSpec, TunesSpec
+from streamer.families.windows.codec import RollCodec
+from streamer.generators.sectionspec import ANSWER_GRAPH, DECODE_GRAPH, WindowSpec
 
 TINY_HIDDEN = 8
 TINY_LATENT, TINY_STYLES = 4, ("bach", "folk", "jazz", "pop")
@@ -95,17 +96,23 @@ def tiny_statistics(phrase_notes: int = 32) -> Statistics:
     return Statistics(phrase_notes, 1000, [argument] * 5, levels, note, low, bound)
 
 
-def write_tiny_bundle(folder: Path, name: str = "tiny", seed: int = 0, **more: Any) -> Bundle:
+def write_tiny_bundle(
+    folder: Path, name: str = "tiny", seed: int = 0, *, hands: bool = False, **more: Any
+) -> Bundle:
     """Write the tiny bundle to ``folder/name`` and return it, loaded.
 
     Args:
         folder: An existing folder.
         name: The bundle's name.
         seed: Of the weights.
+        hands: Whether its graph keeps the law of two hands.
         more: Fields of the manifest that differ.
     """
     codec = published_codec()
-    model = build_chain_graph(tiny_arrays(seed)).SerializeToString(deterministic=True)
+    arrays = tiny_arrays(seed)
+    if hands:
+        arrays |= {"shift_floors": shift_floors(codec), "hold_times": hold_times(codec)}
+    model = build_chain_graph(arrays).SerializeToString(deterministic=True)
     fields: dict[str, Any] = {
         "corpus": "random numbers",
         "licence": "CC0-1.0",

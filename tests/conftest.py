@@ -1,5 +1,6 @@
 """What every test stands on: one thread, no settings of whoever runs them, steady examples."""
 
+import logging
 import os
 import tempfile
 
@@ -27,8 +28,13 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+def pytest_runtest_teardown() -> None:
+    """Let no test say for the next ones which lines of the log are heard."""
+    logging.getLogger("streamer").setLevel(logging.NOTSET)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a program that is not installed, and say which."""
+    """Skip what needs a program that is not installed, and say which; trace no example twice."""
     missing = {
         "jack": "" if shutil.which("jackd") else "jackd2 is not installed",
         "fluidsynth": ""
@@ -36,6 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         else "fluidsynth or timgm6mb-soundfont is not installed",
     }
     for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            # A hundred examples run the same lines; traced they take three times as long.
+            item.add_marker(pytest.mark.no_cover)
         for marker, reason in missing.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -131,7 +131,7 @@ def fuzz(
     cases: int = CASES,
     seed: int = 1,
 ) -> str:
-    """Check so many cases and return a line of figures.
+    """Check ``cases`` cases and return a line of figures.
 
     Args:
         make: Returns a case.

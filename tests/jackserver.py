@@ -6,7 +6,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
+
+RATE = 48000
+"""Frames a second of the server."""
 
 READY_SECONDS = 20
 """How long a program may take to start on a machine that is busy with something else."""
@@ -55,7 +59,15 @@ class Monitor:
                     self._heard.notify_all()
 
     def wait_for(self, enough, seconds=READY_SECONDS):
-        """Return the messages once ``enough(messages)`` holds."""
+        """Return the messages once ``enough(messages)`` holds; that it never does is an error."""
+        with self._heard:
+            if not self._heard.wait_for(lambda: enough(self._messages), seconds):
+                last = [one.hex(" ") for one in self._messages[-8:]]
+                raise TimeoutError(f"{len(self._messages)} messages were heard, the last {last}")
+            return list(self._messages)
+
+    def listen(self, enough, seconds=READY_SECONDS):
+        """Return the messages once ``enough(messages)`` holds, or after so many seconds."""
         with self._heard:
             self._heard.wait_for(lambda: enough(self._messages), seconds)
             return list(self._messages)
@@ -88,7 +100,7 @@ class JackServer:
             self._process = subprocess.Popen(
                 [
                     *("jackd", "--no-realtime", "-S", "--port-max", "64", "-n", self.name),
-                    *("-d", "dummy", "-r", "48000", "-p", "256"),
+                    *("-d", "dummy", "-r", str(RATE), "-p", "256"),
                 ],
                 env=self.env,
                 stdout=log,
@@ -113,6 +125,32 @@ class JackServer:
         self._monitors.append(monitor)
         self.wait_for_port(f"{name}:input")
         return monitor
+
+    @contextmanager
+    def player(self, name, round_seconds, notes):
+        """Play notes over and over by ``jack_midiseq``, as soon as ``NAME:out`` is connected.
+
+        Args:
+            name: Of the client.
+            round_seconds: From one beginning to the next.
+            notes: Onset in seconds, pitch, length in seconds.
+        """
+        words = [
+            str(round(value))
+            for onset, pitch, length in notes
+            for value in (onset * RATE, pitch, length * RATE)
+        ]
+        process = subprocess.Popen(
+            ["jack_midiseq", name, str(round(round_seconds * RATE)), *words],
+            env=self.env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def connect(self, source, target):
         """Connect two ports, once they are there."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamer.beatfile import BEAT_DTYPE
-from training.data.scores import ScoreInfo, ScoreSet
+from streamer.midi.beatfile import BEAT_DTYPE
+from training.families.windows.scoreset import ScoreInfo, ScoreSet
 
 
 def scores(*pieces: list[tuple[float, float, int]], metre: tuple[int, int] = (4, 4)) -> ScoreSet:

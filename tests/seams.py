@@ -18,27 +18,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.bundle import load_bundle
-from streamer.controls import LiveControls
-from streamer.midifile import DRUM_CHANNEL
-from streamer.notes import NoteArray, to_array
+from streamer.bundle.bundle import load_bundle
+from streamer.families.bands.spec import bands_of
+from streamer.generators.sectionspec import section_of
+from streamer.midi.messages import DRUM_CHANNEL
+from streamer.music.notes import NoteArray, to_array
 from streamer.pipeline import open_source
-from streamer.settings import ExpressionSettings, ModelSettings, Settings
+from streamer.settings.settings import ExpressionSettings, ModelSettings, Settings
 
 KEYS = 128
 FIGURES = ("held", "struck", "released", "keys_kept", "pitch_moved")
 
 
 def stream_of(bundle: Path, sections: int, candidates: int, seed: int = 1) -> tuple[NoteArray, Any]:
-    """Return the notes of so many sections on the grid, and the generator."""
-    bands = load_bundle(bundle).manifest.bands
+    """Return the notes of ``sections`` sections on the grid, and the generator."""
+    bands = bands_of(load_bundle(bundle).manifest)
     # One genre has one tempo, and so one grid.
     style = bands.genres[0].name if bands is not None and bands.genres else None
     settings = Settings(
         model=ModelSettings(model=str(bundle), seed=seed, candidates=candidates, style=style),
         expression=ExpressionSettings(enabled=False),
     )
-    source = open_source(settings, LiveControls())
+    source = open_source(settings=settings)
     notes = [note for _ in range(sections) for note in source.generator.next_phrase().notes]
     return to_array(notes), source.generator
 
@@ -94,7 +95,7 @@ def seam_figures(bundle: Path, sections: int = 1000, candidates: int = 4) -> dic
     steps = sections * codec.steps
     found = boundaries(onset, end, keys, steps)
     places = np.arange(0, codec.steps, codec.steps_per_beat)
-    bar_beats = load_bundle(bundle).manifest.window.metre  # type: ignore[union-attr]  # of sections
+    bar_beats = section_of(load_bundle(bundle).manifest).metre  # type: ignore[union-attr]  # of sections
     figures: dict[str, dict[str, float]] = {}
     for name, values in found.items():
         table = values.reshape(sections, codec.steps)[1:-1][:, places]

@@ -20,16 +20,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import streamer
+from tests.freeports import free_port
 
 CHECKOUT = Path(streamer.__file__).parents[1]
 METRIC = re.compile(r"^(perpetuo_\S+?)(?:\{le=\"([^\"]+)\"\})? (\S+)$")
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Service:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from streamer.bench.sections import CANDIDATES, floors, section_players, section_report
-from streamer.bundle import Bundle
+from streamer.bundle.bundle import Bundle
+from streamer.generators.sectionspec import section_of
 from tests import bundles
 from tests.bandbundles import write_tiny_band_bundle
 
@@ -24,7 +25,7 @@ def test_every_contestant_plays_and_the_report_compares_them(bundle: Bundle) -> 
     assert all(play() == 1 for play in contestants.values())
     times = {name: [0.02, 0.01] for name in contestants}
     report = section_report(bundle, times)
-    window = bundle.manifest.window
+    window = section_of(bundle.manifest)
     assert window is not None
     seconds = report["section_seconds"]
     assert report["share_of_its_duration"]["8"] == pytest.approx(0.015 / seconds, rel=0.01)

@@ -1,18 +1,24 @@
 """`perpetuo check`: what would keep a machine from playing has a line with its remedy."""
 
 import json
+import os
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from sys import executable
 
 import pytest
 
-from streamer import check, checkmidi, cli
+from streamer import cli
+from streamer.checks import check
+from streamer.checks import midi as checkmidi
+from streamer.checks.finding import Finding
 from streamer.errors import PortError
-from streamer.finding import Finding
-from streamer.midisettings import ClockSettings, InputSettings
 from streamer.ports.base import PortInfo
-from streamer.settings import PortSettings, RecordSettings, Settings
+from streamer.settings.midi import ClockSettings, InputSettings
+from streamer.settings.settings import ModelSettings, PortSettings, RecordSettings, Settings
 from tests.bundles import write_tiny_bundle
+from tests.faults import children
 
 PIANO = PortInfo("Digital Piano:MIDI 1", "output", "alsa", "hardware", "Digital Piano:MIDI 1 20:0")
 
@@ -54,6 +60,23 @@ def test_what_keeps_from_playing_has_status_1_and_the_rest_is_still_looked_at(tm
     assert {"engine", "port", "input", "MIDI clock", "recording", "clock", "real time"} <= {
         row["what"] for row in findings
     }
+
+
+def test_an_own_scene_that_cannot_be_used_is_a_note_and_one_that_is_named_a_failure(
+    tiny, tmp_path, piano, capsys
+):
+    config, scenes = tmp_path / "perpetuo.toml", tmp_path / "scenes"
+    scenes.mkdir()
+    (scenes / "wrong.toml").write_text("[controls]\ndensity = 9\n")
+    config.write_text("")
+    common = ["check", "--config", str(config), "--model", str(tiny), "--port", "null", "--json"]
+    assert cli.main(common) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["what"] == "scenes"]
+    assert [("scenes", "note")] == [(row["what"], row["level"]) for row in rows]
+    assert "controls.density must be in range" in rows[0]["text"]
+    config.write_text('[model]\nscene = "wrong"\n')
+    assert cli.main(common) == 1
+    assert "wrong.toml: controls.density must be" in capsys.readouterr().out
 
 
 def test_settings_in_a_home_that_may_not_be_entered_are_the_defaults(tiny, piano, monkeypatch):
@@ -176,6 +199,15 @@ def test_jack_is_looked_for_where_it_is_asked_for(machine):
     assert "fail" == port("jack:digital").level
 
 
+def test_jack_without_what_speaks_to_it_is_told_what_brings_that(machine, monkeypatch):
+    machine([OWN])
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    found = port("jack")
+    assert "fail" == found.level
+    assert "python-rtmidi, which speaks to it, is not installed" in found.text
+    assert "[midi]" in found.text
+
+
 def test_denied_hardware_is_said_to_be_there(machine):
     machine([PIANO, OWN])
     settings = Settings(port=PortSettings(deny=("piano",)))
@@ -231,7 +263,7 @@ def test_a_recording_needs_a_folder_that_can_be_written(tmp_path):
 
 def test_the_onnxruntime_that_crashes_the_pi_4_is_a_failure(monkeypatch):
     monkeypatch.setattr(check, "version", lambda name: "1.21.0")
-    assert "crashes on the Pi 4" in check.check_engine().text
+    assert "crashes on the Pi 4" in check.check_engine(Settings()).text
 
 
 def test_no_onnxruntime_is_a_failure(monkeypatch):
@@ -239,9 +271,9 @@ def test_no_onnxruntime_is_a_failure(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(check, "version", missing)
-    assert Finding("engine", "fail", "no onnxruntime: pip install onnxruntime") == (
-        check.check_engine()
-    )
+    assert Finding(
+        "engine", "fail", f"no onnxruntime: {executable} -m pip install onnxruntime"
+    ) == (check.check_engine(Settings()))
 
 
 def test_a_slow_clock_source_is_noted(monkeypatch, tmp_path):
@@ -254,7 +286,12 @@ def test_a_slow_clock_source_is_noted(monkeypatch, tmp_path):
 
 
 def test_priority_that_is_refused_is_noted_with_the_line_that_allows_it(monkeypatch, caplog):
-    monkeypatch.setattr(check.realtime, "become_realtime", lambda priority: "SCHED_OTHER")
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    heard = []
+    monkeypatch.setattr(check.realtime.logger, "setLevel", heard.append)
     finding = check.check_realtime(50)
     assert finding.level == "note"
     assert "@audio - rtprio 50" in finding.text
@@ -263,3 +300,49 @@ def test_priority_that_is_refused_is_noted_with_the_line_that_allows_it(monkeypa
 
 def test_priority_that_nobody_asked_for_is_ok():
     assert Finding("real time", "ok", "not asked for") == check.check_realtime(0)
+
+
+BROKEN_LIBRARIES = {
+    "not loadable": "raise ImportError('libstdc++.so.6: version `GLIBCXX_3.4.32' + chr(39) + "
+    "' not found')",
+    "half there": "raise AttributeError('partially initialized module')",
+    "missing a part": "import onnxruntime_part_that_is_not_there",
+    "another processor's": "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_LIBRARIES)
+def test_an_engine_that_cannot_run_is_found_by_check(name, tmp_path, monkeypatch, tiny):
+    (tmp_path / "onnxruntime.py").write_text(BROKEN_LIBRARIES[name])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    finding = check.check_engine(Settings(model=ModelSettings(model=str(tiny))))
+    assert "fail" == finding.level
+    assert " -m pip install " in finding.text
+    assert "\n" not in finding.text
+    if name == "another processor's":
+        assert "SIGILL" in finding.text
+
+
+@pytest.mark.parametrize("name", [name for name in BROKEN_LIBRARIES if name[0] != "a"])
+@pytest.mark.parametrize("verb", ["render", "play"])
+def test_an_engine_that_cannot_be_loaded_is_one_line_with_the_remedy(name, verb, tmp_path, tiny):
+    (tmp_path / "onnxruntime.py").write_text(BROKEN_LIBRARIES[name])
+    words = {
+        "render": ["render", "out.mid", "--duration", "1"],
+        "play": ["play", "--port", "null", "--input", "off", "--for", "1"],
+    }[verb]
+    ended = children.command([*words, "--model", str(tiny)], python_path=tmp_path, folder=tmp_path)
+    assert 1 == ended.status
+    assert not ended.lost
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("perpetuo ")]
+    assert 1 == len(lines)
+    assert "onnxruntime cannot be loaded (" in lines[0]
+    assert "-m pip install --force-reinstall onnxruntime" in lines[0]
+
+
+def test_an_engine_that_runs_a_step_is_fine(tiny):
+    assert "ok" == check.check_engine(Settings(model=ModelSettings(model=str(tiny)))).level
+
+
+def test_an_engine_is_looked_at_without_a_bundle_that_can_be_used():
+    assert "ok" == check.check_engine(Settings(model=ModelSettings(model="no-such"))).level

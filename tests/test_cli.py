@@ -109,6 +109,30 @@ def test_a_defect_is_not_hidden(verb):
         cli.main(["fake"])
 
 
+def test_a_library_that_cannot_be_loaded_is_one_line_with_its_name(
+    verb, capsys, tmp_path, monkeypatch
+):
+    (tmp_path / "library_that_is_broken.py").write_text("raise ImportError('no libfoo.so.1')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(args):
+        import library_that_is_broken  # noqa: F401
+
+    verb(run)
+    assert cli.main(["fake"]) == 1
+    line = "perpetuo fake: library_that_is_broken cannot be loaded (no libfoo.so.1); install"
+    assert capsys.readouterr().err.startswith(line)
+
+
+def test_an_import_of_ours_that_fails_is_a_defect_and_not_hidden(verb):
+    def run(args):
+        from streamer.errors import NothingOfTheKind  # noqa: F401
+
+    verb(run)
+    with pytest.raises(ImportError):
+        cli.main(["fake"])
+
+
 def test_interrupt_ends_with_130(verb):
     verb(raising(KeyboardInterrupt()))
     assert cli.main(["fake"]) == 130
@@ -145,14 +169,17 @@ def test_a_reader_that_goes_away_is_no_failure():
     assert (0, b"") == (run.returncode, run.stderr)
 
 
-@pytest.mark.parametrize(("name", "extra"), [("train", "train"), ("export", "export")])
-def test_a_missing_extra_is_one_line_that_says_which(name, extra):
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [(["train", "chain", "--tensors", "x.npz"], "train"), (["export", "anything"], "export")],
+)
+def test_a_missing_extra_is_one_line_that_says_which(arguments, extra):
     code = (
         "import sys\n"
         f"for name in {LIBRARIES!r}:\n"
         "    sys.modules[name] = None\n"
         "from streamer.cli import main\n"
-        f"sys.exit(main(['{name}', 'anything']))\n"
+        f"sys.exit(main({arguments!r}))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -162,7 +189,7 @@ def test_a_missing_extra_is_one_line_that_says_which(name, extra):
         timeout=60,
         check=False,
     )
-    line = f"perpetuo {name} needs the {extra} extra: pip install 'perpetuo[{extra}]'\n"
+    line = f"perpetuo {arguments[0]} needs the {extra} extra: make -C {ROOT} install\n"
     assert (1, line) == (run.returncode, run.stderr)
 
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from streamer.logs import _Stderr, configure_logging
+from streamer.system.logs import _Stderr, configure_logging
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import ConfigError
-from streamer.settings import (
-    ModelSettings,
-    Settings,
-    default_config_path,
-    load_settings,
-    parse_setting,
-    setting_names,
-)
+from streamer.registry import built_in, opened
+from streamer.settings.controls import control_specs
+from streamer.settings.reading import load_settings, parse_setting, setting_names
+from streamer.settings.settings import SHARED_TABLES, ModelSettings, Settings
+from streamer.system.folders import default_config_path
 
 
 def write(folder: Path, text: str) -> Path:
@@ -128,10 +125,15 @@ def test_temperature_is_one_number_or_five(value, accepted):
     assert accepted == parse_setting("model.temperature", value)
 
 
-@pytest.mark.parametrize("value", ["0", "9", "nan", "inf", "1,2", "warm", "", "1,1,1,1,99"])
+@pytest.mark.parametrize("value", ["0", "9", "nan", "inf", "1,99", "warm", "", "1,1,1,1,99"])
 def test_temperature_out_of_range_says_the_range(value):
     with pytest.raises(ValueError, match=r"in (range )?0\.1\.\."):
         parse_setting("model.temperature", value)
+
+
+def test_as_many_temperatures_as_no_family_has_are_refused():
+    with pytest.raises(ConfigError, match=r"5 of chain, 3 of tunes.*not 2 numbers"):
+        load_settings(None, {"model.temperature": [1.0, 2.0]})
 
 
 def test_a_choice_lists_the_choices():
@@ -170,11 +172,15 @@ def test_paths_know_the_home_of_the_user(monkeypatch):
 
 
 def test_every_setting_is_described_in_the_text_of_its_stage():
-    described = {
-        f"{stage.name}.{setting.name}"
-        for stage in fields(Settings)
-        for setting in fields(type(getattr(Settings(), stage.name)))
-        if f"{setting.name}: " in (type(getattr(Settings(), stage.name)).__doc__ or "")
+    described = {f"controls.{name}" for name, spec in control_specs().items() if spec.declared.help}
+    stages = {name: type(getattr(Settings(), name)) for name in SHARED_TABLES}
+    for family in built_in():
+        stages |= {name: opened(dotted) for name, dotted in family.settings.items()}
+    described |= {
+        f"{name}.{setting.name}"
+        for name, stage in stages.items()
+        for setting in fields(stage)
+        if f"{setting.name}: " in (stage.__doc__ or "")
     }
     assert set(setting_names()) == described
 

@@ -96,7 +96,7 @@ def test_models_lists_what_the_settings_point_at(tiny, tmp_path, capsys):
 
 def test_ports_are_a_table_or_json(monkeypatch, capsys):
     found = [PortInfo("Piano", "output", "alsa", "hardware", "Piano 20:0")]
-    monkeypatch.setattr("streamer.ports.list_ports", lambda: found)
+    monkeypatch.setattr("streamer.ports.opening.list_ports", lambda: found)
     assert cli.main(["ports"]) == 0
     assert "Piano  output  hardware  alsa\n" == capsys.readouterr().out
     assert cli.main(["ports", "--json"]) == 0
@@ -106,12 +106,12 @@ def test_ports_are_a_table_or_json(monkeypatch, capsys):
 def test_play_hands_the_options_on_and_returns_how_it_ended(monkeypatch, tmp_path):
     seen = []
 
-    def play(settings, seconds, plain, load, learn):
-        assert learn == "density"
+    def play(settings, seconds, plain, load, learn, resume):
+        assert (learn, resume) == ("density", None)
         seen.append((settings.port.port, settings.record.path, seconds, plain, load() == settings))
         return 143
 
-    monkeypatch.setattr("streamer.daemon.play", play)
+    monkeypatch.setattr("streamer.service.daemon.play", play)
     monkeypatch.setattr("sys.stdin", None)
     take = tmp_path / "take.mid"
     arguments = [
@@ -131,7 +131,7 @@ def test_play_hands_the_options_on_and_returns_how_it_ended(monkeypatch, tmp_pat
 
 def test_bench_prints_a_row_a_figure_or_json(monkeypatch, tmp_path, capsys):
     report = {"engine": {"ms_per_note": {"p50": 0.25, "p99": 0.5}}, "bundle": "tiny"}
-    monkeypatch.setattr("streamer.bench.run", lambda settings, seconds: report)
+    monkeypatch.setattr("streamer.bench.report.run", lambda settings, seconds: report)
     assert cli.main(["bench"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.tunes import END
+from streamer.families.tunes.codec import END
 from tests.bundles import tiny_tune_codec
-from training.data.tunes import TRACK_DTYPE, TuneInfo, TuneSet
+from training.families.tunes.tuneset import TRACK_DTYPE, TuneInfo, TuneSet
 
 STYLES = ("bach", "jazz")
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])

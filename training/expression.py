@@ -3,7 +3,7 @@
 In: a tune file, of whose training tracks those that were played teach: velocity where it varies,
 articulation where rests and releases are a player's, timing where onsets are. Styles that are only
 written (scores) take the tables of all played ones together. Out: plain data for a manifest, under
-50 kB; :mod:`streamer.expressiontables` reads it. Called by the exporter.
+50 kB; :mod:`streamer.expression.tables` reads it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from streamer.expression import Place, timing_classes, velocity_features
-from streamer.expressiontables import (
+from streamer.expression.expression import Place, timing_classes, velocity_features
+from streamer.expression.tables import (
     BEAT_TICKS,
     BPM_STEP,
     DEFAULT,
@@ -28,11 +28,11 @@ from streamer.expressiontables import (
     VERSION,
     StyleTable,
 )
-from streamer.tunes import END, UNIT_PARTS
-from training.data.tunes import TuneSet
+from streamer.families.tunes.codec import END, UNIT_PARTS
+from training.families.tunes.tuneset import TuneSet
 
 LEAST_TRACKS = 8
-"""A style teaches what at least so many of its tracks show."""
+"""A style teaches what at least this many of its tracks show."""
 
 PLAYED_VELOCITY_SD, PLAYED_VELOCITY_CHANGES = 5.0, 0.4
 """A track whose velocities spread less, steps, or change with a smaller share of its notes, was
@@ -50,7 +50,7 @@ BORROWED_DRIFT = 0.35
 RIDGE = 20.0
 """Notes' worth of belief that an effect is 0."""
 
-LEVEL = 76.0
+MEAN_VELOCITY = 76.0
 """Mean velocity of every style. What a level means differs from corpus to corpus (jazz is 80 by
 construction, pop909's melodies are 101), and a stream should not jump between two conventions."""
 
@@ -221,7 +221,7 @@ def _velocity(tracks: Sequence[Played]) -> dict[str, Any]:
         left = track.velocity - part @ effects
         residuals.append(left - left.mean())
     return {
-        "velocity_mean": LEVEL,
+        "velocity_mean": MEAN_VELOCITY,
         "velocity_effects": effects,
         "velocity_offset": float((x @ effects).mean()),
         "velocity_sd": float(np.concatenate(residuals).std()),

@@ -1,70 +1,32 @@
 """What ``perpetuo bench`` measures, on this machine and with this bundle.
 
-In: settings. Out: a report as plain data: ``engine`` and ``baselines`` (streamer/bench/speed.py),
-``scheduler`` (timing.py), ``process`` (process.py), and ``machine``, which says what was measured.
-Figures of one run belong together: everything that is compared is measured in turns, round by
-round, so that a busy machine slows all of it alike.
+In: settings. Out: a report as plain data (:func:`run`): how fast the engine is beside its floor and
+other ways to run the same model, how late messages leave while it works, and what a playing
+process costs. Everything that is compared is measured in turns, so that a busy machine slows all
+of it alike. One process, and children that play.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import os
-import platform
-from importlib.metadata import version
-from typing import Any
+from streamer.system.lazy import lazy_names
 
-import numpy as np
-
-from streamer.bundle import resolve_bundle
-from streamer.memory import keep_flat
-from streamer.settings import Settings
-
-SCHEDULER_SECONDS = 10.0
-
-
-def run(settings: Settings, seconds: float = SCHEDULER_SECONDS) -> dict[str, Any]:
-    """Measure everything.
-
-    Args:
-        settings: Which bundle, and the scheduler's priority.
-        seconds: How long the scheduler is measured, and how long the playing process.
-
-    Raises:
-        StreamerError: The bundle cannot be used, or the process under measurement failed.
-    """
-    from streamer.bench.process import measure_process
+if TYPE_CHECKING:
+    from streamer.bench.process import measure_process, resident_bytes
+    from streamer.bench.report import run
+    from streamer.bench.sections import section_report
     from streamer.bench.speed import measure_speed
     from streamer.bench.timing import measure_timing
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        process="measure_process resident_bytes",
+        report="run",
+        sections="section_report",
+        speed="measure_speed",
+        timing="measure_timing",
+    )
 
-    keep_flat()  # as the stream does
-    bundle = resolve_bundle(settings.model.model, settings.model.bundle_paths)
-    report: dict[str, Any] = {
-        "bundle": bundle.manifest.name,
-        "machine": _machine(),
-        **measure_speed(bundle.path, settings.model.provider),
-        "scheduler": measure_timing(bundle, settings.scheduler, seconds),
-        "process": measure_process(settings, bundle.path, seconds),
-    }
-    return report
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnxruntime": version("onnxruntime"),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            names = [
-                line.partition(":")[2].strip() for line in file if "model name" in line.lower()
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.machine()
+__all__ = [
+    "measure_process", "measure_speed", "measure_timing", "resident_bytes", "run",
+    "section_report",
+]  # fmt: skip

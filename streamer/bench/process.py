@@ -4,6 +4,8 @@ In: settings and a bundle. Out: the report's ``process``. A child process does w
 --port null`` does, with the daemon's own stages, but its port notes when the first note-on comes.
 It measures itself, and writes what it found as its last line.
 
+- ``help_s``: how long ``perpetuo play --help`` takes, a child of its own: what a person's start
+  waits for before the settings are read.
 - ``start_to_first_note_s``: from the moment the child was started, interpreter and all.
 - ``cpu_percent``: of one core, while the stream runs steadily; the first seconds, in which the
   buffer fills, are left out. ``notes_per_second`` says how busy the music was meanwhile.
@@ -21,13 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from streamer.errors import StreamerError
-from streamer.settings import Settings
+from streamer.midi.messages import starts_note
+from streamer.settings.settings import Settings
 
 STEADY_SECONDS = 3.0
 """After the first note; the buffer is full by then."""
 
 CANDIDATES = 16
-_NOTE_ON = 0x90
+HELPS = 3
+"""How often the help is asked for."""
+
+ROOT = Path(__file__).parents[2]
 _MARK = "perpetuo-bench "
 
 
@@ -47,7 +53,7 @@ def measure_process(settings: Settings, path: Path, seconds: float) -> dict[str,
     began = time.monotonic()
     done = subprocess.run(
         [*command, settings.model.provider],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -61,7 +67,22 @@ def measure_process(settings: Settings, path: Path, seconds: float) -> dict[str,
     first = found.pop("first_note")
     if first is None:
         raise StreamerError(f"no note came within {total:g} s; is the machine this slow?")
-    return {"start_to_first_note_s": round(first - began, 3), **found}
+    figures = {
+        "help_s": round(_help_seconds(), 3),
+        "start_to_first_note_s": round(first - began, 3),
+    }
+    return {**figures, **found}
+
+
+def _help_seconds() -> float:
+    """Return the least of some times that the command takes to say what it can do."""
+    command = [sys.executable, "-m", "streamer", "play", "--help"]
+    times = []
+    for _ in range(HELPS):
+        began = time.monotonic()
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True, timeout=60)
+        times.append(time.monotonic() - began)
+    return min(times)
 
 
 class _TimedNull:
@@ -77,7 +98,7 @@ class _TimedNull:
 
     def send(self, message: bytes, at_ms: float | None = None) -> None:
         """Count note-ons; the clock is read at the first, and until the stream is steady."""
-        if message[0] & 0xF0 != _NOTE_ON:
+        if not starts_note(message):
             return
         if self.first_note is None:
             self.first_note = time.monotonic()
@@ -116,24 +137,21 @@ def resident_bytes() -> int:
 
 def _main(arguments: list[str]) -> None:
     """Play for some seconds, as the verb does, with a port that keeps the time."""
-    from streamer import cli
-    from streamer.clock import MonotonicClock, Wake
-    from streamer.controls import LiveControls
-    from streamer.daemon import Stream
-    from streamer.memory import keep_flat
     from streamer.pipeline import open_source
-    from streamer.realtime import settle
-    from streamer.settings import load_settings
+    from streamer.service.stream import StreamThreads
+    from streamer.settings.reading import load_settings
+    from streamer.system.allocator import keep_flat
+    from streamer.system.clock import MonotonicClock, Wake
+    from streamer.system.realtime import settle
 
     path, seconds, provider = arguments
     keep_flat()
-    cli.build_parser(["play"])  # what a person's start has to wait for as well
     wanted = {"model.model": path, "model.seed": 1, "model.candidates": CANDIDATES}
     # The machine's own settings might record, or talk to the network.
     settings = load_settings(Path(os.devnull), {**wanted, "model.provider": provider})
     port, clock = _TimedNull(), MonotonicClock()
-    source = open_source(settings, LiveControls(settings.controls))
-    stream = Stream(source, port, settings, clock)
+    source = open_source(settings=settings)
+    stream = StreamThreads(source, port, settings, clock)
     settle()
     stream.start()
     try:

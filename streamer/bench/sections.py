@@ -14,32 +14,27 @@ from typing import Any
 
 import numpy as np
 
-from streamer.bands import TRACKS
-from streamer.bandsource import open_band
-from streamer.bundle import Bundle
-from streamer.controls import LiveControls
+from streamer.bench.products import Contestant, floors_of, multiplier
+from streamer.bundle.bundle import Bundle
+from streamer.bundle.codecs import SectionCodec
+from streamer.errors import EngineError
 from streamer.generators.base import Generator
-from streamer.selection.filters import FILTERS
-from streamer.settings import ModelSettings, Settings
-from streamer.windowsource import open_window, window_of
+from streamer.generators.sections import window_of
+from streamer.pipeline import open_source
+from streamer.settings.settings import ModelSettings, Settings
 
 CANDIDATES = (1, 4, 8, 16)
 
-_LAYERS = 3
-"""Of a band's decoders, where the bundle does not say."""
 
-
-def section_players(bundle: Bundle, provider: str) -> dict[str, Callable[[], int]]:
+def section_players(bundle: Bundle, provider: str) -> dict[str, Contestant]:
     """Return, for each number of candidates, what composes one section and says 1."""
     return {f"section {k}": _player(open_sections(bundle, provider, k)) for k in CANDIDATES}
 
 
 def open_sections(bundle: Bundle, provider: str, candidates: int) -> Generator:
     """Return the bundle's generator as the stream makes it, without a query."""
-    model = ModelSettings(provider=provider, candidates=candidates)  # type: ignore[arg-type]
-    rng = np.random.Generator(np.random.SFC64(0))
-    opens = open_window if bundle.manifest.bands is None else open_band
-    return opens(bundle, Settings(model=model), LiveControls(), rng, FILTERS)
+    model = ModelSettings(seed=0, provider=provider, candidates=candidates)  # type: ignore[arg-type]
+    return open_source(bundle, Settings(model=model)).generator
 
 
 def _player(generator: Generator) -> Callable[[], int]:
@@ -50,49 +45,10 @@ def _player(generator: Generator) -> Callable[[], int]:
     return play
 
 
-def floors(bundle: Bundle) -> dict[str, Callable[[], int]]:
+def floors(bundle: Bundle) -> dict[str, Contestant]:
     """Return the products that write a section, for each number of candidates."""
-    told = bundle.manifest.config.get("model", {})
-    if bundle.manifest.bands is not None:
-        return {f"product {k}": _recurrent(bundle, told, k) for k in CANDIDATES}
-    cells = int(np.prod(bundle.codec.shape))  # type: ignore[attr-defined]
-    width = told.get("hidden")
-    width = width if isinstance(width, int) else window_of(bundle).latent
-    rng = np.random.default_rng(0)
-    matrix = rng.standard_normal((width, cells), dtype=np.float32)
-
-    def product(rows: int) -> Callable[[], int]:
-        x = rng.standard_normal((rows, width), dtype=np.float32)
-        out = np.empty((rows, cells), np.float32)
-
-        def play() -> int:
-            np.matmul(x, matrix, out=out)
-            return 1
-
-        return play
-
-    return {f"product {k}": product(k) for k in CANDIDATES}
-
-
-def _recurrent(bundle: Bundle, told: dict[str, Any], rows: int) -> Callable[[], int]:
-    """Return what multiplies as often as the decoders of a band must: layer by layer and step."""
-    hidden, layers = told.get("hidden"), told.get("layers", _LAYERS)
-    width = hidden if isinstance(hidden, int) else window_of(bundle).latent
-    rng = np.random.default_rng(0)
-    shape = (width, 4 * width)
-    matrices = [
-        rng.standard_normal(shape, dtype=np.float32) for _ in range(len(TRACKS) * int(layers))
-    ]
-    x, out = rng.standard_normal((rows, width), dtype=np.float32), np.empty((rows, 4 * width), "f4")
-    steps = int(bundle.codec.shape[0])  # type: ignore[attr-defined]
-
-    def play() -> int:
-        for matrix in matrices:
-            for _ in range(steps):
-                np.matmul(x, matrix, out=out)
-        return 1
-
-    return play
+    products, rng = floors_of(bundle), np.random.default_rng(0)
+    return {f"product {k}": multiplier(products, k, rng) for k in CANDIDATES}
 
 
 def section_report(bundle: Bundle, times: dict[str, list[float]]) -> dict[str, Any]:
@@ -102,8 +58,10 @@ def section_report(bundle: Bundle, times: dict[str, list[float]]) -> dict[str, A
         bundle: What was measured.
         times: Seconds of each turn, by contestant.
     """
-    spec = window_of(bundle)
-    beats = float(bundle.codec.beats)  # type: ignore[attr-defined]
+    spec, codec = window_of(bundle), bundle.codec
+    if not isinstance(codec, SectionCodec):
+        raise EngineError(f"{bundle.path}: its codec {codec.name} says nothing of sections")
+    beats = codec.beats
     seconds = beats * 60.0 / spec.bpm
     best = {k: min(times[f"section {k}"]) for k in CANDIDATES}
     floor = {k: min(times[f"product {k}"]) for k in CANDIDATES}

@@ -19,20 +19,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from streamer.bench.products import Contestant, Product, as_one, floors_of, multiplier
 from streamer.bench.sections import floors, section_players, section_report
-from streamer.bundle import Bundle, load_bundle
-from streamer.engine import Engine, State
+from streamer.bundle.bundle import Bundle, load_bundle
+from streamer.engine.engine import Engine, State
+from streamer.engine.noise import gumbel_noise
+from streamer.engine.session import Runtime
 from streamer.errors import EngineError
-from streamer.manifest import STEP_GRAPH
-from streamer.noise import gumbel_noise
-from streamer.tunes import TUNE_CODEC_NAME
+from streamer.system.installing import how_to_add
 
 BASELINES = "perpetuo.baselines"
 
@@ -47,9 +47,6 @@ SECONDS = 8.0
 LEAST_ROUNDS = 5
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _ONE_THREAD = dict.fromkeys(_THREADS, "1")
-
-Contestant = Callable[[], int]
-"""Plays some notes once and returns how many, each candidate's step counted once."""
 
 
 def measure_speed(
@@ -91,75 +88,54 @@ def compare(bundle: Bundle, provider: str = "cpu", seconds: float = SECONDS) -> 
     if bundle.manifest.kind == "window":
         both = {**section_players(bundle, provider), **floors(bundle)}
         return {"engine": section_report(bundle, _take_turns(both, seconds)), "baselines": {}}
-    engine = Engine(bundle, provider)
+    return _compare_steps(bundle, provider, seconds)
+
+
+def _compare_steps(bundle: Bundle, provider: str, seconds: float) -> dict[str, Any]:
+    """Measure what plays notes one after another."""
+    engine = Engine(bundle, Runtime(provider))
     rng = np.random.Generator(np.random.SFC64(0))
     contestants: dict[str, Contestant] = {
         f"engine {batch}": _engine_player(engine, batch, rng) for batch in BATCHES
     }
-    shapes = products_of_a_note(bundle)
+    products = floors_of(bundle)
     for batch in (1, 16):
-        contestants[f"products {batch}"] = _products(shapes, batch, rng)
-        contestants[f"one product {batch}"] = _one_product(shapes, batch, rng)
+        turns = TURN_NOTES[batch]
+        contestants[f"products {batch}"] = multiplier(products, batch, rng, turns)
+        contestants[f"one product {batch}"] = multiplier(as_one(products), batch, rng, turns)
     found, missing = _baselines(bundle)
     times = _take_turns({**contestants, **found}, seconds)
-    floor = min(min(times["products 1"]), min(times["one product 1"]))
-    ceiling = min(min(times["products 16"]), min(times["one product 16"]))
-    best = {batch: min(times[f"engine {batch}"]) for batch in BATCHES}
-    singles = np.asarray(times["engine 1"]) * 1000
     baselines: dict[str, Any] = {
         f"{name}_ms_per_note": round(min(times[name]) * 1000, 4) for name in found
     }
     if missing:
         baselines["missing"] = missing
+    return {"engine": _step_report(times, products), "baselines": baselines}
+
+
+def _step_report(times: dict[str, list[float]], products: list[Product]) -> dict[str, Any]:
+    """Return the report's ``engine``: seconds of each turn, by contestant, beside the products."""
+    floor = min(min(times["products 1"]), min(times["one product 1"]))
+    ceiling = min(min(times["products 16"]), min(times["one product 16"]))
+    best = {batch: min(times[f"engine {batch}"]) for batch in BATCHES}
+    singles = np.asarray(times["engine 1"]) * 1000
     return {
-        "engine": {
-            "ms_per_note": {
-                "best": round(best[1] * 1000, 4),
-                "p50": round(float(np.quantile(singles, 0.5)), 4),
-                "p99": round(float(np.quantile(singles, 0.99)), 4),
-            },
-            "notes_per_second": round(1 / best[1], 1),
-            "floor_ms_per_note": round(floor * 1000, 4),
-            "ratio_to_floor": round(best[1] / floor, 3),
-            "candidate_notes_per_second": {
-                str(batch): round(batch / best[batch]) for batch in BATCHES[1:]
-            },
-            "gemm_16_ms_per_step": round(ceiling * 1000, 4),
-            "ratio_to_gemm_16": round(best[16] / ceiling, 3),
-            "weight_bytes_per_note": 4 * sum(rows * columns for rows, columns in shapes),
-            "rounds": len(times["engine 1"]),
+        "ms_per_note": {
+            "best": round(best[1] * 1000, 4),
+            "p50": round(float(np.quantile(singles, 0.5)), 4),
+            "p99": round(float(np.quantile(singles, 0.99)), 4),
         },
-        "baselines": baselines,
+        "notes_per_second": round(1 / best[1], 1),
+        "floor_ms_per_note": round(floor * 1000, 4),
+        "ratio_to_floor": round(best[1] / floor, 3),
+        "candidate_notes_per_second": {
+            str(batch): round(batch / best[batch]) for batch in BATCHES[1:]
+        },
+        "gemm_16_ms_per_step": round(ceiling * 1000, 4),
+        "ratio_to_gemm_16": round(best[16] / ceiling, 3),
+        "weight_bytes_per_note": 4 * sum(rows * columns for rows, columns, _ in products),
+        "rounds": len(times["engine 1"]),
     }
-
-
-def products_of_a_note(bundle: Bundle) -> list[tuple[int, int]]:
-    """Return the shape of each matrix that one note is multiplied with.
-
-    Tables are not counted: of them a note reads a few rows.
-
-    Raises:
-        EngineError: The bundle's configuration does not say how large they are.
-    """
-    spec = bundle.manifest.graph(STEP_GRAPH)
-    if bundle.codec.name == TUNE_CODEC_NAME:
-        return _products_of_a_tune(bundle, int(spec.input("s").shape[1]))
-    layers, groups, _, hidden = (int(n) if n != "batch" else 0 for n in spec.input("h").shape)
-    first = [(hidden, 4 * hidden)] * groups
-    above = [(2 * hidden, 4 * hidden)] * (groups * (layers - 1))
-    return [*first, *above, *((hidden, size) for size in bundle.codec.sizes)]
-
-
-def _products_of_a_tune(bundle: Bundle, hidden: int) -> list[tuple[int, int]]:
-    """The highway cell's micro-layers, the heads' first layers as one, and their last ones."""
-    told = bundle.manifest.config.get("model", {})
-    depth, head = told.get("depth"), told.get("head")
-    if not isinstance(depth, int) or not isinstance(head, int):
-        raise EngineError(
-            f"{bundle.path}: its configuration says no depth and head; export the bundle again"
-        )
-    heads = [(head, size) for size in bundle.codec.sizes]
-    return [*[(hidden, 2 * hidden)] * depth, (hidden, head * len(heads)), *heads]
 
 
 def _engine_player(engine: Engine, batch: int, rng: np.random.Generator) -> Contestant:
@@ -176,30 +152,6 @@ def _engine_player(engine: Engine, batch: int, rng: np.random.Generator) -> Cont
     return play
 
 
-def _products(shapes: list[tuple[int, int]], batch: int, rng: np.random.Generator) -> Contestant:
-    """The products of one note as they are, many small ones."""
-    work = []
-    for rows, columns in shapes:
-        x = rng.standard_normal((batch, rows), dtype=np.float32)
-        w = rng.standard_normal((rows, columns), dtype=np.float32)
-        work.append((x, w, np.empty((batch, columns), np.float32)))
-
-    def play() -> int:
-        for _ in range(TURN_NOTES[batch]):
-            for x, w, out in work:
-                np.matmul(x, w, out=out)
-        return TURN_NOTES[batch]
-
-    return play
-
-
-def _one_product(shapes: list[tuple[int, int]], batch: int, rng: np.random.Generator) -> Contestant:
-    """The same number of weights in one product."""
-    columns = max(columns for _, columns in shapes)
-    rows = -(-sum(a * b for a, b in shapes) // columns)
-    return _products([(rows, columns)], batch, rng)
-
-
 def _baselines(bundle: Bundle) -> tuple[dict[str, Contestant], list[str]]:
     """Return the baselines that can run here, and a line on each that cannot."""
     found: dict[str, Contestant] = {}
@@ -212,7 +164,7 @@ def _baselines(bundle: Bundle) -> tuple[dict[str, Contestant], list[str]]:
         except ValueError as error:
             missing.append(f"{entry.name}: {error}")
     if not found and not missing:
-        missing.append("none is installed: pip install 'perpetuo[export]'")
+        missing.append(f"none is installed: {how_to_add('export')}")
     return found, missing
 
 

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from streamer.bench.sections import open_sections
-from streamer.buffer import RollingBuffer
-from streamer.bundle import Bundle
-from streamer.clock import MonotonicClock
-from streamer.engine import Engine
-from streamer.noise import gumbel_noise
-from streamer.notes import Note, Phrase
-from streamer.realtime import settle, step_back
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.bundle.bundle import Bundle
+from streamer.engine.engine import Engine
+from streamer.engine.noise import gumbel_noise
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.music.notes import Note, Phrase
+from streamer.settings.settings import SchedulerSettings
+from streamer.system.clock import MonotonicClock
+from streamer.system.realtime import settle, step_back
 
 NOTES_A_SECOND = 10
 """Each is two messages."""
@@ -37,7 +37,7 @@ CANDIDATES, BLOCK_NOTES = 16, 32
 
 
 def measure_timing(bundle: Bundle, settings: SchedulerSettings, seconds: float) -> dict[str, Any]:
-    """Play for so many seconds; return ``lateness_ms``, ``policy``, ``clock`` and counts.
+    """Play for ``seconds``; return ``lateness_ms``, ``policy``, ``clock`` and counts.
 
     Args:
         bundle: Whose engine works meanwhile.

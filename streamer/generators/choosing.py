@@ -3,11 +3,12 @@
 In: a family's way to draw candidates, the filters, the ranking. Out: the candidate to commit. What
 the family or a filter objects to is dropped; when nothing is left, all are drawn again, some times;
 after that filters are given up in their stated order, so that a stream never starves; a ranking by
-entropy orders the rest (paper 000, section 4; DESIGN, "Selection"). Everything is counted here.
+entropy orders the rest ([Liu2025], section 4; docs/design/selection.md). Everything is counted
+here.
 
-Called by the generators, in their thread. A family brings :class:`Candidates`: notes one after the
-other from a state (step.py, tunes.py), or sections at once. What it needs to go on from the one
-that was chosen it keeps in a subclass.
+Thread: the generator's. A family brings :class:`Candidates`: notes one after the other from a
+state, or sections at once. What it needs to go on from the one that was chosen it keeps in a
+subclass.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import Phrase
-from streamer.selection.entropy import CorpusEntropy, Floats, sequence_statistics
+from streamer.generators.stats import SET_ASIDE, GenerationStats
+from streamer.measures.entropy import CorpusEntropy, Floats, sequence_statistics
+from streamer.music.notes import Phrase
 from streamer.selection.filters import (
     RELAX_ORDER,
     Context,
@@ -33,7 +35,7 @@ from streamer.selection.filters import (
     relax,
 )
 from streamer.selection.ranking import RANKINGS, Order, rank_mean
-from streamer.stats import GenerationStats
+from streamer.selection.taste import Taste
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +54,22 @@ class Candidates:
             relaxed as if they were not.
         entropies: ``(notes, K, arguments)``, nats, where all phrases are equally long; None takes
             those of the phrases.
+        set_aside: The same, but called when a person's taste has had its say: for what nothing is
+            wrong with.
         rank: Orders what is kept by its statistics; None leaves that to the chooser's ranking.
-        thin: Told the reasons when the filters have had their say; may name more of them, but
-            never for every candidate that is left.
+        pick: Picks one of those that are kept, by their indices; None leaves it to a ranking.
+        also_drop: Called with the reasons when the filters have had their say; may enter more of
+            them, but never for every candidate that is left.
     """
 
     phrases: list[Phrase]
     contexts: Sequence[Context]
     unfit: Reasons
     entropies: NDArray[np.float32] | None = None
-    thin: Callable[[Reasons], None] | None = None
+    also_drop: Callable[[Reasons], None] | None = None
+    set_aside: Callable[[Reasons], None] | None = None
     rank: Callable[[Floats], Order] | None = None
+    pick: Callable[[Sequence[int]], int] | None = None
 
     def statistics(self, kept: Sequence[int]) -> Floats:
         """Return what the rankings look at, ``(3, len(kept), arguments)``."""
@@ -101,7 +108,8 @@ class Chooser:
 
     Args:
         stats: Counts.
-        filters: Asked about each candidate by itself.
+        filters: Asked about each candidate by itself; a taste among them is asked which it
+            favours.
         panels: Asked about all candidates that the filters kept, at once.
         redraws: How often all candidates may be dropped before the filters relax, 0 or more.
         ranking: A name of :data:`streamer.selection.ranking.RANKINGS`.
@@ -121,6 +129,7 @@ class Chooser:
         relax_order: tuple[str, ...] = RELAX_ORDER,
     ) -> None:
         self._stats, self._filters, self._panels = stats, filters, panels
+        self._tastes = [one for one in filters if isinstance(one, Taste)]
         self._redraws, self._corpus, self._relax_order = redraws, corpus, relax_order
         self._ranking = RANKINGS[ranking]
         if corpus is None and self._ranking is not rank_mean:
@@ -135,7 +144,8 @@ class Chooser:
                 ``redraws``.
         """
         for before in range(self._redraws + 1):
-            self._stats.redraws += before > 0
+            if before > 0:
+                self._stats.redraws += 1
             candidates = draw(before)
             reasons = self._judge(candidates)
             kept = [k for k, reason in enumerate(reasons) if reason is None]
@@ -158,10 +168,28 @@ class Chooser:
             kept = [k for k, reason in enumerate(reasons) if reason is None]
             for k, reason in zip(kept, panel([pairs[k] for k in kept]), strict=True):
                 reasons[k] = reason
-        if candidates.thin is not None:
-            candidates.thin(reasons)
+        if candidates.also_drop is not None:
+            candidates.also_drop(reasons)
+        self._set_aside(candidates, reasons)
         self._stats.count_drawn(reasons)
+        if self._stats.ghosts is not None:
+            dropped = zip(reasons, candidates.phrases, strict=True)
+            self._stats.ghosts.extend((why, phrase) for why, phrase in dropped if why is not None)
         return reasons
+
+    def _set_aside(self, candidates: Candidates, reasons: Reasons) -> None:
+        """Set aside what is less to a person's taste, then what the family would rather not."""
+        kept = [k for k, reason in enumerate(reasons) if reason is None]
+        for k in {*kept} - {*self._favoured(candidates, kept)}:
+            reasons[k] = SET_ASIDE
+        if candidates.set_aside is not None:
+            candidates.set_aside(reasons)
+
+    def _favoured(self, candidates: Candidates, kept: list[int]) -> list[int]:
+        """Return those that are most to a person's taste; all where nobody has one."""
+        for taste in self._tastes:
+            kept = taste.favoured(candidates.phrases, kept)
+        return kept
 
     def _relax(self, candidates: C) -> Choice[C]:
         """Give up filters in their stated order until a candidate of the last draw passes."""
@@ -175,10 +203,13 @@ class Chooser:
             stats = self._stats
             stats.relaxed = stats.relaxed + Counter([given_up[-1]])
             logger.info("no phrase passed the filters; gave up: %s", ", ".join(given_up))
-        return Choice(candidates, self._best(candidates, kept), given_up)
+        best = self._best(candidates, self._favoured(candidates, kept))
+        return Choice(candidates, best, given_up)
 
     def _best(self, candidates: Candidates, kept: list[int]) -> int:
         """Return the candidate that the ranking puts first among those kept."""
+        if candidates.pick is not None:
+            return candidates.pick(kept)
         statistics = candidates.statistics(kept)
         if candidates.rank is not None:
             return kept[int(candidates.rank(statistics)[0])]

@@ -1,361 +1,55 @@
-"""Ports: where the notes go. In: a port as the user calls it. Out: an open port.
+"""Ports: where the notes go, and where controllers are heard.
 
-======================  ===========================================================
-what a user types       what is played to
-======================  ===========================================================
-``auto``                a hardware output; else DIN, network or Bluetooth through a
-                        bridge; a virtual port of our own until there is one; a soft
-                        synth or a file where there is no MIDI system at all
-``virtual``             a port named Perpetuo that other programs connect to
-``jack``, ``jack:NAME`` the same on JACK alone
-``NAME``                the output with that name, or a part of it
-``synth``               FluidSynth, if it is installed
-``file:PATH``           a MIDI file that grows while the stream plays
-``null``                nothing
-======================  ===========================================================
+In: a port as a person writes it (:func:`open_port`, :func:`open_outputs`). Out: a :class:`Port`
+that takes messages: an output of ALSA or JACK that may come and go (:class:`LivePort`), a soft
+synth, a file, several of them, or nothing. :func:`list_ports` says what there is. python-rtmidi is
+touched by one thread alone, the :class:`MidiOwner`'s.
 
-Channels may stand behind it (:mod:`streamer.midichannels`). Several are played to at once by
-:func:`open_outputs`.
+Threads: one opens and closes, the scheduler's sends; each class says which is which.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import logging
-import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from streamer.system.lazy import lazy_names
 
-from streamer.clock import Clock
-from streamer.errors import PortError, RecordingError
-from streamer.midichannels import split_channels
-from streamer.midisettings import PortSettings
-from streamer.ports.backends import make_backends
-from streamer.ports.base import Port, PortInfo, PortLost
-from streamer.ports.live import Choose, LivePort, virtual_port
-from streamer.ports.names import AutoRules, choose_automatically, match, nearest
-from streamer.ports.outputs import Outputs
-from streamer.ports.owner import MidiOwner
-from streamer.ports.sinks import ChannelPort, FanOutPort, NullPort
-from streamer.ports.synth import SynthPort, find_fluidsynth, find_soundfont
-from streamer.recorder import MidiFileSink
+if TYPE_CHECKING:
+    from streamer.ports.base import Port, PortInfo, PortLost
+    from streamer.ports.echo import EchoFilter
+    from streamer.ports.fluidsynth import SynthPort
+    from streamer.ports.listening import open_input
+    from streamer.ports.live import LivePort
+    from streamer.ports.names import AutoRules
+    from streamer.ports.opening import (
+        is_live,
+        list_ports,
+        make_owner,
+        midi_problems,
+        open_outputs,
+        open_port,
+    )
+    from streamer.ports.owner import MidiOwner
+    from streamer.ports.recorder import MidiFileSink
+    from streamer.ports.rotation import RotatingSink
+    from streamer.ports.sinks import ChannelPort, FanOutPort, NullPort
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        base="Port PortInfo PortLost",
+        echo="EchoFilter",
+        fluidsynth="SynthPort",
+        listening="open_input",
+        live="LivePort",
+        names="AutoRules",
+        opening="is_live list_ports make_owner midi_problems open_outputs open_port",
+        owner="MidiOwner",
+        recorder="MidiFileSink",
+        rotation="RotatingSink",
+        sinks="ChannelPort FanOutPort NullPort",
+    )
 
 __all__ = [
-    "ChannelPort",
-    "FanOutPort",
-    "LivePort",
-    "NullPort",
-    "Port",
-    "PortInfo",
-    "PortLost",
-    "SynthPort",
-    "list_ports",
-    "make_owner",
-    "midi_problems",
-    "open_outputs",
+    "AutoRules", "ChannelPort", "EchoFilter", "FanOutPort", "LivePort", "MidiFileSink",
+    "MidiOwner", "NullPort", "Port", "PortInfo", "PortLost", "RotatingSink", "SynthPort",
+    "is_live", "list_ports", "make_owner", "midi_problems", "open_input", "open_outputs",
     "open_port",
-]
-
-logger = logging.getLogger(__name__)
-
-_NO_MIDI = "play to --port synth, --port file:PATH or --port null instead"
-
-
-def open_port(
-    spec: str,
-    settings: PortSettings | None = None,
-    *,
-    wait: bool = False,
-    owner: MidiOwner | None = None,
-) -> Port:
-    """Open a port.
-
-    Args:
-        spec: What the user typed; see the module's text.
-        settings: Names, channel, soundfont, how often to look for a port that is gone.
-        wait: Return at once for a NAME that is not there; it is opened when it comes.
-        owner: The owner thread, where there is one already; closed with a port on a MIDI system.
-
-    Returns:
-        A port whose ``epoch`` is above 0, unless ``wait``.
-
-    Raises:
-        PortError: There is no such port (the nearest names are offered), it is busy, or the MIDI
-            system cannot be used.
-        RecordingError: The file of ``file:PATH`` cannot be written.
-    """
-    return _on_channels(spec, settings or PortSettings(), _Opening(wait, owner))
-
-
-def open_outputs(
-    settings: PortSettings,
-    clock: Clock,
-    greeting: Iterable[bytes] = (),
-    *,
-    wait: bool = False,
-    owner: MidiOwner | None = None,
-) -> tuple[Port, Callable[[], bool]]:
-    """Open all that the settings name.
-
-    Files and ``null`` follow the others: the music waits for what can be heard, not for them.
-
-    Args:
-        settings: ``port`` and what belongs to it.
-        clock: Time.
-        greeting: What each synth is told when it is back while others play on, as it stands then.
-        wait: As for :func:`open_port`.
-        owner: The same; where there is none yet, one for all of them is made and closed with them.
-
-    Returns:
-        One port for all, and what the scheduler is to call at each turn.
-
-    Raises:
-        StreamerError: As for :func:`open_port`; nothing stays open then.
-    """
-    if len(settings.specs) == 1:
-        port = open_port(settings.specs[0], settings, wait=wait, owner=owner)
-        return port, lambda: False
-    shared = owner
-    with ExitStack() as opened:
-        if owner is None and any(map(_is_live, settings.names)):
-            shared = make_owner(settings)
-            opened.callback(shared.close)
-        heard, followers, siblings = list[Port](), list[Port](), list[LivePort]()
-        # What is named comes first: ``auto`` takes what is left.
-        for spec in sorted(settings.specs, key=lambda spec: split_channels(spec)[0] == "auto"):
-            port = _on_channels(spec, settings, _Opening(wait, shared, siblings))
-            opened.callback(port.close)
-            silent = split_channels(spec)[0].startswith(("file:", "null"))
-            (followers if silent else heard).append(port)
-        opened.pop_all()
-    if not heard:
-        heard, followers = followers, []
-    outputs = Outputs(heard, clock, greeting, None if shared is owner else shared)
-    return (FanOutPort([outputs], followers) if followers else outputs), outputs.tend
-
-
-def list_ports(client_name: str = "Perpetuo", owner: MidiOwner | None = None) -> list[PortInfo]:
-    """Return what can be played to and from on this machine; a machine without MIDI has few.
-
-    Besides the ports of the MIDI systems it names those that this program brings along.
-    """
-    found: list[PortInfo] = []
-    try:
-        owner = owner or make_owner(PortSettings(client_name=client_name))
-    except PortError as error:
-        logger.warning("%s", error)
-    else:
-        try:
-            found = [*owner.ports("output"), *owner.ports("input")]
-            if len(owner.problems()) < len(owner.systems):
-                found.append(PortInfo("virtual", "output", "builtin", "builtin", client_name))
-        finally:
-            owner.close()
-    if _synth_problem() is None:
-        found.append(PortInfo("synth", "output", "builtin", "builtin", find_fluidsynth()))
-    found.append(PortInfo("file:PATH", "output", "builtin", "builtin", ""))
-    found.append(PortInfo("null", "output", "builtin", "builtin", ""))
-    return found
-
-
-def midi_problems() -> dict[str, str]:
-    """Return why each MIDI system that cannot be used cannot, with the remedy; empty is well."""
-    try:
-        owner = make_owner(PortSettings())
-    except PortError as error:
-        return {"rtmidi": str(error)}
-    try:
-        return owner.problems()
-    finally:
-        owner.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """How a port is opened.
-
-    Attributes:
-        wait: Whether a port that is not there is waited for.
-        owner: The owner thread, where there is one already.
-        siblings: The live ports that play the same, which share the owner; None where it is alone,
-            and its owner ends with it.
-    """
-
-    wait: bool
-    owner: MidiOwner | None
-    siblings: list[LivePort] | None = None
-
-
-def _on_channels(spec: str, settings: PortSettings, opening: _Opening) -> Port:
-    """Open what is written of one port, channels and all."""
-    try:
-        name, channels = split_channels(spec)
-    except ValueError as error:
-        raise PortError(f"port {spec!r}: {error}") from error
-    port = _open(name, settings, opening)
-    if channels is not None:
-        return ChannelPort(port, channels)
-    return ChannelPort(port, settings.channel - 1) if settings.channel > 1 else port
-
-
-def _is_live(name: str) -> bool:
-    """Whether a port is one of a MIDI system's."""
-    return name not in ("null", "synth") and not name.startswith("file:")
-
-
-def _open(spec: str, settings: PortSettings, opening: _Opening) -> Port:
-    if spec == "null":
-        return NullPort()
-    if spec == "synth":
-        return SynthPort(settings.soundfont)
-    if spec.startswith("file:"):
-        path = spec.removeprefix("file:")
-        if not path:
-            raise RecordingError("file: needs a path, such as file:take.mid")
-        return MidiFileSink(Path(path).expanduser()).start()
-    try:
-        owner = opening.owner or make_owner(settings)
-    except PortError as error:
-        if spec != "auto":
-            raise
-        return _without_midi(str(error), settings)
-    try:
-        return _open_live(spec, settings, replace(opening, owner=owner), owner)
-    except BaseException:
-        if opening.siblings is None:
-            owner.close()
-        raise
-
-
-def make_owner(settings: PortSettings) -> MidiOwner:
-    """Return the owner of this process's MIDI ports; there is to be one.
-
-    Raises:
-        PortError: python-rtmidi is not there, or does not load.
-    """
-    return MidiOwner(make_backends(settings.client_name), settings.reconnect_seconds)
-
-
-def _open_live(spec: str, settings: PortSettings, opening: _Opening, owner: MidiOwner) -> Port:
-    """Open what lies on a MIDI system."""
-    problems = owner.problems()
-    wait, siblings = opening.wait, opening.siblings
-    usable = [system for system in owner.systems if system not in problems]
-    on_jack = spec == "jack" or spec.startswith("jack:")
-    if on_jack:
-        if "jack" not in usable and not wait:
-            problem = problems.get("jack", "this python-rtmidi was built without JACK")
-            raise PortError(f"JACK cannot be used: {problem}; {_NO_MIDI}")
-        usable, spec = [s for s in usable if s == "jack"], spec.partition(":")[2] or "virtual"
-    elif not usable and not wait:
-        text = "no MIDI system can be used: " + "; ".join(problems.values())
-        if spec == "auto":
-            if siblings is None:
-                owner.close()
-            return _without_midi(text, settings)
-        raise PortError(f"{text}; {_NO_MIDI}")
-    # A service may start before its MIDI system, and what has a name may come on any.
-    known = ["jack"] if on_jack else list(owner.systems)
-    systems = usable[:1] or known if spec in ("virtual", "auto") else known
-    port = LivePort(
-        owner, _chooser(spec, systems, owner, settings, siblings), spec, owns=siblings is None
-    )
-    if siblings is not None:
-        siblings.append(port)
-    owner.watch(port)
-    if port.epoch:
-        return port
-    text = f"there is no port '{spec}'; " + nearest(
-        spec, [output for output in owner.ports("output") if output.system in known]
-    )
-    if not wait:
-        raise PortError(port.complaint or text)
-    if not usable:
-        reasons = [problem for system, problem in problems.items() if system in known]
-        text = "no MIDI system can be used yet: " + "; ".join(reasons)
-    if not usable or port.complaint is None:  # else it has been said
-        logger.warning("waiting for port '%s': %s", spec, text)
-    return port
-
-
-def _chooser(
-    spec: str,
-    systems: Sequence[str],
-    owner: MidiOwner,
-    settings: PortSettings,
-    siblings: Sequence[LivePort] | None,
-) -> Choose:
-    """Return what picks the port that the user means.
-
-    Args:
-        spec: ``auto``, ``virtual``, or a name.
-        systems: Where a name may be; or where our own port is to be, the preferred one first of
-            those that are waited for.
-        owner: Knows which of them can be used by then.
-        settings: What ``auto`` may take.
-        siblings: Ports that play the same: what one of them has, ``auto`` leaves to it.
-    """
-
-    def own() -> PortInfo:
-        there = systems
-        if len(systems) > 1:
-            problems = owner.problems()
-            there = [system for system in systems if system not in problems] or systems
-        return virtual_port(there[0], settings.client_name)
-
-    if spec == "virtual":
-        return lambda outputs: own()
-    if spec != "auto":
-        return partial(_choose_by_name, spec, tuple(systems))
-    rules = AutoRules(settings.client_name, settings.allow, settings.deny)
-
-    def choose(outputs: Sequence[PortInfo]) -> PortInfo | None:
-        # The list grows while they are opened, and the last of it may be the very one that asks.
-        taken = [port.current for port in siblings or () if port.choose is not choose]
-        free = [output for output in outputs if output not in taken]
-        return choose_automatically(free, rules) or own()
-
-    return choose
-
-
-def _choose_by_name(
-    wanted: str, systems: tuple[str, ...], outputs: Sequence[PortInfo]
-) -> PortInfo | None:
-    return match(wanted, [output for output in outputs if output.system in systems])
-
-
-def _synth_problem() -> str | None:
-    """Return why ``synth`` cannot be played to, or None."""
-    try:
-        find_fluidsynth()
-        find_soundfont()
-    except PortError as error:
-        return str(error)
-    return None
-
-
-def _can_sound() -> bool:
-    """Whether there is something that a soft synth can be heard through."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"))
-    return any(Path("/dev/snd").glob("pcm*p")) or any(
-        (runtime / name).exists() for name in ("pipewire-0", "pulse/native")
-    )
-
-
-def _without_midi(problem: str, settings: PortSettings) -> Port:
-    """Open what a machine without MIDI can play to: a soft synth that is heard, or a file."""
-    if _synth_problem() is None and _can_sound():
-        try:
-            port = SynthPort(settings.soundfont)
-        except PortError as error:
-            problem = f"{problem}; {error}"
-        else:
-            logger.warning("%s; playing to FluidSynth (--port synth)", problem)
-            return port
-    path = Path(time.strftime("perpetuo-%Y%m%d-%H%M%S.mid"))
-    sink = MidiFileSink(path).start()
-    logger.warning("%s; playing to the file %s", problem, path)
-    return sink
+]  # fmt: skip

@@ -2,8 +2,8 @@
 
 In: the kernel's list of clients, ``/proc/asound/seq/clients``. Out: whether a port of ours is still
 tied to what it was opened for. A cable that is pulled and put back between two looks leaves every
-name as it was, but the kernel has cut the connection, and what is sent goes nowhere. Called in the
-owner thread.
+name as it was, but the kernel has cut the connection, and what is sent goes nowhere. Thread: the
+port owner's.
 """
 
 from __future__ import annotations

@@ -1,22 +1,27 @@
-"""The MIDI systems of this machine, through python-rtmidi: list, open, and know when one has died.
+"""The MIDI systems of this machine: list, open, and know when one has died.
+
+They are spoken to through python-rtmidi, or, where that has no wheel, through ALSA's own library.
 
 In: a client name. Out: raw port names and :class:`Sender` objects. The owner thread of
 :mod:`streamer.ports.owner` alone calls this, :meth:`Sender.send` excepted: RtMidi's listing and
-opening are not thread-safe (specs/realtime.md).
+opening are not thread-safe (docs/design/realtime.md).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from streamer.errors import PortError
+from streamer.ports import alsaseq
 from streamer.ports.alsalinks import ALSA_CLIENTS, is_linked
-from streamer.ports.clients import Listener, Sender
+from streamer.ports.alsaseq import LIBRARY, has_library
+from streamer.ports.clients import QUEUE_MESSAGES, Heard, Listener, Sender
 from streamer.ports.jackwatch import JackWatch
+from streamer.system.installing import how_to_add
 
 ALSA_SEQUENCER = Path("/dev/snd/seq")
 
@@ -30,8 +35,7 @@ NO_ROOM = (
 
 Direction = Literal["output", "input"]
 
-Heard = Callable[[bytes], object]
-"""Takes one message; called by RtMidi's thread, which must never be held up."""
+C = TypeVar("C", Sender, Listener)
 
 
 class Backend(Protocol):
@@ -72,7 +76,7 @@ class Backend(Protocol):
 
         Args:
             address: As in :meth:`names`.
-            heard: Called with the bytes of each message, in RtMidi's thread.
+            heard: Called with each message, in the thread of the listener.
 
         Raises:
             PortError: It is busy, gone or refused.
@@ -80,7 +84,10 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what it holds for itself."""
+        """Let go of what it holds for itself, and of every port that was left open.
+
+        A signal may end the opening of a port before anybody knows that it is open.
+        """
         ...
 
 
@@ -91,7 +98,7 @@ class RtMidiBackend:
         self.system = system
         self._rtmidi, self._api, self._client_name = rtmidi, api, client_name
         self._pollers: dict[Direction, Any] = {}
-        self._problem: str | None = None
+        self._clients: list[Sender | Listener] = []
 
     def problem(self) -> str | None:
         """See :class:`Backend`."""
@@ -119,21 +126,31 @@ class RtMidiBackend:
         """See :class:`Backend`."""
         out = self._make("output", self._client_name)
         self._connect(out, address, "out")
-        return Sender(out)
+        return self._keep(Sender(out))
 
     def listen(self, address: str | None, heard: Heard) -> Listener:
         """See :class:`Backend`."""
-        source = self._make("input", f"{self._client_name} in")
+        source = self._make("input", f"{self._client_name} in", queue_size_limit=QUEUE_MESSAGES)
         source.ignore_types(sysex=True, timing=False, active_sense=True)
-        source.set_callback(lambda event, data: heard(bytes(event[0])))
         self._connect(source, address, "in")
-        return Listener(source)
+        return self._keep(Listener(source, heard))
 
     def close(self) -> None:
         """See :class:`Backend`."""
+        self._close_clients()
         for poller in self._pollers.values():
             poller.delete()
         self._pollers.clear()
+
+    def _keep(self, client: C) -> C:
+        """Remember a client until it is closed."""
+        self._clients = [*(known for known in self._clients if known.is_open), client]
+        return client
+
+    def _close_clients(self) -> None:
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
 
     def _connect(self, client: Any, address: str | None, name: str) -> None:
         """Open a port of a client, which is let go when that fails."""
@@ -168,13 +185,13 @@ class RtMidiBackend:
                 return None, str(error)
         return self._pollers[direction], None
 
-    def _make(self, direction: Direction, name: str) -> Any:
+    def _make(self, direction: Direction, name: str, **more: int) -> Any:
         # Asked first: libasound itself writes a line to stderr at each vain try.
         if problem := self._probe(another=True):
             raise PortError(problem)
         kind = self._rtmidi.MidiOut if direction == "output" else self._rtmidi.MidiIn
         try:
-            return kind(self._api, name=name)
+            return kind(self._api, name=name, **more)
         except (OSError, RuntimeError) as error:
             raise PortError(self._refusal(error)) from error
 
@@ -246,7 +263,6 @@ class JackBackend(RtMidiBackend):
     def __init__(self, rtmidi: Any, api: int, client_name: str, watch: JackWatch) -> None:
         super().__init__(rtmidi, api, "jack", client_name)
         self._watch = watch
-        self._clients: list[Sender | Listener] = []
 
     def problem(self) -> str | None:
         """See :class:`Backend`."""
@@ -271,16 +287,9 @@ class JackBackend(RtMidiBackend):
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""
         sender = super().open(address)
-        self._clients = [*(client for client in self._clients if client.is_open), sender]
         # A connection holds from one of the next cycles on; what leaves before that goes nowhere.
         self._watch.deliver()
         return sender
-
-    def listen(self, address: str | None, heard: Heard) -> Listener:
-        """See :class:`Backend`."""
-        listener = super().listen(address, heard)
-        self._clients = [*(client for client in self._clients if client.is_open), listener]
-        return listener
 
     def close(self) -> None:
         """See :class:`Backend`."""
@@ -294,9 +303,7 @@ class JackBackend(RtMidiBackend):
         memory away from under them then, and to delete them later is a segmentation fault.
         """
         if not self._watch.connected:
-            for client in self._clients:
-                client.close()
-            self._clients.clear()
+            self._close_clients()
         return self._watch.connect()
 
     def _probe(self, *, another: bool = False) -> str | None:
@@ -339,25 +346,51 @@ _SYSTEMS = {
 }
 
 
+def why_no_jack() -> str | None:
+    """Return why JACK is not among the systems, and what brings it; None where it is.
+
+    ALSA is spoken to without python-rtmidi, JACK is not.
+    """
+    if sys.platform != "linux":
+        return "this program speaks to it on Linux alone"
+    try:
+        import rtmidi
+    except ImportError as error:
+        return (
+            f"python-rtmidi, which speaks to it, is not installed ({error}): {how_to_add('midi')}"
+        )
+    if rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api():
+        return "this python-rtmidi was built without it"
+    return None
+
+
 def make_backends(client_name: str) -> list[Backend]:
     """Return the systems that this build of python-rtmidi knows, the preferred one first.
 
+    Where it has no wheel, ALSA is spoken to by :mod:`streamer.ports.alsaseq`, and JACK by nobody.
+
     Raises:
-        PortError: python-rtmidi is not there, or does not load.
+        PortError: There is neither python-rtmidi nor ALSA's library, or they do not load.
     """
     try:
         import rtmidi
     except ImportError as error:
-        raise PortError(
-            f"python-rtmidi is not installed ({error}): pip install 'perpetuo[midi]', or play to "
-            "--port synth or --port file:PATH"
-        ) from error
+        if sys.platform == "linux" and has_library():
+            return [AlsaBackend(alsaseq, 0, client_name)]
+        without = f"python-rtmidi is not installed ({error})"
+        remedy = f"{how_to_add('midi')}, or play to --port synth or --port file:PATH"
+        if sys.platform == "linux":
+            without = f"{without}, nor {LIBRARY}"
+            remedy = f"sudo apt install libasound2 (Debian 13: libasound2t64), or {remedy}"
+        raise PortError(f"{without}: {remedy}") from error
     compiled = rtmidi.get_compiled_api()
     found: list[Backend] = []
     for constant, system in _SYSTEMS.items():
         api = getattr(rtmidi, constant, None)
         if api is None or api not in compiled:
             continue
+        if system == "jack" and sys.platform != "linux":
+            continue  # its watch wants what Linux has
         if system == "jack":
             found.append(JackBackend(rtmidi, api, client_name, JackWatch(f"{client_name} watch")))
         elif system == "alsa":

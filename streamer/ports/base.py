@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from streamer.errors import PortError
 
@@ -54,6 +54,24 @@ class Port(Protocol):
             StreamerError: What was sent could not be kept.
         """
         ...
+
+
+@runtime_checkable
+class MayGoUnnoticed(Protocol):
+    """A port that may be away for a moment without anybody noticing."""
+
+    def settle(self) -> None:
+        """Find out whether it was, within a second; its ``epoch`` tells then."""
+        ...
+
+
+def settle(port: Port) -> None:
+    """Let a port find out whether what was sent was heard, if it is one of which that is not sure.
+
+    Not the scheduler's thread: it may take a second.
+    """
+    if isinstance(port, MayGoUnnoticed):
+        port.settle()
 
 
 @dataclass(frozen=True, slots=True)

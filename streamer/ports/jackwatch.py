@@ -2,7 +2,7 @@
 
 RtMidi's own JACK client goes on listing the ports of a server that has died, and blocks for ever
 once its queue is full. This one uses the libjack that RtMidi has loaded, and asks it to post a
-semaphore when the server goes; no Python runs in a thread of JACK's. Called by the owner thread.
+semaphore when the server goes; no Python runs in a thread of JACK's. Thread: the port owner's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STILL_SECONDS = 1.0
 """A server whose cycles have not gone on for so long sends nothing: what is sent waits."""
 
 DELIVERY_CYCLES = 3
-"""When so many cycles have begun, the one in which a message left is over at every client."""
+"""When this many cycles have begun, the one in which a message left is over at every client."""
 
 DELIVERY_SECONDS = 0.5
 """For so long a delivery is waited for: that of a server with the longest cycles in use."""
@@ -158,10 +158,14 @@ class JackWatch:
             self._jack.jack_client_close(client)
 
 
+def server_name() -> str:
+    """Return what the JACK server is called that programs here look for."""
+    return os.environ.get("JACK_DEFAULT_SERVER") or "default"
+
+
 def _socket_is_there() -> bool:
     """Whether jackd's socket lies where it usually does; it stays behind when jackd is killed."""
-    server = os.environ.get("JACK_DEFAULT_SERVER", "default")
-    return any(SOCKETS.glob(f"jack_{glob.escape(server)}_*"))
+    return any(SOCKETS.glob(f"jack_{glob.escape(server_name())}_*"))
 
 
 def _mapped_libjack() -> Path | None:

@@ -1,23 +1,23 @@
 """A live input: a controller, or a port of our own that others send to, that may come and go.
 
-In: what is there, from the owner thread. Out: messages, handed on in RtMidi's thread. It opens what
-it was told to look for as soon as that is there, and lets go of it when it is gone.
+In: what is there, from the owner thread. Out: messages, handed on in a thread that polls. It opens
+what it was told to look for as soon as that is there, and lets go of it when it is gone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from streamer.errors import PortError
-from streamer.ports.backends import Direction, Heard
+from streamer.ports.backends import Direction
 from streamer.ports.base import PortInfo
-from streamer.ports.clients import Listener
+from streamer.ports.clients import Heard, Listener
 from streamer.ports.live import Choose
 from streamer.ports.names import AutoRules, choose_automatically, match
-from streamer.ports.owner import MidiOwner
+from streamer.ports.owner import CLOSE_SECONDS, MidiOwner
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,22 @@ class LiveInput:
         owner: The owner thread; it is not closed here.
         choose: What to hear.
         wanted: How the user calls it, for messages.
-        heard: Called with each message, in RtMidi's thread.
+        heard: Called with each message, in the thread of the listener.
+        opened: Called before each opening, in the owner thread.
     """
 
     direction: Direction = "input"
 
-    def __init__(self, owner: MidiOwner, choose: Choose, wanted: str, heard: Heard) -> None:
+    def __init__(
+        self,
+        owner: MidiOwner,
+        choose: Choose,
+        wanted: str,
+        heard: Heard,
+        opened: Callable[[], object] = lambda: None,
+    ) -> None:
         self._owner, self._choose, self._wanted, self._heard = owner, choose, wanted, heard
+        self._opened = opened
         self._listener: Listener | None = None
         self._current: PortInfo | None = None
         self._complaint: str | None = None
@@ -45,6 +54,11 @@ class LiveInput:
         """The name of what is heard, or of what is looked for."""
         current = self._current
         return current.name if current is not None else self._wanted
+
+    @property
+    def current(self) -> PortInfo | None:
+        """What is heard now."""
+        return self._current
 
     @property
     def hears(self) -> bool:
@@ -66,7 +80,7 @@ class LiveInput:
         """Hear nothing more; a second time does nothing."""
         with contextlib.suppress(PortError):
             self._owner.unwatch(self)
-            self._owner.call(self._leave)
+            self._owner.call(self._leave, CLOSE_SECONDS)
 
     def _is_there(self, current: PortInfo, inputs: Sequence[PortInfo]) -> bool:
         if self._listener is None or not self._listener.is_open:
@@ -79,6 +93,7 @@ class LiveInput:
 
     def _enter(self, chosen: PortInfo) -> None:
         try:
+            self._opened()
             self._listener = self._owner.listen(chosen.system, chosen.address or None, self._heard)
         except PortError as error:
             if str(error) != self._complaint:
@@ -103,6 +118,7 @@ def open_input(
     *,
     wait: bool = False,
     rules: AutoRules | None = None,
+    opened: Callable[[], object] = lambda: None,
 ) -> LiveInput | None:
     """Hear an input, now or when it comes.
 
@@ -110,9 +126,10 @@ def open_input(
         wanted: ``auto``, ``virtual``, or part of a name.
         client_name: How this program is called.
         owner: The owner thread of all ports.
-        heard: Called with each message, in RtMidi's thread.
+        heard: Called with each message, in the thread of the listener.
         wait: Whether a MIDI system that is not there yet is waited for.
         rules: What ``auto`` may take; None allows all but our own.
+        opened: Called before each opening, in the owner thread.
 
     Returns:
         The input, or None where ``auto`` finds no MIDI system at all.
@@ -129,9 +146,8 @@ def open_input(
             return None
         text = "; ".join(problems.values()) or "this machine has none"
         raise PortError(f"input '{wanted}' cannot be heard: {text}; set input.port to \"off\"")
-    port = LiveInput(
-        owner, _chooser(wanted, usable[0], rules or AutoRules(client_name)), wanted, heard
-    )
+    choose = _chooser(wanted, usable[0], rules or AutoRules(client_name))
+    port = LiveInput(owner, choose, wanted, heard, opened)
     owner.watch(port)
     if not port.hears:
         logger.warning("input '%s' is not there; waiting for it", wanted)

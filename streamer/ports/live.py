@@ -10,14 +10,15 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from streamer.errors import PortError
-from streamer.events import check_message
+from streamer.midi.messages import check_message
+from streamer.midi.sounding import SoundingTable
 from streamer.ports.backends import Direction
 from streamer.ports.base import PortInfo, PortLost
 from streamer.ports.clients import Sender
-from streamer.ports.owner import MidiOwner
-from streamer.sounding import SoundingTable
+from streamer.ports.owner import CLOSE_SECONDS, MidiOwner
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,11 @@ class LivePort:
         if self._sender is None and chosen is not None:
             self._enter(chosen)
 
+    def settle(self) -> None:
+        """See :class:`streamer.ports.base.MayGoUnnoticed`."""
+        with contextlib.suppress(PortError):
+            self._owner.look_for(self, CLOSE_SECONDS)
+
     def close(self) -> None:
         """Silence what this port may have left sounding, and let it and its owner go."""
         if self._closed.is_set():
@@ -118,7 +124,10 @@ class LivePort:
         self._closed.set()
         with contextlib.suppress(PortError):
             self._owner.unwatch(self)
-        self._leave(answering=True)
+        # Here first: the owner thread may hang, and what sounds is not to wait for it.
+        self._silence()
+        with contextlib.suppress(PortError):
+            self._owner.call(partial(self._leave, answering=True), CLOSE_SECONDS)
         if self._owns:
             self._owner.close()
 
@@ -142,6 +151,16 @@ class LivePort:
         self._opened += 1
         self._epoch = self._opened
 
+    def _silence(self, sender: Sender | None = None) -> None:
+        """End what this port may have left sounding, as far as it answers."""
+        sender = sender or self._sender
+        if sender is None or not (self._table.keys or self._table.pedals):
+            return
+        for message in self._table.silence():
+            with contextlib.suppress(PortLost):
+                sender.send(message)
+                self._table.after(message)
+
     def _leave(self, *, answering: bool) -> None:
         """Close what is open; where it still answers, silence it first, and let that be heard."""
         sender, self._sender = self._sender, None
@@ -149,10 +168,8 @@ class LivePort:
         self._epoch = 0
         if sender is None:
             return
-        if answering and (self._table.keys or self._table.pedals):
-            for message in self._table.silence():
-                with contextlib.suppress(PortLost):
-                    sender.send(message)
+        if answering:
+            self._silence(sender)
         if answering and current is not None:
             # Whoever silenced it, the last messages may still be on their way.
             with contextlib.suppress(PortError):

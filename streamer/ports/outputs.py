@@ -12,12 +12,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from streamer.clock import Clock
 from streamer.errors import RecordingError, StreamerError
-from streamer.midiclock import CONTINUE, SONG_POSITION, START, STOP
-from streamer.ports.base import Port, PortLost
+from streamer.midi.messages import CONTINUE, SONG_POSITION, START, STOP, kind_of
+from streamer.midi.sounding import FORGOTTEN_SECONDS, SoundingTable, insist
+from streamer.ports.base import Port, PortLost, settle
 from streamer.ports.owner import MidiOwner
-from streamer.sounding import FORGOTTEN_SECONDS, SoundingTable, insist
+from streamer.system.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class _Output:
         """Send one message; see :class:`streamer.ports.base.Port`."""
         if not self.there:
             raise PortLost(f"port {self.port.name} is gone")
-        status = message[0]
+        status = kind_of(message)
         if status in (SONG_POSITION, START, CONTINUE) and self._runs:
             return  # meant for one that has just come
         self.table.before(message)
@@ -165,6 +165,12 @@ class Outputs:
         if any(output.may_come for output in self._outputs):
             raise PortLost("no output is there")
         raise next(output.failure for output in self._outputs if output.failure is not None)
+
+    def settle(self) -> None:
+        """See :class:`streamer.ports.base.MayGoUnnoticed`; the scheduler's thread has ended."""
+        for output in self._outputs:
+            settle(output.port)
+        self.tend()
 
     def close(self) -> None:
         """Silence what one of them still keeps sounding, and close all; then raise the first error.

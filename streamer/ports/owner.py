@@ -1,7 +1,8 @@
 """The one thread that lists, opens and closes MIDI ports, and the watch it keeps on them.
 
 In: requests from any thread. Out: lists, open senders, and twice a second a look for every live
-port at what is there. RtMidi allows no second thread to do any of this.
+port at what is there. RtMidi allows no two threads to do any of this at once: where several streams
+play in one process, their owners take turns.
 """
 
 from __future__ import annotations
@@ -15,15 +16,28 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from streamer.errors import PortError
-from streamer.ports.backends import Backend, Direction, Heard
+from streamer.ports.backends import Backend, Direction
 from streamer.ports.base import PortInfo
-from streamer.ports.clients import Listener, Sender
+from streamer.ports.clients import Heard, Listener, Sender
 from streamer.ports.names import describe
 
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 10.0
 """How long a request may take; leaving a dead JACK server takes seconds."""
+
+CLOSE_SECONDS = 1.0
+"""How long a request at the end may take: a process that is to end does."""
+
+LEAVE_SECONDS = 2.0
+"""How long the end itself may take. A JACK server waits six seconds for a client that has left
+without a word, and whoever else wants something of it waits too."""
+
+DOUBT_SECONDS = 0.25
+"""How long a request may take while an earlier one, which was given up, has no answer yet."""
+
+_TURN = threading.Lock()
+"""Held while an owner's thread lists, opens or closes."""
 
 T = TypeVar("T")
 
@@ -36,19 +50,27 @@ class Watched(Protocol):
         """Whether it is told of outputs or of inputs."""
         ...
 
+    @property
+    def current(self) -> PortInfo | None:
+        """What it is on now."""
+        ...
+
     def look(self, ports: Sequence[PortInfo], /) -> None:
         """Meet the ports that are there now; called in the owner thread."""
         ...
 
 
 class MidiOwner:
-    """Owns the MIDI systems of the process. Public methods may be called by any thread.
+    """Owns the MIDI systems of a stream. Public methods may be called by any thread.
 
     Args:
         backends: The systems; made by ``make_backends``, or fakes.
         poll_seconds: How often watched ports are looked after.
         threaded: For tests: False does everything in the caller's thread, and looks only when
             :meth:`look_now` is called.
+
+    Attributes:
+        sent: Told of each message that leaves through a port of this owner, by whoever sends it.
     """
 
     def __init__(
@@ -56,6 +78,8 @@ class MidiOwner:
     ) -> None:
         self._backends = {backend.system: backend for backend in backends}
         self._poll_seconds = poll_seconds
+        self._given_up = False
+        self.sent: Callable[[bytes], object] = lambda message: None
         self._watched: list[Watched] = []
         self._listed: dict[tuple[str, Direction], list[str]] = {}
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -68,6 +92,20 @@ class MidiOwner:
         """Return the ports of all systems, or of one."""
         return self.call(lambda: self._list(direction, system))
 
+    def seen(self) -> list[tuple[PortInfo, bool]]:
+        """Return what was there at the last look, each with whether a port of ours is on it.
+
+        It asks no MIDI system and never waits.
+        """
+        used = [one for port in list(self._watched) if (one := port.current) is not None]
+        found = [
+            one
+            for (system, direction), names in list(self._listed.items())
+            for one in describe(names, system, direction)
+        ]
+        own = [one for one in used if one not in found]
+        return [(one, one in used) for one in (*own, *found)]
+
     def problems(self) -> dict[str, str]:
         """Return why each system that cannot be used cannot."""
         return self.call(self._problems)
@@ -78,7 +116,7 @@ class MidiOwner:
         Raises:
             PortError: It is busy, gone or refused.
         """
-        return self.call(lambda: self._backends[system].open(address))
+        return self.call(lambda: self._open(system, address))
 
     def listen(self, system: str, address: str | None, heard: Heard) -> Listener:
         """Open an input of a system, or one of our own where ``address`` is None.
@@ -102,7 +140,7 @@ class MidiOwner:
         Raises:
             PortError: The owner thread has ended, or hangs.
         """
-        self.call(self._backends[system].deliver)
+        self.call(self._backends[system].deliver, CLOSE_SECONDS)
 
     def watch(self, port: Watched) -> None:
         """Let a port look at once, and from now on."""
@@ -110,11 +148,15 @@ class MidiOwner:
 
     def unwatch(self, port: Watched) -> None:
         """Let a port look no more."""
-        self.call(lambda: self._unwatch(port))
+        self.call(lambda: self._unwatch(port), CLOSE_SECONDS)
 
     def look_now(self) -> None:
         """Let every watched port look at what is there."""
         self.call(self._look)
+
+    def look_for(self, port: Watched, seconds: float) -> None:
+        """Let one port look at what is there; it may take so many seconds."""
+        self.call(lambda: port.look(self._list(port.direction, None)), seconds)
 
     def close(self) -> None:
         """End the thread and let go of the systems; a second time does nothing."""
@@ -122,10 +164,20 @@ class MidiOwner:
             self._close_backends()
         elif self._thread.is_alive():
             self._requests.put(None)
-            self._thread.join(ANSWER_SECONDS)
+            self._thread.join(LEAVE_SECONDS)
 
-    def call(self, work: Callable[[], T]) -> T:
-        """Do something in the owner thread and return what it returns or raise what it raises."""
+    def call(self, work: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
+        """Do something in the owner thread and return what it returns or raise what it raises.
+
+        A signal whose handler raises ends the wait.
+
+        Args:
+            work: What is to be done.
+            seconds: How long it may take; less while an earlier request has no answer.
+
+        Raises:
+            PortError: The MIDI system does not answer, or the ports are closed.
+        """
         if self._thread is None or threading.current_thread() is self._thread:
             return work()
         if not self._thread.is_alive():
@@ -137,14 +189,18 @@ class MidiOwner:
                 answer.set_result(work())
             except Exception as error:  # noqa: BLE001 - handed to the thread that asked
                 answer.set_exception(error)
+            self._given_up = False
 
         self._requests.put(request)
+        seconds = min(seconds, DOUBT_SECONDS) if self._given_up else seconds
         try:
-            return answer.result(ANSWER_SECONDS)
+            return answer.result(seconds)
         except TimeoutError as error:
             raise PortError(
-                f"the MIDI system has not answered for {ANSWER_SECONDS:.0f} s; restart it"
+                f"the MIDI system has not answered for {seconds:g} s; restart it"
             ) from error
+        finally:
+            self._given_up = not answer.done()
 
     def _run(self) -> None:
         next_look = time.monotonic() + self._poll_seconds
@@ -153,13 +209,20 @@ class MidiOwner:
                 request = self._requests.get(timeout=max(next_look - time.monotonic(), 0.0))
             except queue.Empty:
                 if self._watched:
-                    self._look()
+                    with _TURN:
+                        self._look()
                 next_look = time.monotonic() + self._poll_seconds
                 continue
-            if request is None:
-                self._close_backends()
-                return
-            request()
+            with _TURN:
+                if request is None:
+                    self._close_backends()
+                    return
+                request()
+
+    def _open(self, system: str, address: str | None) -> Sender:
+        sender = self._backends[system].open(address)
+        sender.sent = self.sent
+        return sender
 
     def _watch(self, port: Watched) -> None:
         self._watched.append(port)

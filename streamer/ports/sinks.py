@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer.errors import RecordingError, StreamerError
-from streamer.events import check_message
-from streamer.midichannels import ChannelMap, moved_by
-from streamer.ports.base import Port, PortLost
+from streamer.midi.channels import ChannelMap, moved_by
+from streamer.midi.messages import channel_of, check_message, has_channel, on_channel
+from streamer.ports.base import Port, PortLost, settle
 
 
 class NullPort:
@@ -48,13 +48,16 @@ class ChannelPort:
 
     def send(self, message: bytes, at_ms: float | None = None) -> None:
         """Send the message on its other channel, or not at all."""
-        status = message[0]
-        if status < 0xF0:
-            channel = self._channels[status & 0x0F]
+        if has_channel(message):
+            channel = self._channels[channel_of(message)]
             if channel is None:
                 return
-            message = bytes((status & 0xF0 | channel,)) + message[1:]
+            message = on_channel(message, channel)
         self._port.send(message, at_ms)
+
+    def settle(self) -> None:
+        """See :class:`streamer.ports.base.MayGoUnnoticed`."""
+        settle(self._port)
 
     def close(self) -> None:
         """Close the port behind it."""
@@ -107,6 +110,11 @@ class FanOutPort:
             raise failed
         if len(lost) == len(self._ports):
             raise lost[0]
+
+    def settle(self) -> None:
+        """See :class:`streamer.ports.base.MayGoUnnoticed`."""
+        for port in self._ports:
+            settle(port)
 
     def close(self) -> None:
         """Close all of them, then raise the first error.

@@ -1,9 +1,11 @@
-"""Hard filters: which phrases are fit to be heard at all (DESIGN, "Selection"; idea of paper 003).
+"""Hard filters: which phrases are fit to be heard at all.
+
+Source: docs/design/selection.md; idea of [Yamshchikov2020].
 
 In: a candidate phrase and the :class:`Context` it would follow. Out: None to keep it, or the reason
-for which it is dropped, a short stable word that is counted and shown. Called by the generators,
-each filter for each candidate, before the ranking. A filter is a plain callable: adding one is a
-function and a place in :data:`FILTERS`.
+for which it is dropped, a short stable word that is counted and shown. Each filter is asked about
+each candidate, before the ranking. A filter is a plain callable: adding one is a function and a
+place in :data:`FILTERS`.
 
 They drop what is broken, and leave taste to the ranking: the bounds are the outer quantiles of the
 corpus's own phrases.
@@ -17,8 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamer.notes import PIANO_HIGH, PIANO_LOW, Note, Phrase
-from streamer.selection.repetition import loop_period
+from streamer.measures.repetition import loop_period
+from streamer.music.notes import PIANO_HIGH, PIANO_LOW, Note, Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ def relax(
         order: First what is given up first.
 
     Returns:
-        The candidates that pass, and the reasons given up for them, in order.
+        The candidates that pass, and the reasons given up for them, in order; where none of theirs
+        is in ``order``, just those.
 
     Raises:
         ValueError: There is no candidate.
@@ -206,4 +209,8 @@ def relax(
     ranks = {reason: rank for rank, reason in enumerate(order)}
     worst = [max((ranks.get(reason, 0) for reason in found), default=-1) for found in reasons]
     best = min(worst)
-    return [k for k, rank in enumerate(worst) if rank == best], order[: best + 1]
+    kept = [k for k, rank in enumerate(worst) if rank == best]
+    given_up = frozenset().union(*(reasons[k] for k in kept))
+    if given_up and not given_up & {*order}:
+        return kept, tuple(sorted(given_up))
+    return kept, order[: best + 1]

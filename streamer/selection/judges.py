@@ -1,11 +1,12 @@
-"""Judges: is this phrase like the corpus, as far as numbers tell? Papers 001 and 003.
+"""Judges: is this phrase like the corpus, as far as numbers tell?
 
 A filter with a memory of the corpus: a phrase, with the notes before it, gives a vector, and a
 phrase whose vector lies farther from the corpus's than nearly all of the corpus's own is dropped.
-``signature`` looks at the piece signature (paper 001), ``entropy`` at the entropies of the notes
-(paper 003). References and limits come from the bundle; ``perpetuo play --judge`` asks for them.
+``signature`` looks at the piece signature ([Sabathe2017]), ``entropy`` at the entropies of the
+notes ([Yamshchikov2020]). References and limits come from the bundle; ``perpetuo play --judge``
+asks for them.
 
-Called by the generator after the hard filters, one phrase after the other; one thread.
+Asked after the hard filters, one phrase after the other; one thread.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import Note, NoteArray, Phrase
+from streamer.measures.note_entropy import WHOLE_FEATURES, column_entropies
+from streamer.measures.signature import FEATURES, roll_of_columns, signature
+from streamer.music.notes import Note, NoteArray, Phrase
 from streamer.selection.filters import Context, Filter
-from streamer.selection.note_entropy import WHOLE_FEATURES, column_entropies
-from streamer.selection.signature import FEATURES, roll_of_columns, signature
 
 JUDGED_NOTES = 64
 """Notes that a judge looks at: the phrase, and before it what was played. Vectors compare only

@@ -1,8 +1,9 @@
-"""Rankings of candidate phrases by their entropy sequences (paper 000, section 4; specs 000-chain).
+"""Rankings of candidate phrases by their entropy sequences.
 
-In: statistics ``(3, candidates, arguments)`` from :mod:`streamer.selection.entropy`, and the
-corpus's histograms. Out: the candidates' indices, best first. Called by the generators after the
-filters.
+Source: [Liu2025], section 4; docs/design/chain.md.
+
+In: statistics ``(3, candidates, arguments)`` from :mod:`streamer.measures.entropy`, and the
+corpus's histograms. Out: the candidates' indices, best first.
 
 All rankings are stable: equal scores keep the candidates' order, so that a seed repeats.
 """
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.selection.entropy import CorpusEntropy, Floats
+from streamer.measures.entropy import CorpusEntropy, Floats
 
 Order = NDArray[np.int64]
 Ranking = Callable[[Floats, CorpusEntropy], Order]
@@ -23,7 +24,8 @@ Ranking = Callable[[Floats, CorpusEntropy], Order]
 
 MEAN, VARIANCE, AVERAGE_VARIANCE = 0, 1, 2
 REGULATION = (0.1, 0.1, 0.05)
-"""Weights a, b, c of the corpus's likelihood of each statistic (specs 000-chain, ranking B)."""
+"""Weights a, b, c of the corpus's likelihood of each statistic (docs/design/chain.md, ranking
+B)."""
 
 
 def _order(score: Floats) -> Order:
@@ -63,7 +65,7 @@ def rank_mean(statistics: Floats, corpus: CorpusEntropy | None = None) -> Order:
 
 
 def rank_regulated(statistics: Floats, corpus: CorpusEntropy) -> Order:
-    """Ranking B, the default: sure, and like the corpus."""
+    """Ranking B: sure, and like the corpus."""
     return _order(regulated_score(statistics, corpus))
 
 
@@ -117,7 +119,13 @@ def regulated_first_common(statistics: Floats, corpus: CorpusEntropy) -> Order:
     return merge_first_common(rank_mean(statistics), rank_regulated(statistics, corpus))
 
 
-TYPICAL = "typical"
+def rank_any(statistics: Floats, corpus: CorpusEntropy | None = None) -> Order:
+    """Ours: the first that passed. Candidates are drawn alike: that is a pick at random."""
+    del corpus
+    return np.arange(statistics.shape[1], dtype=np.int64)
+
+
+ANY, TYPICAL, EAR = "any", "typical", "ear"
 
 RANKINGS: dict[str, Ranking] = {
     "regulated": rank_regulated,
@@ -125,5 +133,9 @@ RANKINGS: dict[str, Ranking] = {
     "information": rank_information,
     "regulated-first-common": regulated_first_common,
     TYPICAL: rank_typical,
+    ANY: rank_any,
+    EAR: rank_any,
 }
-"""Rankings by the name that settings use; the first is the default."""
+"""Rankings by the name that settings use. What a bundle's ear prefers no entropy tells: a family
+that has one picks by it (:attr:`streamer.generators.choosing.Candidates.pick`), the others take
+any."""

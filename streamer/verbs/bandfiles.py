@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from streamer.settings.settings import Settings
 from streamer.verbs.options import add_common, add_setting
+from streamer.verbs.report import report_file
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -47,30 +48,32 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
 
 
-def require_targets(args: argparse.Namespace) -> None:
+def check_outputs(args: argparse.Namespace) -> None:
     """Refuse targets that cannot be written, before any work is done.
 
     Raises:
-        RecordingError: The folder of one is not there, or it is a folder itself.
+        RecordingError: One of them cannot, or two are one file.
     """
-    from streamer.render import require_folder
+    from streamer.system.atomic import check_targets
 
-    report = None if args.json is None or str(args.json) == "-" else args.json
-    for target in (args.output, args.plot, report):
-        if target is not None:
-            require_folder(target)
+    check_targets(
+        **{"--output": args.output, "--plot": args.plot, "--json": report_file(args.json)}
+    )
 
 
-def write_music(path: Path, editor: Any, passages: Sequence[Any], settings: Any, name: str) -> Any:
+def write_music(
+    path: Path, editor: Any, passages: Sequence[Any], settings: Settings, name: str
+) -> Any:
     """Play passages with the performance layer of bands, write them and return the score.
 
     Raises:
         RecordingError: The file cannot be written.
     """
-    from streamer.bandscore import play_passages, write_score
-    from streamer.generators.bandplayer import PlainBand, PlayedBand
+    from streamer.families.bands.editing.score import play_passages, write_score
+    from streamer.families.bands.player import PlainBand, PlayedBand
+    from streamer.families.bands.settings import BandSettings
 
-    channels, expression = settings.band.channels, settings.expression
+    channels, expression = settings.stage(BandSettings).channels, settings.expression
     player: PlainBand | PlayedBand = PlainBand(channels)
     if expression.enabled:
         rng = np.random.Generator(np.random.SFC64(settings.model.seed or 0))
@@ -78,17 +81,3 @@ def write_music(path: Path, editor: Any, passages: Sequence[Any], settings: Any,
     score = play_passages(passages, editor.codec, editor.window.longest_steps, player, channels)
     write_score(path, score, name)
     return score
-
-
-def tell(args: argparse.Namespace, report: dict[str, Any], line: str) -> None:
-    """Write the report where it is wanted; where it is not, print one line."""
-    text = json.dumps(report, indent=2)
-    if args.json is None:
-        print(line)
-    elif str(args.json) == "-":
-        print(text)
-    else:
-        from streamer.atomic import atomic_file
-
-        with atomic_file(args.json) as file:
-            file.write((text + "\n").encode())

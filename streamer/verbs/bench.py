@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from streamer.verbs.options import add_common, add_model, seconds, settings_of
+from streamer.verbs.options import add_bundle, add_common, seconds, settings_of
+from streamer.verbs.report import STDOUT, report_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = "Measure notes per second, time per note, lateness, memory and start-up."
-    parser.add_argument("--json", type=Path, metavar="REPORT", nargs="?", const=Path("-"),
+    parser.add_argument("--json", type=Path, metavar="REPORT", nargs="?", const=STDOUT,
                         help="print JSON, or write it to REPORT")  # fmt: skip
     parser.add_argument(
         "--seconds",
@@ -22,24 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long the scheduler is measured (default 10)",
     )
-    add_model(parser)
+    add_bundle(parser)
     add_common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     settings = settings_of(args)
-    from streamer.bench import run as measure
+    from streamer.bench.report import run as measure
+    from streamer.system.atomic import check_targets, write_whole
 
+    check_targets(json=report_file(args.json))
     report = measure(settings, seconds=args.seconds)
     text = json.dumps(report, indent=2)
     if args.json is None:
         for name, value in _flat(report):
             print(f"{name:<44} {value}")
-    elif str(args.json) == "-":
+    elif args.json == STDOUT:
         print(text)
     else:
-        args.json.write_text(text + "\n", encoding="utf-8")
+        write_whole(args.json, text + "\n")
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from streamer.verbs.options import add_common, add_setting
+from streamer.verbs.options import add_common, add_scene, add_setting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_setting(parser, "--model", "model.model", metavar="NAME|PATH", help="the bundle to load")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_scene(parser)
     add_common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; the status is 1 when something keeps the stream from playing."""
-    from streamer.check import check_all
-    from streamer.finding import LABELS
+    from streamer.checks.check import check_all
+    from streamer.checks.finding import LABELS
 
     config: Path | None = args.config
     overrides = {name: value for name, value in vars(args).items() if "." in name}

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from streamer.bandwalk import WALKS
-from streamer.verbs.bandfiles import add_output, require_targets, tell, write_music
+from streamer.families.bands.editing.walk import WALKS
+from streamer.verbs.bandfiles import add_output, check_outputs, write_music
 from streamer.verbs.options import settings_of
+from streamer.verbs.report import tell
 
 MOST_STEPS, MOST_WINDOWS = 200, 64
 DEFAULT_WALK = "spherical"
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
         "Write a .mid file that begins with a passage of one song and comes to one of another in "
-        "so many steps, each a mixture of both. Songs are in 4/4, with drums on channel 10, bass, "
+        "N steps, each a mixture of both. Songs are in 4/4, with drums on channel 10, bass, "
         "piano or guitar, and anything else."
     )
     parser.add_argument("first", type=Path, metavar="A.mid", help="the song it begins with")
@@ -60,11 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Interpolate, then write the report where it is wanted."""
     settings = settings_of(args)
-    from streamer.bandeditor import open_editor
-    from streamer.bandpicture import draw_path, plotter_for
-    from streamer.interpolating import interpolate, interpolation_picture, interpolation_report
+    from streamer.families.bands.editing.editor import open_editor
+    from streamer.families.bands.editing.interpolating import (
+        interpolate,
+        interpolation_picture,
+        interpolation_report,
+    )
+    from streamer.families.bands.editing.picture import draw_path, plotter_for
 
-    require_targets(args)
+    check_outputs(args)
     plot = plotter_for("interpolate") if args.plot else None
     editor = open_editor(settings.model, args.model)
     paths = (args.first, args.second)
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         draw_path(plot, interpolation_picture(editor, found, report, names), args.plot)
     begins = " and ".join(f"bar {song['from_bar']} of {song['file']}" for song in songs)
     line = f"{args.output}: {args.steps} steps between {begins}, {len(score.notes)} notes, "
-    tell(args, report, f"{line}{score.seconds:.0f} s of music")
+    tell(args.json, report, f"{line}{score.seconds:.0f} s of music", args.output)
     return 0
 
 

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the ports."""
-    from streamer.ports import list_ports
+    from streamer.ports.opening import list_ports
 
     found = list_ports()
     if args.json:
@@ -23,5 +23,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     width = max((len(port.name) for port in found), default=0)
     for port in found:
-        print(f"{port.name:<{width}}  {port.direction:<6}  {port.kind:<8}  {port.system}")
+        server = f"  (server {port.address})" if port.name == "jack" else ""
+        print(f"{port.name:<{width}}  {port.direction:<6}  {port.kind:<8}  {port.system}{server}")
     return 0

@@ -9,7 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from streamer.errors import StreamerError
-from streamer.verbs.options import add_common, add_model, add_setting, settings_of
+from streamer.verbs.options import (
+    add_bundle,
+    add_common,
+    add_drawing,
+    add_setting,
+    settings_of,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="play to a port, or synth; without it each is written as a .mid beside FILE",
     )
     parser.add_argument("--count", type=int, metavar="N", help="how many to rate (default: on)")
-    add_model(parser)
+    add_bundle(parser)
+    # One candidate, unselected: what selects does nothing here.
+    add_drawing(parser, "--seed", "--temperature", "--prime", "--style")
     add_common(parser)
 
 
@@ -42,13 +50,14 @@ def run(args: argparse.Namespace) -> int:
         setattr(args, "model.model", "tunes")
     asked_port = getattr(args, "port.port") is not None
     settings = settings_of(args)
-    from streamer.bundle import resolve_bundle
-    from streamer.ports import open_port
-    from streamer.rating import draw_beginning, play_to_port, rate, write_to_folder
-    from streamer.render import require_folder
+    from streamer.bundle.bundle import load_bundle
+    from streamer.families.tunes.rating import rate
+    from streamer.ports.opening import open_port
+    from streamer.system.atomic import check_target
+    from streamer.verbs.beginnings import draw_beginning, play_to_port, write_to_folder
 
-    require_folder(args.output)
-    bundle = resolve_bundle(settings.model.model, settings.model.bundle_paths)
+    check_target(args.output)
+    bundle = load_bundle(settings.model.model, settings.model.bundle_paths)
     with contextlib.ExitStack() as stack:
         if asked_port:
             wanted = settings.port.port

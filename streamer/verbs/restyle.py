@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from streamer.verbs.bandfiles import add_output, require_targets, tell, write_music
+from streamer.verbs.bandfiles import add_output, check_outputs, write_music
 from streamer.verbs.options import settings_of
+from streamer.verbs.report import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Restyle, then write the report where it is wanted."""
     settings = settings_of(args)
-    from streamer.bandeditor import open_editor
-    from streamer.bandpicture import draw_path, plotter_for
-    from streamer.restyling import restyle, restyling_picture, restyling_report
+    from streamer.families.bands.editing.editor import open_editor
+    from streamer.families.bands.editing.picture import draw_path, plotter_for
+    from streamer.families.bands.editing.restyling import (
+        restyle,
+        restyling_picture,
+        restyling_report,
+    )
 
-    require_targets(args)
+    check_outputs(args)
     plot = plotter_for("restyle") if args.plot else None
     editor = open_editor(settings.model, args.model)
     genre = editor.genre(args.style)
@@ -60,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         picture = restyling_picture(editor, found, genre, report, args.song.stem)
         draw_path(plot, picture, args.plot)
     line = f"{args.output}: {piece.bars} bars of {args.song} as {genre.name}, "
-    tell(args, report, f"{line}{len(score.notes)} notes, {score.seconds:.0f} s of music")
+    line += f"{len(score.notes)} notes, {score.seconds:.0f} s of music"
+    tell(args.json, report, line, args.output)
     return 0
 
 

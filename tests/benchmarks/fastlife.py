@@ -10,12 +10,13 @@ import os
 import sys
 import time
 
-from streamer import cli, daemon
-from streamer.clock import MonotonicClock, Wake
+from streamer import cli
+from streamer.service import daemon
+from streamer.system.clock import MonotonicClock, Wake
 
 
 class FastClock:
-    """A :class:`streamer.clock.Clock` whose seconds are short.
+    """A :class:`streamer.system.clock.Clock` whose seconds are short.
 
     Args:
         speed: How many of them pass in one of the system's.
@@ -25,15 +26,15 @@ class FastClock:
         self._speed, self._real, self._start = speed, MonotonicClock(), time.monotonic()
 
     def now(self) -> float:
-        """See :class:`streamer.clock.Clock`."""
+        """See :class:`streamer.system.clock.Clock`."""
         return self._start + (self._real.now() - self._start) * self._speed
 
     def suspended(self) -> float:
-        """See :class:`streamer.clock.Clock`."""
+        """See :class:`streamer.system.clock.Clock`."""
         return 0.0
 
     def wait_until(self, deadline: float, wake: Wake, spin_seconds: float = 0.0) -> bool:
-        """See :class:`streamer.clock.Clock`."""
+        """See :class:`streamer.system.clock.Clock`."""
         real = self._start + (deadline - self._start) / self._speed
         return self._real.wait_until(real, wake, spin_seconds / self._speed)
 

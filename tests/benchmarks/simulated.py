@@ -4,7 +4,7 @@
     python -m tests.benchmarks.simulated --hours 6 --model piano --out simulated-piano.json
 
 Time leaps from deadline to deadline. Without ``--model`` phrases come from the fake generator, each
-after the time that so many candidates would take; with it, from the real engine, and they are
+after the time that its candidates would take; with it, from the real engine, and they are
 recorded too. Memory, the lengths of all queues and the counters are written down as it goes.
 """
 
@@ -19,13 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from streamer.buffer import RollingBuffer
-from streamer.governor import CandidateGovernor
-from streamer.memory import keep_flat
-from streamer.notes import Phrase
-from streamer.rotation import RotatingSink
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings, Settings, load_settings
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.music.notes import Phrase
+from streamer.ports.rotation import RotatingSink
+from streamer.service.governor import CandidateGovernor
+from streamer.settings.reading import load_settings
+from streamer.settings.settings import SchedulerSettings, Settings
+from streamer.system.allocator import keep_flat
 from streamer.testing import FakeGenerator, ManualClock, Receiver
 from tests.benchmarks.soak import slope, write
 
@@ -107,15 +108,14 @@ def memory_kib() -> dict[str, float]:
 
 
 def source(model: str | None, seed: int) -> tuple[Callable[[int], Phrase], float | None]:
-    """Return what draws a phrase of so many candidates, and what that costs where it is feigned."""
+    """Return what draws a phrase of K candidates, and what that costs where it is feigned."""
     if model is None:
         fake = FakeGenerator(seed)
         return lambda _: fake.next_phrase(), CANDIDATE_SECONDS
-    from streamer.controls import LiveControls
     from streamer.pipeline import open_source
 
     settings = load_settings(None, {"model.model": model, "model.seed": seed})
-    real = open_source(settings, LiveControls(settings.controls))
+    real = open_source(settings=settings)
 
     def draw(candidates: int) -> Phrase:
         real.generator.set_candidates(candidates)
@@ -125,7 +125,7 @@ def source(model: str | None, seed: int) -> tuple[Callable[[int], Phrase], float
 
 
 def simulate(hours: float, model: str | None, out: Path, samples: int = 200) -> dict[str, Any]:
-    """Play so many hours and return the report."""
+    """Play ``hours`` and return the report."""
     clock, defaults = ManualClock(1e6), Settings()
     buffer = RollingBuffer(defaults.buffer.low_seconds, defaults.buffer.high_seconds)
     report: dict[str, Any] = {"asked_hours": hours, "model": model or "fake engine"}
@@ -152,7 +152,7 @@ def simulate(hours: float, model: str | None, out: Path, samples: int = 200) -> 
                     "objects": float(len(gc.get_objects())),
                     "phrases_waiting": float(len(buffer)),
                     "events_waiting": float(len(scheduler._queue)),
-                    "keys_owned": float(len(scheduler._owners)),
+                    "keys_owned": float(len(scheduler._out.owners)),
                     "underruns": float(buffer.underruns),
                     "lateness_ms": scheduler.lateness.max_seconds * 1000.0,
                     "notes": float(scheduler.notes_sent),

@@ -185,7 +185,7 @@ def main() -> int:
             report["tracebacks"] = service.output.count("Traceback")
             report["recordings"] = len(list((folder / "recordings").glob("*.mid")))
             if monitor is not None:
-                heard = monitor.wait_for(lambda m: bool(m) and m[-1][:2] == b"\xb0\x79")
+                heard = monitor.listen(lambda m: bool(m) and m[-1][:2] == b"\xb0\x79")
                 ons, again, down = unpaired(heard)
                 report |= {"heard": ons, "struck_while_down": again, "left_sounding": down}
                 report["lost"] = max(sent - ons, 0.0)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from export.bundle import describe_graph, make_manifest, write_bundle
-from export.graph import build_chain_graph
+from export.families.chain.graph import build_chain_graph
 from streamer import bench
 from streamer.bench import speed
-from streamer.bench.speed import measure_speed, products_of_a_note
-from streamer.bundle import Bundle, load_bundle
-from streamer.codec import published_codec
+from streamer.bench.products import floors_of
+from streamer.bench.speed import measure_speed
+from streamer.bundle.bundle import Bundle, load_bundle
 from streamer.errors import EngineError
-from streamer.settings import ModelSettings, Settings
+from streamer.families.chain.codec import published_codec
+from streamer.settings.settings import ModelSettings, Settings
 from tests.bundles import tiny_arrays, tiny_statistics, write_tiny_bundle
 
 FLOOR_RATIO, GEMM_RATIO, TORCH_RATIO = 3.2, 1.4, 15.0
@@ -89,9 +90,9 @@ def test_engine_holds_its_bars_beside_floor_and_baselines(paper_sized: Bundle) -
 
 
 def test_weights_of_a_note_are_counted_from_the_bundle(paper_sized: Bundle) -> None:
-    products = products_of_a_note(paper_sized)
+    products = floors_of(paper_sized)
     assert len(products) == 5 + 5 + 5
-    assert sum(a * b for a, b in products) == 5 * 150 * 600 * 3 + 150 * 362
+    assert sum(a * b for a, b, _ in products) == 5 * 150 * 600 * 3 + 150 * 362
 
 
 def test_process_that_fails_gives_one_line(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from export.bundle import describe_graph, make_manifest, write_bundle
-from export.graph import build_chain_graph
-from streamer.codec import published_codec
-from streamer.engine import Engine
-from streamer.generators.step import StepGenerator, StepSettings
-from streamer.notes import Phrase
+from export.families.chain.graph import build_chain_graph
+from streamer.engine.engine import Engine
+from streamer.families.chain.codec import published_codec
+from streamer.families.chain.drawing import StepSettings
+from streamer.families.chain.generator import StepGenerator
+from streamer.music.notes import Phrase
 from streamer.selection.filters import FILTERS, Context, Filter
 from streamer.selection.judges import make_judges
 from tests.bundles import tiny_arrays, tiny_statistics

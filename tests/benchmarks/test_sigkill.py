@@ -35,8 +35,8 @@ LIFE = textwrap.dedent(
     """
     import socket, sys
     from pathlib import Path
-    from streamer import daemon
-    from streamer.settings import load_settings
+    from streamer.service import daemon
+    from streamer.settings.reading import load_settings
 
     class Cable:
         name, epoch = "cable", 1

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from export.bundle import describe_graph, make_manifest, write_bundle
+from export.families.tunes.graph import START_FILE, STEP_FILE, build_start_graph, build_tune_graph
 from export.family import Built
-from export.tune_graph import START_FILE, STEP_FILE, build_start_graph, build_tune_graph
 from streamer import bench
 from streamer.bench import speed
-from streamer.bench.speed import measure_speed, products_of_a_note
-from streamer.bundle import Bundle
-from streamer.controls import LiveControls
+from streamer.bench.products import floors_of
+from streamer.bench.speed import measure_speed
+from streamer.bundle.bundle import Bundle
 from streamer.errors import EngineError
+from streamer.families.tunes.codec import TuneCodec
+from streamer.families.tunes.spec import START_GRAPH
 from streamer.pipeline import open_source
-from streamer.settings import ModelSettings, Settings
-from streamer.tunes import TuneCodec
-from streamer.tunespec import START_GRAPH
+from streamer.settings.settings import ModelSettings, Settings
 from tests.bundles import (
     TINY_STYLES,
     tiny_tune_arrays,
@@ -76,7 +76,7 @@ def test_engine_is_ten_times_as_fast_as_torch_beside_it(full_sized: Bundle) -> N
 @pytest.mark.benchmark
 def test_minute_of_tunes_costs_less_than_two_percent_of_a_core(full_sized: Bundle) -> None:
     model = ModelSettings(model=str(full_sized.path), seed=1, ranking="mean")
-    source = open_source(Settings(model=model), LiveControls())
+    source = open_source(settings=Settings(model=model))
     source.next_phrase()
     shares = []
     for _ in range(3):
@@ -103,14 +103,14 @@ def test_whole_report_is_made_for_a_bundle_of_tunes(
 
 
 def test_weights_of_a_note_are_counted_from_the_configuration(full_sized: Bundle) -> None:
-    products = products_of_a_note(full_sized)
-    assert sum(a * b for a, b in products) == 3 * 256 * 512 + 256 * 3 * 128 + 128 * (12 + 7 + 48)
+    products = floors_of(full_sized)
+    assert sum(a * b for a, b, _ in products) == 3 * 256 * 512 + 256 * 3 * 128 + 128 * (12 + 7 + 48)
 
 
 def test_bundle_that_does_not_state_its_sizes_gives_one_line(tmp_path: Path) -> None:
     bundle = write_tiny_tunes_bundle(tmp_path, config={})
     with pytest.raises(EngineError, match="says no depth and head"):
-        products_of_a_note(bundle)
+        floors_of(bundle)
 
 
 def test_torch_baselines_play_the_tiny_bundle(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.codec import published_codec
-from streamer.notes import NOTE_DTYPE, NoteArray
-from training.checkpoint import Checkpoint, save_checkpoint
-from training.data.tensors import PieceInfo, TensorSet
-from training.models.chain import Chain, ChainConfig
+from streamer.families.chain.codec import published_codec
+from streamer.music.notes import NOTE_DTYPE, NoteArray
+from training.families.chain.model import Chain, ChainConfig
+from training.families.chain.tensors import PieceInfo, TensorSet
+from training.run.checkpoint import Checkpoint, save_checkpoint
 
 HIDDEN = 8
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.codec import ChainCodec
+from streamer.families.chain.codec import ChainCodec
 
 Arrays = dict[str, NDArray[np.float32]]
 

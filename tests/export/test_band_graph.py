@@ -7,9 +7,9 @@ import onnxruntime
 import pytest
 import torch
 
-from export.band_graph import build_decode_graph, build_encode_graph
-from streamer.bands import TRACKS, BandCodec
-from training.models.musae import Musae, MusaeConfig
+from export.families.bands.graph import build_decode_graph, build_encode_graph
+from streamer.families.bands.codec import TRACKS, BandCodec
+from training.families.bands.model import Musae, MusaeConfig
 
 CODEC = BandCodec(4, 16)
 NEAR = 1e-5

@@ -9,27 +9,29 @@ import numpy as np
 import pytest
 
 from export.bundle import write_bundle
-from export.classifier_graph import (
-    TOLERANCE,
+from export.families.tunes.classifier_graph import (
+    PROBABILITY_TOLERANCE,
     ClassifierParityError,
     build_classifier_graph,
     prove,
 )
-from export.filters import CARD_HEADING, add_filters, with_section
-from export.fingerprint_graph import build_fingerprint_graph
+from export.families.tunes.filters import CARD_HEADING, add_filters, with_section
+from export.families.tunes.fingerprint_graph import build_fingerprint_graph
 from streamer import cli
-from streamer.bundle import load_bundle
-from streamer.engine import open_session
+from streamer.bundle.bundle import load_bundle
+from streamer.bundle.onnxfile import read_graph_facts
+from streamer.engine.session import open_session
 from streamer.errors import DataError
-from streamer.notes import Note, Phrase
-from streamer.onnxfile import read_graph_facts
-from streamer.selection.classifier import tune_panels
-from streamer.selection.fingerprint import known_in
-from streamer.selection.tune_context import TuneContext
+from streamer.families.tunes.classifier import tune_panels
+from streamer.families.tunes.context import TuneContext
+from streamer.families.tunes.fingerprint import known_in
+from streamer.families.tunes.settings import TuneSettings
+from streamer.families.tunes.spec import classifiers_of, fingerprint_of
+from streamer.music.notes import Note, Phrase
 from tests.bundles import TINY_STYLES, write_tiny_bundle, write_tiny_tunes_bundle
 from tests.tunesets import orderly_tunes
-from training.classifiers import METHODS, fit
-from training.surrogates import surrogate_phrases
+from training.families.tunes.classifiers import METHODS, fit
+from training.families.tunes.surrogates import surrogate_phrases
 
 PHRASE = Phrase((Note(60, 0.0, 1.0, 64),), np.zeros((1, 3), dtype=np.float32), 0.0, 1.0)
 
@@ -58,12 +60,12 @@ def fitted(method, seed=0):
 def test_graph_answers_as_scikit_learn(method, batch):
     classifier, x = fitted(method)
     model = build_classifier_graph(classifier).SerializeToString()
-    assert prove(classifier, model) <= TOLERANCE
+    assert prove(classifier, model) <= PROBABILITY_TOLERANCE
     session, _ = open_session(model)
     rows = (x[:batch] * 3).astype(np.float32)
     answers = session.run(["probability"], {"features": rows})[0]
     assert answers.shape == (batch,)
-    assert answers == pytest.approx(classifier.probability(rows), abs=TOLERANCE)
+    assert answers == pytest.approx(classifier.probability(rows), abs=PROBABILITY_TOLERANCE)
     assert read_graph_facts(model).inputs[0].shape == ("batch", 48)
 
 
@@ -88,12 +90,12 @@ def test_fingerprint_graph_looks_bits_up():
 def test_a_bundle_with_filters_says_what_they_are(made, tmp_path):
     added = add_filters(made / "tiny-tunes", made / "filters", tmp_path / "with")
     manifest = added.bundle.manifest
-    assert [(c.style, c.labels) for c in manifest.classifiers] == [
+    assert [(c.style, c.labels) for c in classifiers_of(manifest)] == [
         (style, "surrogate") for style in ("bach", "jazz", "all")
     ]
-    assert all(c.metrics["parity"] <= TOLERANCE for c in manifest.classifiers)
-    assert all(len(c.features) == 20 for c in manifest.classifiers)
-    assert manifest.fingerprint is not None
+    assert all(c.metrics["parity"] <= PROBABILITY_TOLERANCE for c in classifiers_of(manifest))
+    assert all(len(c.features) == 20 for c in classifiers_of(manifest))
+    assert fingerprint_of(manifest) is not None
     card = added.bundle.card
     assert "**surrogate labels**, not on what people like" in card
     assert "| bach | svc-rbf |" in card
@@ -115,9 +117,9 @@ def test_the_edge_drops_what_the_training_called_bad(made, tmp_path):
 
 
 def test_the_edge_gives_the_probability_that_training_gave(made, tmp_path):
-    from training.classifiers import Classifier
-    from training.filter import open_encoder
-    from training.filter_fit import describe
+    from training.families.tunes.classifiers import Classifier
+    from training.families.tunes.filter_fit import describe
+    from training.verbs.filter import open_encoder
 
     bundle = add_filters(made / "tiny-tunes", made / "filters", tmp_path / "with").bundle
     phrases = surrogate_phrases(orderly_tunes(), ("test",), np.random.default_rng(5), style="jazz")
@@ -127,7 +129,7 @@ def test_the_edge_gives_the_probability_that_training_gave(made, tmp_path):
     panel = next(p for p in tune_panels(bundle) if hasattr(p, "probabilities"))
     weights = np.array([style == "jazz" for style in TINY_STYLES], dtype=np.float32)
     panel([(PHRASE, TuneContext(tune=t, fresh=16, style=weights)) for t in phrases.tunes])
-    assert panel.probabilities == pytest.approx(wanted, abs=TOLERANCE)
+    assert panel.probabilities == pytest.approx(wanted, abs=PROBABILITY_TOLERANCE)
 
 
 def test_filters_are_replaced_and_the_rest_of_the_bundle_stays(made, tmp_path):
@@ -180,14 +182,13 @@ def test_a_folder_without_filters_is_one_line(made, text, tmp_path):
 
 
 def test_a_manifest_that_names_a_missing_fingerprint_is_refused(made, tmp_path):
-    import msgspec
 
     from streamer.errors import BundleError
-    from streamer.tunespec import FingerprintSpec
+    from streamer.families.tunes.spec import FingerprintSpec
 
     bundle = load_bundle(made / "tiny-tunes")
     spec = FingerprintSpec(graph="nothing", bits=8, notes=8, each=4, limit=16)
-    manifest = msgspec.structs.replace(bundle.manifest, fingerprint=spec)
+    manifest = bundle.manifest.with_parts(fingerprint=spec)
     models = {g.file: bundle.graph_bytes(g.name) for g in manifest.graphs}
     with pytest.raises(BundleError, match="the fingerprint wants the graph nothing"):
         write_bundle(tmp_path / "odd", manifest, models, "")
@@ -195,10 +196,10 @@ def test_a_manifest_that_names_a_missing_fingerprint_is_refused(made, tmp_path):
 
 def test_the_verb_adds_filters_to_a_bundle(made, tmp_path, capsys):
     out = tmp_path / "with"
-    arguments = ["export", str(made / "tiny-tunes"), "--filters", str(made / "filters")]
+    arguments = ["bundle", "filter", str(made / "tiny-tunes"), str(made / "filters")]
     assert cli.main([*arguments, "-o", str(out)]) == 0
     assert "filters of bach, jazz, all (surrogate labels), within" in capsys.readouterr().out
-    assert len(load_bundle(out).manifest.classifiers) == 3
+    assert len(classifiers_of(load_bundle(out).manifest)) == 3
     arguments[-1] = str(tmp_path)
     assert cli.main([*arguments, "-o", str(out)]) == 1
     error = capsys.readouterr().err
@@ -209,17 +210,16 @@ def test_the_verb_adds_filters_to_a_bundle(made, tmp_path, capsys):
 def test_the_stream_plays_with_the_filters_of_its_bundle_and_without(made, tmp_path):
     from dataclasses import replace
 
-    from streamer.controls import LiveControls
     from streamer.pipeline import open_source
-    from streamer.settings import Settings
+    from streamer.settings.settings import Settings
 
     bundle = add_filters(made / "tiny-tunes", made / "filters", tmp_path / "with").bundle
     dropped = {}
     for on in (True, False):
         base = Settings()
         model = replace(base.model, model=str(bundle.path), style="jazz", seed=1)
-        tunes = replace(base.tunes, trained_filters=on, least_notes=48)
-        source = open_source(replace(base, model=model, tunes=tunes), LiveControls())
+        tunes = TuneSettings(trained_filters=on, least_notes=48)
+        source = open_source(settings=replace(base, model=model, stages={"tunes": tunes}))
         for _ in range(12):
             assert source.next_phrase().notes
         dropped[on] = dict(source.generator.stats.dropped)

@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import pytest
 
-from export.graph import ChainShape, build_chain_graph
+from export.families.chain.graph import ChainShape, build_chain_graph
 from export.nodes import Graph
-from streamer.codec import ChainCodec, ClassTable, published_codec
-from streamer.engine import open_session
-from streamer.noise import gumbel_noise
-from streamer.onnxfile import read_graph_facts
+from streamer.bundle.onnxfile import read_graph_facts
+from streamer.engine.noise import gumbel_noise
+from streamer.engine.session import open_session
+from streamer.families.chain.codec import ChainCodec, ClassTable, published_codec
 from tests.bundles import tiny_arrays
 from tests.export.reference import ReferenceChain
 

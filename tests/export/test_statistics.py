@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from export.statistics import LEVELS, measure_statistics
-from streamer.codec import fitted_codec
+from export.families.chain.statistics import measure_statistics
+from export.statistics import LEVELS
+from streamer.engine.noise import force_classes
 from streamer.errors import DataError
-from streamer.noise import force_classes
+from streamer.families.chain.codec import fitted_codec
 from tests.export.conftest import make_model, make_piece
-from training.data.tensors import PieceInfo, TensorSet
+from training.families.chain.tensors import PieceInfo, TensorSet
 
 
 @pytest.fixture

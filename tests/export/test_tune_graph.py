@@ -4,15 +4,15 @@ import numpy as np
 import onnx
 import pytest
 
-from export.tune_graph import (
+from export.families.tunes.graph import (
     TuneShape,
     build_encoder_graph,
     build_start_graph,
     build_tune_graph,
 )
-from streamer.engine import open_session
-from streamer.noise import gumbel_noise
-from streamer.onnxfile import read_graph_facts
+from streamer.bundle.onnxfile import read_graph_facts
+from streamer.engine.noise import gumbel_noise
+from streamer.engine.session import open_session
 from tests.bundles import tiny_tune_arrays, tiny_tune_codec
 from tests.export.tune_reference import ReferenceTune, encode
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.tune_statistics import (
+from export.families.tunes.statistics import (
     HEARD_NOTES,
     STYLE_LEVELS,
     measure_styles,
@@ -15,12 +15,12 @@ from export.tune_statistics import (
     widest,
 )
 from streamer.errors import DataError
-from streamer.selection.tune_context import TuneRules
-from streamer.tunes import UNIT_PARTS
+from streamer.families.tunes.codec import UNIT_PARTS
+from streamer.families.tunes.context import TuneRules
 from tests.bundles import tiny_tune_codec
 from tests.export.tune_corpus import make_info, make_track, make_tune_model, make_tunes
-from training.data.crops import heard_window, padded
-from training.data.tunes import TuneSet
+from training.families.tunes.crops import heard_window, padded
+from training.families.tunes.tuneset import TuneSet
 
 TUNES = make_tunes()
 

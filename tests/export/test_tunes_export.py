@@ -7,25 +7,27 @@ import numpy as np
 import pytest
 import torch
 
-from export import parity, tunes
+from export import parity
 from export.bundle import describe_graph, make_manifest, write_bundle
+from export.families.tunes import exporter as tunes
+from export.families.tunes.exporter import TunePlayer, function_cases
+from export.families.tunes.kinds import restate
+from export.families.tunes.unwrap import unwrap
 from export.parity import FunctionCase, ParityError, prove_functions, prove_parity
 from export.pipeline import ExportOptions, export_checkpoint
-from export.tune_kinds import restate
-from export.tune_unwrap import unwrap
-from export.tunes import TunePlayer, function_cases
 from export.wrap import round_to_half
-from streamer.bundle import Bundle, load_bundle
+from streamer.bundle.bundle import Bundle, load_bundle
+from streamer.bundle.manifest import Statistics
 from streamer.cli import main
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.errors import BundleError, DataError
-from streamer.manifest import Statistics
-from tests.bundles import tiny_tune_codec
+from streamer.families.tunes.spec import tunes_of
+from tests.bundles import tiny_tune_codec, write_tiny_bundle
 from tests.export.tune_corpus import make_tune_checkpoint, make_tune_model, make_tunes
-from training.checkpoint import load_checkpoint
-from training.families import model_from_checkpoint
-from training.models.vrash import VARIANTS, Vrash
-from training.models.vrash_nats import evaluate_tunes
+from training.families.tunes.model import VARIANTS, Vrash
+from training.families.tunes.nats import evaluate_tunes
+from training.registry import model_from_checkpoint
+from training.run.checkpoint import load_checkpoint
 
 
 def bundle_of(model: Vrash, folder: Path) -> Bundle:
@@ -115,8 +117,8 @@ def test_export_writes_all_graphs_styles_and_rules(
     assert (manifest.family, manifest.kind, manifest.styles) == (family, "step", ["bach", "jazz"])
     wanted = ["step", "start"] if family == "lm" else ["step", "start", "encode"]
     assert [graph.name for graph in manifest.graphs] == wanted
-    assert manifest.tunes is not None
-    assert manifest.tunes.style("jazz").tracks == 2
+    assert tunes_of(manifest) is not None
+    assert tunes_of(manifest).style("jazz").tracks == 2
     assert manifest.filters["leap"] == 3
     assert manifest.defaults["phrase_notes"] == 16
     assert len(manifest.statistics.arguments) == 3
@@ -151,15 +153,18 @@ def test_verb_exports_a_melody_model(
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("temperature", [[1.0] * 5, 99.0])
+@pytest.mark.parametrize(
+    ("temperature", "said"),
+    [([1.0] * 5, "takes one temperature, or 3"), (99.0, "temperature must be 3 numbers above 0")],
+)
 def test_temperature_that_the_edge_cannot_play_by_is_refused(
-    temperature: object, corpus: Path, tmp_path: Path
+    temperature: object, said: str, corpus: Path, tmp_path: Path
 ) -> None:
     checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
     options = ExportOptions(
         target=tmp_path / "out", tensors=corpus, defaults={"temperature": temperature}
     )
-    with pytest.raises(BundleError, match="temperature must be 3 numbers"):
+    with pytest.raises(BundleError, match=said):
         export_checkpoint(checkpoint, options)
     assert not (tmp_path / "out").exists()
 
@@ -186,20 +191,19 @@ def test_styles_of_a_bundle_are_measured_anew_and_all_else_stays(
     checkpoint = make_tune_checkpoint(tmp_path / "best.pt", make_tune_model())
     options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
     whole = export_checkpoint(checkpoint, options).bundle
-    told = whole.manifest.tunes
+    told = tunes_of(whole.manifest)
     assert told is not None
     bare = [msgspec.structs.replace(s, kinds=[], returns=[], returned=1.0) for s in told.styles]
-    manifest = msgspec.structs.replace(
-        whole.manifest, tunes=msgspec.structs.replace(told, styles=bare)
-    )
+    manifest = whole.manifest.with_parts(tunes=msgspec.structs.replace(told, styles=bare))
     models = {g.file: whole.graph_bytes(g.name) for g in manifest.graphs}
     write_bundle(tmp_path / "old", manifest, models, whole.card)
-    assert main(["export", str(tmp_path / "old"), "--statistics-from", str(corpus)]) == 0
+    assert main(["bundle", "restate", str(tmp_path / "old"), str(corpus)]) == 0
     assert "kinds of unit and bar of its styles: bach" in capsys.readouterr().out
     again = load_bundle(tmp_path / "old").manifest
     assert again.graphs == whole.manifest.graphs
-    assert again.tunes is not None
-    for new, old in zip(again.tunes.styles, told.styles, strict=True):
+    measured = tunes_of(again)
+    assert measured is not None
+    for new, old in zip(measured.styles, told.styles, strict=True):
         assert (new.returned, new.returns, len(new.kinds)) == (
             old.returned, old.returns, len(old.kinds),
         )  # fmt: skip
@@ -225,8 +229,7 @@ def test_bundle_becomes_a_checkpoint_again_that_plays_and_costs_the_same(
     checkpoint = make_tune_checkpoint(tmp_path / "best.pt", model)
     options = ExportOptions(name="made", target=tmp_path / "out", tensors=corpus)
     export_checkpoint(checkpoint, options)
-    command = ["export", str(tmp_path / "out"), "--to-checkpoint", str(tmp_path / "again.pt")]
-    assert main(command) == 0
+    assert main(["bundle", "unwrap", str(tmp_path / "out"), str(tmp_path / "again.pt")]) == 0
     assert "plays what" in capsys.readouterr().out
     again = model_from_checkpoint(load_checkpoint(tmp_path / "again.pt"))
     tunes, held = make_tunes(), [5, 6]
@@ -243,3 +246,41 @@ def test_only_vrash_becomes_a_checkpoint_again(corpus: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match="family lm; only vrash becomes a checkpoint"):
         unwrap(tmp_path / "out", tmp_path / "again.pt")
     assert not (tmp_path / "again.pt").exists()
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("what", ["restate", "unwrap"])
+def test_old_spellings_of_what_is_done_with_a_bundle_say_the_new_one_once(
+    what: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = make_tune_model(embeddings=(14, 9, 5), latent_scale=0.5)
+    round_to_half(model)
+    checkpoint = make_tune_checkpoint(tmp_path / "best.pt", model)
+    export_checkpoint(checkpoint, ExportOptions(target=tmp_path / "out", tensors=corpus))
+    option, file = {
+        "restate": ("--statistics-from", corpus),
+        "unwrap": ("--to-checkpoint", tmp_path / "again.pt"),
+    }[what]
+    assert main(["export", str(tmp_path / "out"), option, str(file)]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("the old spelling works in this version only") == 1
+    assert f"is now perpetuo bundle {what} " in said.err
+    assert said.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(("what", "done"), [("restate", "measured anew"), ("filter", "filtered")])
+def test_a_family_that_cannot_do_it_says_whose_bundles_can(
+    what: str, done: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_tiny_bundle(tmp_path)
+    assert main(["bundle", what, str(bundle.path), str(tmp_path / "x")]) == 1
+    said = capsys.readouterr().err
+    assert f"bundles of chain cannot be {done}" in said
+    assert "those of lm, vae, vrash can" in said
+    assert said.count("\n") == 1
+
+
+def test_a_bundle_is_not_exported_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = write_tiny_bundle(tmp_path)
+    assert main(["export", str(bundle.path)]) == 1
+    assert "is a bundle already; see perpetuo bundle --help" in capsys.readouterr().err

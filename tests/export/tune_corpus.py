@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.tunes import END
+from streamer.families.tunes.codec import END
 from tests.bundles import tiny_tune_codec
-from training.checkpoint import Checkpoint, save_checkpoint
-from training.data.tunes import TRACK_DTYPE, TuneInfo, TuneSet
-from training.models.vrash import Vrash, VrashConfig
+from training.families.tunes.model import Vrash, VrashConfig
+from training.families.tunes.tuneset import TRACK_DTYPE, TuneInfo, TuneSet
+from training.run.checkpoint import Checkpoint, save_checkpoint
 
 STYLES = ("bach", "jazz")
 SMALL: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Faults inside the program: a send or the engine misbehaves, in a real process on a real port.
 
 Each function takes a folder and a number of tries, and returns a
-:class:`tests.faults.stage.Row`. Called by ``tests/faults/table.py``.
+:class:`tests.faults.stage.Row`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer import cli
-from streamer.engine import Engine
+from streamer.engine.engine import Engine
 from streamer.errors import PortError
 from streamer.ports.base import PortLost
 from streamer.ports.clients import Sender

@@ -1,7 +1,7 @@
 """Faults of the machine: time, disk and files, under a real process on a real JACK port.
 
 Each function takes a folder and a number of tries, and returns a
-:class:`tests.faults.stage.Row`. Called by ``tests/faults/table.py``.
+:class:`tests.faults.stage.Row`.
 """
 
 from __future__ import annotations

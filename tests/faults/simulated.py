@@ -1,7 +1,7 @@
 """Faults on the manual clock, where an hour costs nothing: thousands of tries.
 
 Each function takes a folder, which is not used, and a number of tries, of which it makes a hundred
-times as many. Called by ``tests/faults/table.py``.
+times as many.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from streamer.buffer import RollingBuffer
 from streamer.errors import PortError
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
 from streamer.ports.base import PortLost
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock
 from tests.faults.stage import Row
 

@@ -100,7 +100,7 @@ class Stage:
     def hear(self, seconds: float = PLAYS_AGAIN_SECONDS) -> float | None:
         """Return how long it took until notes were heard from now on; None for never."""
         began, heard = time.monotonic(), len(self.monitor.wait_for(lambda _: True))
-        messages = self.monitor.wait_for(
+        messages = self.monitor.listen(
             lambda all_: len(struck(all_[heard:])) >= ENOUGH_NOTES, seconds
         )
         if len(struck(messages[heard:])) < ENOUGH_NOTES:
@@ -132,7 +132,7 @@ class Stage:
     def end(self) -> str:
         """Stop the service as systemd does; return what is wrong with its end, or nothing."""
         status = self.service.stop()
-        heard = self.monitor.wait_for(lambda m: bool(m) and m[-1][:2] == b"\xb0\x79")
+        heard = self.monitor.listen(lambda m: bool(m) and m[-1][:2] == b"\xb0\x79")
         _, again, left = unpaired(heard)
         again += sum(unpaired(life)[1] for life in self.lives)
         if (status, again, left) == (128 + signal.SIGTERM, 0, 0):

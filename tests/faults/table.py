@@ -1,4 +1,4 @@
-"""The table of faults: each injected so many times into a process that plays.
+"""The table of faults: each injected a number of times into a process that plays.
 
     python -m tests.faults.table --tries 20 --out faults.json
     python -m tests.faults.table --tries 3 flood wall_clock
@@ -27,7 +27,7 @@ FAULTS = ports.FAULTS | machine.FAULTS | inside.FAULTS | simulated.FAULTS
 
 
 def run(name: str, tries: int) -> Row:
-    """Inject one fault so many times, in a folder of its own."""
+    """Inject one fault ``tries`` times, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="perpetuo-faults-") as folder:
         try:
             return FAULTS[name](Path(folder), tries)

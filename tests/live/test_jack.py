@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 import streamer
-from streamer.buffer import RollingBuffer
-from streamer.clock import MonotonicClock
-from streamer.codec import published_codec
+from streamer import cli
+from streamer.families.chain.codec import published_codec
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
 from streamer.ports import list_ports, open_port
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.settings.settings import SchedulerSettings
+from streamer.system.clock import MonotonicClock
 from streamer.testing import FakeGenerator
 from tests import bundles
 
@@ -136,6 +137,14 @@ def test_ports_lists_what_the_server_has(jack):
     assert ("virtual", "output", "builtin") in found
 
 
+def test_ports_and_check_show_a_server_that_has_no_port_of_its_own(jack, capsys):
+    assert cli.main(["ports"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["jack", "output", "builtin", "builtin", "(server", f"{jack.name})"] in lines
+    cli.main(["check"])
+    assert f"server {jack.name}, outputs: 0, inputs: 0" in capsys.readouterr().out
+
+
 def test_an_unknown_name_offers_the_nearest(jack):
     jack.monitor()
     from streamer.errors import PortError
@@ -214,7 +223,7 @@ def test_perpetuo_play_sends_hundreds_of_notes_and_sigterm_leaves_silence(jack, 
     assert "Traceback" not in output
     heard = monitor.wait_for(played_out)
     assert check_pairs(heard) >= NOTES
-    from streamer.midifile import read_midi
+    from streamer.midi.midifile import read_midi
 
     # A key struck again at the very tick of a strike has no length, and is read as one note.
     recorded = [(int(n["pitch"]), int(n["velocity"])) for n in read_midi(recording)]

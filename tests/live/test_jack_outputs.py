@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from streamer.buffer import RollingBuffer
-from streamer.clock import MonotonicClock
-from streamer.midifile import read_midi
-from streamer.midisettings import PortSettings
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.midifile import read_midi
 from streamer.ports import open_outputs
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.settings.midi import PortSettings
+from streamer.settings.settings import SchedulerSettings
+from streamer.system.clock import MonotonicClock
 from streamer.testing import FakeGenerator
 from tests.live.test_jack import check_pairs, played_out, struck, wait_until
 

@@ -6,11 +6,11 @@ import wave
 
 import pytest
 
-from streamer.buffer import RollingBuffer
-from streamer.clock import MonotonicClock
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
 from streamer.ports import SynthPort
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.settings.settings import SchedulerSettings
+from streamer.system.clock import MonotonicClock
 from streamer.testing import FakeGenerator
 
 pytestmark = pytest.mark.fluidsynth

@@ -11,14 +11,13 @@ import time
 
 import pytest
 
-from streamer import daemon
-from streamer.buffer import RollingBuffer
-from streamer.errors import StreamerError
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
 from streamer.ports.base import PortLost
 from streamer.ports.clients import HANG_SECONDS
-from streamer.scheduler import Scheduler
-from streamer.settings import ModelSettings, PortSettings, SchedulerSettings, Settings
-from streamer.supervisor import Supervisor
+from streamer.service import daemon, stream
+from streamer.service.supervisor import Supervisor
+from streamer.settings.settings import ModelSettings, PortSettings, SchedulerSettings, Settings
 from streamer.testing import FakeGenerator, FakePort, ManualClock
 from tests.bundles import write_tiny_bundle
 from tests.service.test_supervisor import FakeNotifier, figures
@@ -27,12 +26,12 @@ from tests.streamer.test_ports import ON, SYNTH, Bench
 PATIENCE_SECONDS = 20.0
 """How long a test waits for an event that comes within milliseconds, before it fails."""
 
-BOUND_SECONDS = 10.0
+BOUND_SECONDS = 5.0
 """A stop is to end the process within this; systemd gives it TimeoutStopSec."""
 
 
 class StuckPort(FakePort):
-    """A port that takes so many messages, and then holds the sender up until it is let go."""
+    """A port that takes ``messages`` messages, and then holds the sender up until it is let go."""
 
     def __init__(self, messages: int, clock: ManualClock | None = None) -> None:
         super().__init__(clock)
@@ -76,7 +75,9 @@ def test_the_watchdog_is_fed_no_more_when_a_send_blocks_and_again_when_it_is_let
     assert ("alive",) == notifier.told[-1]
 
 
-def test_sigterm_during_a_send_that_blocks_ends_the_stream_and_says_why(tmp_path, monkeypatch):
+def test_sigterm_during_a_send_that_blocks_ends_the_stream_and_says_why(
+    tmp_path, monkeypatch, caplog
+):
     class Port(StuckPort):
         def send(self, message, at_ms=None) -> None:
             if self._left == 1:
@@ -85,25 +86,24 @@ def test_sigterm_during_a_send_that_blocks_ends_the_stream_and_says_why(tmp_path
 
     port = Port(12)
     monkeypatch.setattr(daemon, "open_outputs", lambda *_, **__: (port, lambda: False))
-    monkeypatch.setattr(daemon, "JOIN_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "JOIN_SECONDS", 0.1)
     settings = Settings(
         model=ModelSettings(model=str(write_tiny_bundle(tmp_path).path), seed=1),
         scheduler=SchedulerSettings(lead_seconds=0.0, realtime_priority=0),
         port=PortSettings(port="null"),
     )
     began = time.monotonic()
-    with pytest.raises(
-        StreamerError, match=r"scheduler did not end within.*port fake may be block"
-    ):
-        daemon.play(settings, plain=True)
+    assert 143 == daemon.play(settings, plain=True)
     assert time.monotonic() - began < BOUND_SECONDS
+    assert "the scheduler did not end within 0.1 s; port fake may be blocked" in caplog.text
     assert 1 == port.closed
     port.let_go.set()
 
 
 PROCESS = """
 import sys, threading
-from streamer import cli, daemon
+from streamer import cli
+from streamer.service import daemon, stream
 from streamer.testing import FakePort
 
 class Stuck(FakePort):
@@ -111,7 +111,7 @@ class Stuck(FakePort):
         print("stuck", flush=True)
         threading.Event().wait()
 
-daemon.JOIN_SECONDS = 0.2
+stream.JOIN_SECONDS = 0.2
 daemon.open_outputs = lambda *_, **__: (Stuck(), lambda: False)
 sys.exit(cli.main(["play", "--port", "null", "--plain", "--model", sys.argv[1]]))
 """
@@ -131,7 +131,7 @@ def test_a_process_whose_send_blocks_for_ever_ends_at_sigterm(tmp_path):
         _, errors = process.communicate(timeout=BOUND_SECONDS)
     finally:
         process.kill()
-    assert 1 == process.returncode
+    assert 143 == process.returncode
     assert "the scheduler did not end within 0.2 s" in errors
     assert "Traceback" not in errors
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
-from streamer.crash import MAGIC, SIZE, LastingTable, open_table
-from streamer.events import control, note_off
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
-from streamer.sounding import SoundingTable
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.messages import control, note_off
+from streamer.midi.sounding import SoundingTable
+from streamer.service.crash import MAGIC, SIZE, LastingTable, open_table
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock
 
 ON, PEDAL_DOWN = bytes((0x90, 60, 80)), control(0, 64, 127)

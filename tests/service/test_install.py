@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -129,6 +130,17 @@ def test_files_are_put_once_and_a_second_time_changes_nothing(machine):
     assert not (machine / "called").exists()
 
 
+def test_where_avahi_is_the_network_is_told_of_the_page(machine):
+    root = machine / "root"
+    (root / "etc/avahi/services").mkdir(parents=True)
+    install(machine, "--root", str(root))
+    assert "etc/avahi/services/perpetuo.service" not in tree(root)
+    install(machine, "--root", str(root), "--network")
+    told = tree(root)["etc/avahi/services/perpetuo.service"]
+    types = [found.text for found in ET.fromstring(told).iter("type")]
+    assert ["_http._tcp", "_oscjson._tcp", "_osc._udp"] == types
+
+
 def test_settings_of_the_person_are_never_overwritten(machine):
     root = machine / "root"
     install(machine, "--root", str(root))
@@ -207,6 +219,10 @@ def test_installing_for_the_machine_without_root_is_one_line(machine):
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_shellcheck_finds_nothing():
-    run = subprocess.run(["shellcheck", str(SCRIPT)], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    "script", ["systemd/install.sh", "systemd/usb-gadget/perpetuo-gadget", ".ci/test_deb"]
+)
+def test_shellcheck_finds_nothing(script):
+    command = ["shellcheck", str(SCRIPT.parents[1] / script)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "" == run.stdout

@@ -10,13 +10,14 @@ from importlib.util import find_spec
 import pytest
 
 from streamer.errors import ConfigError
-from streamer.lateness import LatenessHistogram
-from streamer.stats import GenerationStats, StreamFigures
+from streamer.generators.stats import GenerationStats
+from streamer.live.lateness import LatenessHistogram
+from streamer.service.figures import StreamFigures
 
 if find_spec("prometheus_client") is None:
     pytest.skip("the extra metrics is not installed", allow_module_level=True)
 
-from streamer.metrics import LOOPBACK, MetricsServer, buckets
+from streamer.service.metrics import LOOPBACK, MetricsServer, buckets
 
 
 def make_figures(**changes):
@@ -141,7 +142,7 @@ def test_a_port_that_is_taken_is_one_line_with_the_remedy():
 
 def test_without_the_extra_it_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "prometheus_client", None)
-    with pytest.raises(ConfigError, match=r"pip install 'perpetuo\[metrics\]'"):
+    with pytest.raises(ConfigError, match=r"-m pip install -e \S+\[metrics\]"):
         MetricsServer(0, make_figures)
 
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from streamer.notify import STATUS_CHARACTERS, Notifier, Watchdog, watchdog_seconds
+from streamer.service.notify import STATUS_CHARACTERS, Notifier, Watchdog, watchdog_seconds
 from streamer.testing import ManualClock
 
 

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from streamer.controls import Controls, LiveControls
+from streamer.control.morphing import SceneChanger
+from streamer.control.scenes import LiveScene
 from streamer.errors import ConfigError
-from streamer.logs import configure_logging
-from streamer.reload import Reloader, changes
-from streamer.settings import LogSettings, PortSettings, Settings, load_settings
+from streamer.service.reload import Reloader, changes
+from streamer.settings.controls import MOMENTARY, Controls, LiveControls
+from streamer.settings.reading import load_settings
+from streamer.settings.settings import LogSettings, ModelSettings, PortSettings, Settings
+from streamer.system.logs import configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,45 @@ def test_a_second_reading_of_the_same_file_leaves_the_hand_in_peace():
     live.update(transpose=7)
     assert reloader.reload()
     assert 7 == live.snapshot().transpose
+
+
+def with_scene(name, **values):
+    return replace(with_controls(**values), model=ModelSettings(scene=name))
+
+
+def test_another_scene_leaves_every_wish_of_the_moment():
+    reloader, live = make_reloader(with_scene("night", density=0.5, sleep=90.0))
+    wishes = {name: 30.0 if name == "sleep" else True for name in MOMENTARY}
+    live.update(transpose=4, **wishes)
+    reloader.reload()
+    assert Controls.from_values({"density": 0.5, **wishes}) == live.snapshot()
+
+
+def test_another_scene_ends_one_that_is_on_its_way():
+    live = LiveControls()
+    changer = SceneChanger(live, Controls)
+    new = with_scene("night", density=0.5)
+    reloader = Reloader(lambda: new, Settings(), live, changer)
+    changer.choose(LiveScene("wild", {"density": 4.0, "transpose": 12}), 600.0)
+    for phrase in range(5):
+        changer.step(phrase * 4.0, phrase)
+    reloader.reload()
+    for phrase in range(5, 300):
+        changer.step(phrase * 4.0, phrase)
+    assert (Controls(density=0.5), "night") == (live.snapshot(), live.scene)
+
+
+def test_what_was_edited_is_left_by_a_scene_that_is_on_its_way():
+    live = LiveControls()
+    changer = SceneChanger(live, Controls)
+    new = with_controls(transpose=0, density=1.0, low=12)
+    old = with_controls(transpose=3, density=2.0)
+    reloader = Reloader(lambda: new, old, live, changer)
+    changer.choose(LiveScene("wild", {"density": 4.0, "transpose": 12}), 600.0)
+    reloader.reload()  # to where they are by now
+    for phrase in range(300):
+        changer.step(phrase * 4.0, phrase)
+    assert Controls(low=12) == live.snapshot()
 
 
 def test_what_waits_for_the_next_start_is_named(caplog):

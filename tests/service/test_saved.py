@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.controls import Controls, LiveControls
-from streamer.saved import REST_SECONDS, Keeper, restore
+from streamer.control.morphing import SceneChanger
+from streamer.control.scenes import LiveScene
+from streamer.service.saved import REST_SECONDS, Keeper, last_scene, restore
+from streamer.settings.controls import Controls, LiveControls, control_specs
 
 
 def keep(path, live, configured=None):
@@ -80,8 +82,8 @@ values = st.one_of(
 
 
 @given(
-    last=st.dictionaries(st.sampled_from([*Controls.__dataclass_fields__, "new"]), values),
-    before=st.dictionaries(st.sampled_from([*Controls.__dataclass_fields__, "new"]), values),
+    last=st.dictionaries(st.sampled_from([*control_specs(), "new"]), values),
+    before=st.dictionaries(st.sampled_from([*control_specs(), "new"]), values),
 )
 def test_whatever_was_saved_legal_controls_come_of_it(tmp_path_factory, last, before):
     path = tmp_path_factory.mktemp("saved") / "controls.json"
@@ -101,6 +103,26 @@ def test_a_knob_that_is_turned_is_written_once_it_rests(path):
     assert not path.exists()
     keeper.look(now=19.0 + REST_SECONDS)
     assert 1.19 == restore(path, Controls()).temperature
+
+
+def test_a_scene_on_its_way_is_kept_once_and_as_it_will_arrive(path):
+    live = LiveControls()
+    changer = SceneChanger(live, Controls)
+    keeper = Keeper(path, Controls(), live, arriving=changer.arriving)
+    changer.choose(LiveScene("night", {"density": 0.5, "low": 30}), 600.0)
+    written = []
+    for look in range(4 * 700):
+        changer.step(look / 4.0, look // 16)
+        if look == 400:
+            live.update(low=20)  # a hand
+        keeper.look(look / 4.0)
+        if path.exists():
+            written.append((restore(path, Controls()), last_scene(path)))
+            path.unlink()
+    keeper.write()
+    wanted = [(Controls(density=0.5, low=30), "night"), (Controls(density=0.5, low=20), "night")]
+    assert (wanted, False) == (written, path.exists())
+    assert written[-1][0] == live.snapshot()
 
 
 def test_what_has_not_changed_is_not_written_again(path):

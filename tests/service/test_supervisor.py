@@ -4,8 +4,9 @@ import faulthandler
 
 import pytest
 
-from streamer.stats import GenerationStats, StreamFigures
-from streamer.supervisor import STATUS_SECONDS, Supervisor, status_line
+from streamer.generators.stats import GenerationStats
+from streamer.service.figures import StreamFigures
+from streamer.service.supervisor import STATUS_SECONDS, Supervisor, status_line
 from streamer.testing import ManualClock
 
 

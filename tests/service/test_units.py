@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from streamer.check import check_realtime
-from streamer.settings import Settings, load_settings, setting_names
+from streamer.checks.check import check_realtime
+from streamer.settings.reading import load_settings, setting_names
+from streamer.settings.settings import Settings
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 SERVICE, OWN = SYSTEMD / "perpetuo.service", SYSTEMD / "user" / "perpetuo.service"
 
-MOST_EXPOSED = 2.0
+MOST_EXPOSED = 1.7
 """Of 10 in the words of `systemd-analyze security`; it is 1.1 today, and 1.7 with the network."""
 
 needs_analyze = pytest.mark.skipif(
@@ -145,7 +146,7 @@ def test_the_service_reaches_the_sequencer_and_no_network():
 def uncommented():
     """The settings file with every setting that it names set."""
     text = (SYSTEMD / "perpetuo.toml").read_text()
-    return re.sub(r"^#([a-z_]+ = )", r"\1", text, flags=re.MULTILINE)
+    return re.sub(r"^#([a-z_]+ = |\[\[)", r"\1", text, flags=re.MULTILINE)
 
 
 def test_the_settings_file_is_valid_as_it_is_shipped():
@@ -170,10 +171,12 @@ def test_the_file_shows_every_setting_that_there_is():
 
 def test_the_file_shows_defaults_where_there_are_any():
     text = (SYSTEMD / "perpetuo.toml").read_text()
-    wrong = []
+    wrong, defaults = [], load_settings(Path(os.devnull)).values()
     for stage, table in tomllib.loads(uncommented()).items():
+        if isinstance(table, list):  # [[day]]: a plan has no defaults
+            continue
         for key, shown in table.items():
-            default = getattr(getattr(Settings(), stage), key)
+            default = defaults[f"{stage}.{key}"]
             commented = f"\n#{key} = " in text
             if commented and default not in (None, ()) and shown != default:
                 wrong.append(f"[{stage}] {key} = {default}")

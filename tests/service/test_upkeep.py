@@ -8,21 +8,22 @@ from dataclasses import replace
 
 import pytest
 
-from streamer import daemon
-from streamer.controls import Controls
-from streamer.crash import LastingTable
-from streamer.daemon import play
-from streamer.places import in_service, runtime_folder, state_folder
-from streamer.saved import FILE_NAME
-from streamer.settings import (
+from streamer.control.scenes import LiveScene
+from streamer.service import daemon
+from streamer.service.crash import LastingTable
+from streamer.service.daemon import play
+from streamer.service.saved import FILE_NAME
+from streamer.service.upkeep import PLAYING_MARK, Upkeep
+from streamer.settings.controls import Controls
+from streamer.settings.settings import (
     ModelSettings,
     PortSettings,
     SchedulerSettings,
     ServiceSettings,
     Settings,
 )
+from streamer.system.folders import in_service, runtime_folder, state_folder
 from streamer.testing import ManualClock
-from streamer.upkeep import PLAYING_MARK, Upkeep
 from tests.bundles import write_tiny_bundle
 
 
@@ -60,6 +61,33 @@ def test_in_a_service_controls_go_on_where_they_were(tmp_path, environ):
     second = make(dict(environ))
     assert 4 == second.controls.snapshot().transpose
     second.close()
+
+
+def test_a_power_cut_while_a_scene_is_on_its_way_leads_to_that_scene(environ):
+    first = make(dict(environ))
+    first.scenes.choose(LiveScene("night", {"density": 0.5}), 600.0)
+    for second in range(20):
+        first._clock.jump(1.0)
+        first.scenes.step(float(second), second)
+        first.look()
+    assert 1.0 > first.controls.snapshot().density > 0.5
+    second = make(dict(environ))  # the first was not closed
+    assert (0.5, "night") == (second.controls.snapshot().density, second.controls.scene)
+    second.close()
+
+
+def test_a_stream_that_goes_on_from_a_bookmark_begins_with_its_controls(environ):
+    first = make(dict(environ))
+    first.controls.update(transpose=4, density=2.0)
+    first.close()
+    bookmark = Settings(controls=Controls(density=0.5))
+    second = Upkeep(bookmark, ManualClock(), None, dict(environ), resumes=True)
+    assert Controls(density=0.5) == second.controls.snapshot()
+    second.controls.update(density=0.6)
+    second.close()
+    third = make(dict(environ))
+    assert 0.6 != third.controls.snapshot().density, "the configuration says another now"
+    third.close()
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from streamer.answering import Answering
-from streamer.buffer import RollingBuffer
-from streamer.controls import Controls, LiveControls
-from streamer.echo import LOOP_NOTES, EchoFilter, EchoPort
-from streamer.inputs import MidiControl
-from streamer.midiclock import ClockFollower
-from streamer.midisettings import LIVE_QUERY, ClockSettings, InputSettings
-from streamer.notes import Phrase
+from streamer.control.inputs import MidiControl
+from streamer.families.windows.answering import Answering
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.clock import ClockFollower
+from streamer.music.notes import Phrase
 from streamer.pipeline import open_source
-from streamer.scheduler import Scheduler
-from streamer.settings import ModelSettings, SchedulerSettings, Settings
+from streamer.ports.echo import LOOP_NOTES, EchoFilter
+from streamer.settings.controls import Controls, LiveControls
+from streamer.settings.midi import LIVE_QUERY, ClockSettings, InputSettings
+from streamer.settings.settings import ModelSettings, SchedulerSettings, Settings
 from streamer.testing import FakePort, ManualClock
 from tests.bundles import ECHO_MARK, write_echo_bundle
 
@@ -46,21 +47,23 @@ class Stage:
 
     def __init__(self, bundle: Path, silent_bars: int = 1, slow: float = 0.0, **more: object):
         self.clock = ManualClock(START)
-        self.controls = LiveControls(Controls(candidates=1, **more))
+        self.controls = LiveControls(Controls.from_values({"candidates": 1, **more}))
         hears = InputSettings(query_silent_bars=silent_bars)
         settings = Settings(
             model=ModelSettings(model=str(bundle), query=LIVE_QUERY, seed=1, redraws=0),
             input=hears,
         )
-        self.source = open_source(settings, self.controls)
-        assert self.source.answering is not None
-        self.answering: Answering = self.source.answering
+        self.source = open_source(settings=settings, controls=self.controls)
+        generator = self.source.generator
+        self.asked: list[tuple[float, np.ndarray]] = []
+        self.answering = Answering(self.ask, generator.codec, generator.longest_steps, silent_bars)
         self.buffer = RollingBuffer(1.0, 4.0)
         self.port = FakePort(self.clock)
         echo = EchoFilter(0.25)
+        self.port.sent = lambda message: echo.sent(message, self.clock.now())
         self.scheduler = Scheduler(
             self.buffer,
-            EchoPort(self.port, echo, self.clock),
+            self.port,
             self.clock,
             SchedulerSettings(lead_seconds=LEAD, realtime_priority=0),
             bar_beats=self.answering.bar_beats,
@@ -70,10 +73,16 @@ class Stage:
             hears, ClockSettings(), self.controls, self.scheduler, self.clock, echo=echo,
             query=self.answering.hear,
         )  # fmt: skip
+        self.controls.listen(self.scheduler.steer)
         self.slow = slow
         self.leads: list[float] = []
         self._draw()
         self.clock.every(0.005, self._draw)
+
+    def ask(self, bar: np.ndarray) -> None:
+        """Keep the bar and when it was asked, and put it to the network."""
+        self.asked.append((self.clock.now(), bar))
+        self.source.generator.path.ask(bar)
 
     def _draw(self) -> None:
         now = self.clock.now()
@@ -151,10 +160,8 @@ def test_a_key_near_the_line_is_in_the_bar_of_the_nearest_sixteenth(
 def test_a_key_held_over_the_line_is_answered_as_a_tie(bundle: Path) -> None:
     stage = Stage(bundle)
     stage.play(60, 1, 12, steps=8)
-    heard = []
-    stage.answering._ask = lambda bar: (heard.append(bar), stage.source.generator.path.ask(bar))
     stage.run(5)
-    first, second = (bar for bar in heard if bar.any())
+    first, second = (bar for _, bar in stage.asked if bar.any())
     assert first[12, 60 - ECHO_MARK].tolist() == [1, 1]
     assert second[0, 60 - ECHO_MARK].tolist() == [1, 0]
     assert second[:, 60 - ECHO_MARK, 0].sum() == 4
@@ -164,11 +171,9 @@ def test_in_silence_it_walks_on_and_yields_when_somebody_plays(bundle: Path) -> 
     stage = Stage(bundle, silent_bars=2)
     stage.play(60, 1, 4)
     stage.play(62, 6, 4)
-    asked, ask = [], stage.answering._ask
-    stage.answering._ask = lambda bar: (asked.append(stage.clock.now()), ask(bar))
     stage.run(10)
     assert stage.heard() == [(60, 2, 4.0), (62, 7, 4.0)]
-    bars = [round((when - LINE) / BAR) for when in asked]
+    bars = [round((when - LINE) / BAR) for when, _ in stage.asked]
     assert bars == [2, 3, 4, 7, 8, 9]
     assert stage.answering.asked == 6
 
@@ -184,11 +189,12 @@ def test_bits_are_a_live_knob(bundle: Path) -> None:
     assert stage.heard() == [(61, 2, 8.0), (64, 5, 8.0)]
 
 
-def test_a_tempo_change_begins_with_a_bar_and_answers_keep_their_place(bundle: Path) -> None:
+def test_a_tempo_change_is_heard_within_the_bar_and_answers_keep_their_place(bundle: Path) -> None:
     stage = Stage(bundle)
     stage.play(60, 0, 4)
     stage.at(0.5, lambda: stage.controls.update(tempo_scale=2.0))
-    # Bar 1 takes half the time now: its fourth sixteenth from the end is at 1 + 6/16.
+    # From the middle of bar 0 on all goes twice as fast: bar 1 begins at 12 sixteenths, bar 2 at
+    # 20, in which 62 is played at its fourth, and answered in bar 3, which begins at 28.
     stage.play(62, 1, 6, steps=0.5)
     stage.run(4)
     struck = [
@@ -196,7 +202,7 @@ def test_a_tempo_change_begins_with_a_bar_and_answers_keep_their_place(bundle: P
         for when, message in stage.port.log
         if message[0] == 0x90 and message[1] != ECHO_MARK
     ]
-    assert struck == [(60, 18.0), (62, 30.0)]
+    assert struck == [(60, 14.0), (62, 30.0)]
     assert stage.buffer.underruns == 0
 
 

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.bandsettings import BandSettings
-from streamer.bundle import Bundle
-from streamer.controls import Controls, LiveControls
+from streamer.bundle.bundle import Bundle
 from streamer.errors import BundleError, ConfigError, StreamerError
-from streamer.expressionsettings import ExpressionSettings
-from streamer.generators.bands import BandGenerator
-from streamer.generators.petals import Genres
-from streamer.notes import Note, Phrase
+from streamer.families.bands.generator import BandGenerator
+from streamer.families.bands.genres import Genres
+from streamer.families.bands.settings import BandSettings
+from streamer.families.bands.spec import bands_of, problems
+from streamer.families.bands.tracks import TRACKS
+from streamer.live.sendtime import SendTime
+from streamer.music.notes import Note, Phrase
 from streamer.pipeline import Source, open_source
-from streamer.settings import ModelSettings, Settings
-from streamer.tracks import TRACKS
+from streamer.settings.controls import Controls, LiveControls
+from streamer.settings.expression import ExpressionSettings
+from streamer.settings.settings import ModelSettings, Settings
 from tests.bandbundles import GENRES, PROGRAMS, write_tiny_band_bundle
 from tests.seams import seam_figures
 
@@ -34,13 +36,21 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def source_of(
     bundle: Bundle, controls: dict[str, Any] | None = None, seed: int = 1, **more: Any
 ) -> Source:
-    stages = {name: more.pop(name) for name in ("band", "expression", "synth") if name in more}
+    stages = {name: more.pop(name) for name in ("stages", "expression", "synth") if name in more}
     settings = Settings(model=ModelSettings(model=str(bundle.path), seed=seed, **more), **stages)
-    return open_source(settings, LiveControls(Controls(**(controls or {}))))
+    return open_source(
+        settings=settings, controls=LiveControls(Controls.from_values(controls or {}))
+    )
 
 
 def play(source: Source, sections: int) -> list[Phrase]:
     return [source.next_phrase() for _ in range(sections)]
+
+
+def heard(source: Source, sections: int) -> list[Phrase]:
+    """Return sections as they leave, with the controls and the synth as they are."""
+    steered = SendTime.of(source.controls.snapshot())
+    return [steered.phrase(phrase, source.synth) for phrase in play(source, sections)]
 
 
 def notes_of(phrases: list[Phrase]) -> list[Note]:
@@ -58,7 +68,7 @@ def test_four_tracks_lie_on_four_channels_and_only_drums_have_no_pitch(bundle: B
     assert {note.channel for note in notes} == set(CHANNELS)
     assert all(note.unpitched is (note.channel == 9) for note in notes)
     moved = BandSettings(drums_channel=16, bass_channel=10, harmony_channel=5, strings_channel=1)
-    again = notes_of(play(source_of(bundle, band=moved), 8))
+    again = notes_of(play(source_of(bundle, stages={"band": moved}), 8))
     where = dict(zip(CHANNELS, moved.channels, strict=True))
     assert [where[note.channel] for note in notes] == [note.channel for note in again]
 
@@ -69,7 +79,7 @@ def test_four_tracks_lie_on_four_channels_and_only_drums_have_no_pitch(bundle: B
 def test_no_control_of_pitch_moves_a_drum(bundle: Bundle, controls: dict[str, Any]) -> None:
     # Of one candidate there is no choice, which pitches could move.
     more: dict[str, Any] = {"expression": PLAIN, "candidates": 1, "redraws": 0}
-    plain, moved = (notes_of(play(source_of(bundle, c, **more), 4)) for c in ({}, controls))
+    plain, moved = (notes_of(heard(source_of(bundle, c, **more), 4)) for c in ({}, controls))
     drums = [[n.pitch for n in notes if n.unpitched] for notes in (plain, moved)]
     others = [[n.pitch for n in notes if not n.unpitched] for notes in (plain, moved)]
     assert drums[0] == drums[1]
@@ -77,11 +87,11 @@ def test_no_control_of_pitch_moves_a_drum(bundle: Bundle, controls: dict[str, An
 
 
 def test_a_synths_keys_and_transposition_do_not_touch_drums(bundle: Bundle) -> None:
-    from streamer.midisettings import SynthSettings
+    from streamer.settings.midi import SynthSettings
 
     narrow = SynthSettings(transpose=7, lowest=60, highest=71)
     plain, moved = (
-        notes_of(play(source_of(bundle, **more), 4)) for more in ({}, {"synth": narrow})
+        notes_of(heard(source_of(bundle, **more), 4)) for more in ({}, {"synth": narrow})
     )
     assert [n.pitch for n in plain if n.unpitched] == [n.pitch for n in moved if n.unpitched]
     assert all(60 <= note.pitch <= 71 for note in moved if not note.unpitched)
@@ -89,7 +99,7 @@ def test_a_synths_keys_and_transposition_do_not_touch_drums(bundle: Bundle) -> N
 
 def test_range_and_scale_hold_for_what_sounds(bundle: Bundle) -> None:
     controls = {"low": 40, "high": 70, "scale": "major", "root": 2, "transpose": 3}
-    pitches = [n.pitch for n in notes_of(play(source_of(bundle, controls), 6)) if not n.unpitched]
+    pitches = [n.pitch for n in notes_of(heard(source_of(bundle, controls), 6)) if not n.unpitched]
     assert all(40 <= pitch <= 70 for pitch in pitches)
     assert {(pitch - 2) % 12 for pitch in pitches} <= {0, 2, 4, 5, 7, 9, 11}
 
@@ -193,12 +203,11 @@ def test_strength_goes_from_anywhere_to_the_genre_and_to_its_middle(bundle: Bund
 def test_a_genre_of_few_songs_lies_where_the_prior_says(bundle: Bundle) -> None:
     import msgspec
 
-    spec = bundle.manifest.bands
+    spec = bands_of(bundle.manifest)
     assert spec is not None
     doubtful = msgspec.structs.replace(spec.genres[0], windows=0, mean=[9.0] * 6)
-    few = msgspec.structs.replace(
-        bundle.manifest,
-        bands=msgspec.structs.replace(spec, genres=[doubtful, *spec.genres[1:]]),
+    few = bundle.manifest.with_parts(
+        bands=msgspec.structs.replace(spec, genres=[doubtful, *spec.genres[1:]])
     )
     genres = Genres(few, (("jazz", 1.0),), np.random.default_rng(0))
     lie = genres.scatter(genres.next(Controls(), 8.0).weights, 1.0)
@@ -238,7 +247,9 @@ def test_sounds_follow_the_genre_and_what_is_set_stays(bundle: Bundle) -> None:
         assert tuple(now) == band.programs
         assert list(band.programs) in PROGRAMS.values()
     assert changed > 4
-    fixed = source_of(bundle, {"walk": 1.0}, band=BandSettings(bass_program=40, drums_program=26))
+    fixed = source_of(
+        bundle, {"walk": 1.0}, stages={"band": BandSettings(bass_program=40, drums_program=26)}
+    )
     programs = [change for phrase in play(fixed, 24) for change in phrase.programs]
     assert fixed.generator.programs[:2] == (25, 39)  # type: ignore[attr-defined]
     assert {change.channel for change in programs} <= {1, 2}
@@ -268,7 +279,7 @@ def test_a_player_gives_accents_and_never_changes_what_is_played(bundle: Bundle)
 
 
 def test_kicks_on_the_beat_are_louder_than_hats_between(bundle: Bundle) -> None:
-    from streamer.generators.bandplayer import BandBars, PlayedBand
+    from streamer.families.bands.player import BandBars, PlayedBand
 
     track = np.zeros(64, np.int64)
     pitch = np.tile([36, 42], 32)
@@ -300,7 +311,7 @@ def test_a_bundle_without_genres_plays_and_has_no_style(tmp_path: Path) -> None:
         ({"prime": Path("a.mid")}, "goes on from no file; leave --prime out"),
         ({"query": Path("a.mid")}, "goes on from no file; leave --query out"),
         ({"query": Path("live")}, "goes on from no file; leave --query out"),
-        ({"temperature": (1.0, 1.0, 1.0)}, "takes one temperature for all tracks"),
+        ({"temperature": (1.0, 1.0, 1.0)}, "takes one temperature for all, above 0, not"),
     ],
 )
 def test_what_a_band_cannot_do_is_said(bundle: Bundle, more: dict[str, Any], said: str) -> None:
@@ -346,11 +357,12 @@ def test_a_thousand_sections_join_without_a_double_onset_or_a_note_above_the_lim
 def test_figures_of_a_genre_that_do_not_fit_the_latent_are_named(bundle: Bundle) -> None:
     import msgspec
 
-    from streamer.bandspec import band_problems
-
-    spec = bundle.manifest.bands
+    manifest, codec = bundle.manifest, bundle.codec
+    spec = bands_of(manifest)
     assert spec is not None
-    assert band_problems(spec, 6) == []
+    assert problems(manifest, codec) == []
     wrong = msgspec.structs.replace(spec.genres[0], factors=[[0.1] * 5])
     odd = msgspec.structs.replace(spec, genres=[wrong, *spec.genres[1:]])
-    assert band_problems(odd, 6) == ["genre jazz needs factors of 6 components"]
+    assert problems(manifest.with_parts(bands=odd), codec) == [
+        "genre jazz needs factors of 6 components"
+    ]

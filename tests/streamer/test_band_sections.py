@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.bands import DRUMS, HOLD, PITCHES, SILENCE, STATES, TRACKS, BandCodec
-from streamer.controls import Controls
-from streamer.generators.bandkey import Keys, best_shift, in_key, nearest_octaves
-from streamer.generators.bandsection import (
+from streamer.families.bands.codec import DRUMS, HOLD, PITCHES, SILENCE, STATES, TRACKS, BandCodec
+from streamer.families.bands.key import Keys, best_shift, in_key, nearest_octaves
+from streamer.families.bands.section import (
     BandSection,
-    Doubt,
-    decide,
+    StateNoise,
+    draw_states,
     entropies_of,
     is_held,
-    join,
     nothing,
-    read_band,
+    section_after,
+    strikes_of,
 )
+from streamer.settings.controls import Controls
 
 STEPS, LONGEST = 8, 16
 BASS, STRINGS = TRACKS.index("bass"), TRACKS.index("strings")
@@ -37,12 +37,12 @@ def states_of(track: int, *column: int) -> np.ndarray:
 def read(track: int, column: list[int], before: BandSection | None = None) -> BandSection:
     states = states_of(track, *column)
     entropies = np.zeros(states.shape, np.float32)
-    return read_band(states, entropies, CODEC, before or nothing(STEPS), LONGEST)
+    return section_after(states, entropies, CODEC, before or nothing(STEPS), LONGEST)
 
 
 def rows(section: BandSection, after: BandSection) -> list[tuple[int, int, int]]:
     """Return onset, whole length and pitch of what a section strikes."""
-    joined = join(section, after, LONGEST)
+    joined = strikes_of(section, after, LONGEST)
     found = zip(joined.notes.tolist(), joined.more.tolist(), strict=True)
     return [(onset, length + more, pitch) for (_, onset, length, pitch, _), more in found]
 
@@ -136,21 +136,21 @@ def sure(*column: int) -> np.ndarray:
     return p
 
 
-def no_doubt() -> Doubt:
-    return Doubt(np.zeros((4, len(TRACKS), 3)), np.zeros((1, len(TRACKS), PITCHES)))
+def no_doubt() -> StateNoise:
+    return StateNoise(np.zeros((4, len(TRACKS), 3)), np.zeros((1, len(TRACKS), PITCHES)))
 
 
 def test_what_the_network_is_sure_of_is_played_at_any_temperature() -> None:
-    doubt = Doubt.draw(np.random.default_rng(0), 4)
+    doubt = StateNoise.draw(np.random.default_rng(0), 4)
     for temperature in (0.1, 1.0):
-        states = decide(sure(60, H, S, 62, H, H, S, S), doubt, temperature)
+        states = draw_states(sure(60, H, S, 62, H, H, S, S), doubt, temperature)
         assert states[:, 2].tolist() == [60, H, S, 62, H, H, S, S]
 
 
 def test_a_strike_of_doubtful_pitch_is_not_lost_to_hold() -> None:
     p = np.zeros((4, len(TRACKS), STATES), np.float32)
     p[..., HOLD], p[..., 60], p[..., 62], p[..., 64] = 0.4, 0.2, 0.21, 0.19
-    assert decide(p, no_doubt(), 1.0)[:, 2].tolist() == [62] * 4
+    assert draw_states(p, no_doubt(), 1.0)[:, 2].tolist() == [62] * 4
 
 
 def test_rhythm_in_doubt_is_one_in_all_bars_and_a_pitch_in_doubt_one_for_half_a_bar() -> None:
@@ -158,7 +158,7 @@ def test_rhythm_in_doubt_is_one_in_all_bars_and_a_pitch_in_doubt_one_for_half_a_
     p[..., HOLD], p[..., SILENCE], p[..., 60], p[..., 62] = 0.2, 0.2, 0.3, 0.3
     pitches = set()
     for seed in range(8):
-        states = decide(p, Doubt.draw(np.random.default_rng(seed), 4, 4), 1.0)
+        states = draw_states(p, StateNoise.draw(np.random.default_rng(seed), 4, 4), 1.0)
         kinds = np.where(states < PITCHES, 0, states)
         assert (kinds[:4] == kinds[4:8]).all()
         assert (kinds[:4] == kinds[12:]).all()
@@ -174,7 +174,7 @@ def test_each_state_is_drawn_from_the_networks_own_distribution() -> None:
     p = np.zeros((1, len(TRACKS), STATES), np.float32)
     p[..., HOLD], p[..., SILENCE], p[..., 60], p[..., 62] = 0.4, 0.1, 0.2, 0.3
     rng = np.random.default_rng(1)
-    drawn = [decide(p, Doubt.draw(rng, 1), 1.0) for _ in range(3000)]
+    drawn = [draw_states(p, StateNoise.draw(rng, 1), 1.0) for _ in range(3000)]
     shares = {state: np.mean(np.stack(drawn) == state) for state in (HOLD, SILENCE, 60, 62)}
     # Three deviations of 12,000 draws are 0.013.
     assert shares == pytest.approx({HOLD: 0.4, SILENCE: 0.1, 60: 0.2, 62: 0.3}, abs=0.02)
@@ -183,8 +183,8 @@ def test_each_state_is_drawn_from_the_networks_own_distribution() -> None:
 def test_density_moves_the_number_of_strikes_and_nothing_else_does() -> None:
     rng = np.random.default_rng(2)
     p = rng.dirichlet(np.full(STATES, 0.1), (64, len(TRACKS))).astype(np.float32)
-    doubt = Doubt.draw(rng, 16)
-    counts = [(decide(p, doubt, 0.5, d) < PITCHES).sum() for d in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    doubt = StateNoise.draw(rng, 16)
+    counts = [(draw_states(p, doubt, 0.5, d) < PITCHES).sum() for d in (0.25, 0.5, 1.0, 2.0, 4.0)]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]
 
@@ -276,7 +276,7 @@ def test_a_shift_is_the_nearest_of_those_that_fit() -> None:
 def test_a_scale_holds_for_all_tracks_but_the_drums(
     scale: str, root: int, transposed: int, seed: int
 ) -> None:
-    from streamer.steering import SCALE_STEPS
+    from streamer.music.scales import SCALE_STEPS
 
     states = np.random.default_rng(seed).integers(0, STATES, (16, len(TRACKS))).astype(np.uint8)
     controls = Controls(scale=scale, root=root, transpose=transposed)  # type: ignore[arg-type]

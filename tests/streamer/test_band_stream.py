@@ -14,25 +14,26 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from streamer.bandmix import Mixer, audible, muted
-from streamer.bandsettings import BandSettings
-from streamer.buffer import RollingBuffer
-from streamer.bundle import Bundle
+from streamer.bundle.bundle import Bundle
 from streamer.cli import main
-from streamer.controls import Controls, LiveControls
-from streamer.daemon import Stream
 from streamer.errors import PortError
-from streamer.greeting import Greeting
-from streamer.midisettings import SynthSettings
-from streamer.notes import Note, Phrase, ProgramChange
-from streamer.offline import LeapingClock
+from streamer.families.bands.controls import BandControls
+from streamer.families.bands.mixer import Mixer, audible
+from streamer.families.bands.settings import BandSettings
+from streamer.families.bands.tracks import TRACKS
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.greeting import Greeting
+from streamer.music.notes import Note, Phrase, ProgramChange
+from streamer.offline.playout import LeapingClock
 from streamer.pipeline import open_source
 from streamer.ports.outputs import Outputs
-from streamer.rotation import RotatingSink
-from streamer.scheduler import Scheduler
-from streamer.settings import ModelSettings, SchedulerSettings, Settings
+from streamer.ports.rotation import RotatingSink
+from streamer.service.stream import StreamThreads
+from streamer.settings.controls import Controls, LiveControls
+from streamer.settings.midi import SynthSettings
+from streamer.settings.settings import ModelSettings, SchedulerSettings, Settings
 from streamer.testing import FakePort, ManualClock, make_phrase
-from streamer.tracks import TRACKS
 from tests.bandbundles import write_tiny_band_bundle
 from tests.streams import struck, unpaired
 
@@ -51,7 +52,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="module")
 def phrases(bundle: Bundle) -> list[Phrase]:
     settings = Settings(model=ModelSettings(model=str(bundle.path), seed=1))
-    source = open_source(settings, LiveControls(Controls(walk=1.0)))
+    source = open_source(settings=settings, controls=LiveControls(Controls(walk=1.0)))
     return [source.next_phrase() for _ in range(5)]
 
 
@@ -62,9 +63,9 @@ class Stage:
         self.clock = ManualClock(START)
         self.ports = [FakePort(self.clock) for _ in range(outputs)]
         self.port = self.ports[0]
-        self.mixer = Mixer(BandSettings())
+        self.mixer = Mixer(BandSettings(), programs=(0, 32, 0, 44))
         self.controls = Controls()
-        told = Greeting(self.mixer.greeting(self.controls, (0, 32, 0, 44)))
+        told = Greeting(self.mixer.greeting(self.controls))
         buffer = RollingBuffer(4.0, 1000.0)
         for phrase in phrases:
             buffer.put(phrase)
@@ -175,9 +176,13 @@ def test_a_solo_silences_the_others(phrases: list[Phrase]) -> None:
     assert {message[0] & 0x0F for message in struck(stage.port.messages)} == {9}
 
 
+def desk(**switches: bool) -> Controls:
+    return Controls(groups=(BandControls(**switches),))
+
+
 def test_a_mute_holds_against_the_tracks_own_solo() -> None:
-    assert audible(Controls(solo_bass=True, solo_drums=True, mute_bass=True)) == ("drums",)
-    assert muted(Controls(solo_bass=True)) == ("drums", "harmony", "strings")
+    assert audible(desk(solo_bass=True, solo_drums=True, mute_bass=True)) == ("drums",)
+    assert Mixer(BandSettings()).silent(desk(solo_bass=True)) == ("drums", "harmony", "strings")
     assert audible(Controls()) == TRACKS
 
 
@@ -323,7 +328,7 @@ def test_muting_all_while_it_plays_is_silence_and_said_once(
 ) -> None:
     controls = LiveControls()
     settings = Settings(model=ModelSettings(model=str(bundle.path), seed=1))
-    source = open_source(settings, controls)
+    source = open_source(settings=settings, controls=controls)
     figures = []
 
     def silence() -> None:
@@ -333,22 +338,22 @@ def test_muting_all_while_it_plays_is_silence_and_said_once(
         stream.scheduler.stop()
 
     port = _Port(40, silence)
-    stream = Stream(source, port, settings, LeapingClock())
+    stream = StreamThreads(source, port, settings, LeapingClock())
     with caplog.at_level(logging.INFO):
         stream.start()
         assert stream.ended.wait(30)
         stream.stop()
     assert [m[0] for m in port.messages if m[0] & 0xF0 == 0xC0 or m[1] == 7][:8] == SOUNDS
     said = [r.getMessage() for r in caplog.records if "all tracks" in r.getMessage()]
-    assert said == ["all tracks of the band are muted; the music goes on in silence"]
+    assert said == ["all tracks are muted; the music goes on in silence"]
     assert figures[0].muted == TRACKS
     assert "without drums and bass and harmony and strings" in figures[0].line()
     assert unpaired(port.messages)[2] == 0
 
 
 def test_banks_of_a_synth_come_before_the_programmes_of_all_but_drums() -> None:
-    mixer = Mixer(BandSettings(), SynthSettings(bank_msb=1, bank_lsb=2, program=9))
-    told = mixer.greeting(Controls(), (0, 32, 0, 44))
+    mixer = Mixer(BandSettings(), SynthSettings(bank_msb=1, bank_lsb=2, program=9), (0, 32, 0, 44))
+    told = mixer.greeting(Controls())
     assert told[:4] == [b"\xc9\x00", b"\xb0\x00\x01", b"\xb0\x20\x02", b"\xc0\x20"]
     quiet = Mixer(BandSettings(program_changes=False, volumes=False), SynthSettings(bank_msb=1))
-    assert quiet.greeting(Controls(), (0, 32, 0, 44)) == []
+    assert quiet.greeting(Controls()) == []

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.bandfile import band_of, read_band
-from streamer.bands import BAR_STEPS, SILENCE
-from streamer.beatfile import read_beats
 from streamer.errors import MidiFileError
+from streamer.families.bands.bandfile import band_of, read_band
+from streamer.families.bands.codec import BAR_STEPS, SILENCE
+from streamer.midi.beatfile import read_beats
 from tests.bandsongs import song_file
 
 
@@ -66,5 +66,7 @@ def test_of_a_file_that_breaks_off_what_came_before_is_read_and_the_log_says_so(
     assert 2 <= cut.bars <= whole.bars
     assert np.array_equal(cut.states[:32, :3], whole.states[:32, :3])
     (tmp_path / "cut.mid").write_bytes(data[:80])
-    with pytest.raises(MidiFileError, match=r"no track plays .*the file is broken"):
+    caplog.clear()
+    with pytest.raises(MidiFileError, match="no track plays "):
         read_band(tmp_path / "cut.mid")
+    assert "bytes early" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.bands import (
+from streamer.families.bands.codec import (
     HOLD,
     SILENCE,
     TRACKS,
@@ -17,7 +17,7 @@ from streamer.bands import (
     sounding_pitches,
     transpose,
 )
-from streamer.flower import OTHER_SD, RADIAL_SD, Flower
+from streamer.families.bands.flower import OTHER_SD, RADIAL_SD, Flower
 
 CODEC = BandCodec(4, 16)
 NOTHING = (np.zeros(0, int), np.zeros(0, int), np.zeros(0, int))

@@ -9,11 +9,11 @@ import mido
 import numpy as np
 import pytest
 
-from streamer.bandfile import read_band
-from streamer.bands import HOLD, SILENCE, BandCodec
-from streamer.bandscore import Passage, Score, play_passages, write_score
 from streamer.errors import RecordingError
-from streamer.generators.bandplayer import PlainBand, PlayedBand
+from streamer.families.bands.bandfile import read_band
+from streamer.families.bands.codec import HOLD, SILENCE, BandCodec
+from streamer.families.bands.editing.score import Passage, Score, play_passages, write_score
+from streamer.families.bands.player import PlainBand, PlayedBand
 
 CODEC = BandCodec(4, 32)
 CHANNELS = (9, 0, 1, 2)

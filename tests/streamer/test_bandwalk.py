@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.bandwalk import WALKS, walk
+from streamer.families.bands.editing.walk import WALKS, walk
 
 
 @pytest.mark.parametrize("kind", WALKS)

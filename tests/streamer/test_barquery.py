@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.barquery import BarCollector
-from streamer.windows import RollCodec
+from streamer.families.windows.barquery import BarCollector
+from streamer.families.windows.codec import RollCodec
 
 CODEC = RollCodec("bars", 4, 16, 48, 71, onsets=True)
 LONGEST = 32

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
-from streamer.notes import Note
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.music.notes import Note
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock, make_phrase
 
 SETTINGS = SchedulerSettings(lead_seconds=0.3, realtime_priority=0)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import mido
-import numpy as np
 import pytest
 
-from streamer.beatfile import Metre, read_beats
 from streamer.errors import MidiFileError
+from streamer.midi.beatfile import Metre, read_beats
 
 
 def save(path: Path, *tracks: list[mido.Message | mido.MetaMessage], division: int = 480) -> Path:
@@ -76,7 +75,6 @@ def test_a_file_in_smpte_time_is_refused_with_a_remedy(tmp_path: Path) -> None:
         read_beats(path)
 
 
-def test_a_file_without_notes_gives_none(tmp_path: Path) -> None:
-    piece = read_beats(save(tmp_path / "a.mid", [mido.Message("program_change", program=3)]))
-    assert len(piece.notes) == 0
-    assert np.array_equal(piece.drums, [])
+def test_a_file_without_notes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MidiFileError, match="holds no notes"):
+        read_beats(save(tmp_path / "a.mid", [mido.Message("program_change", program=3)]))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.beatline import BeatLine
-from streamer.buffer import RollingBuffer
-from streamer.clock import Timeline
-from streamer.controls import Controls
-from streamer.generators.base import beat_of
-from streamer.midiclock import ClockFollower
-from streamer.notes import Grid, Note
-from streamer.performer import Performer
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.generators.performer import Performer
+from streamer.live.beatline import BeatLine
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.live.timeline import Timeline
+from streamer.midi.clock import ClockFollower
+from streamer.music.notes import Grid, Note, Phrase
+from streamer.settings.controls import Controls
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakePort, ManualClock, make_phrase
 
 SETTINGS = SchedulerSettings(lead_seconds=0.3, realtime_priority=0)
@@ -196,13 +196,9 @@ def test_a_clock_that_is_lost_gives_the_tune_back_its_own_tempo():
 
 
 def test_tempo_scale_does_not_pull_a_tune_off_the_clock():
-    performer, raw = Performer(), [tune(16, start_beat=at) for at in (0, 16, 32)]
-    scaled = [
-        performer.perform(phrase, Controls(tempo_scale=scale), 60_000.0 / TUNE_BPM)
-        for phrase, scale in zip(raw, (1.0, 1.5, 0.8), strict=True)
-    ]
-    assert [0.0, 16.0, 32.0] == [phrase.grid.beat for phrase in scaled]
-    machine = Machine(*scaled, bpm=120.0)
+    machine = Machine(*(tune(16, start_beat=at) for at in (0, 16, 32)), bpm=120.0)
+    for at, scale in ((1.0, 1.5), (6.0, 0.5)):
+        machine.after(at, partial(machine.scheduler.steer, Controls(tempo_scale=scale)))
     machine.tick_from(0.0)
     machine.after(0.0, machine.start)
     onsets = machine.run()
@@ -239,12 +235,9 @@ def test_a_tune_that_comes_late_is_put_off_by_whole_beats():
 
 
 def test_the_clock_that_is_sent_lies_on_the_beats_of_a_tune_and_follows_its_tempo():
-    performer = Performer()
-    phrases = [
-        performer.perform(tune(16, start_beat=at), Controls(tempo_scale=scale), 60_000 / TUNE_BPM)
-        for at, scale in ((0, 1.0), (16, 1.4), (32, 0.7))
-    ]
-    machine = Machine(*phrases, send_bpm=TUNE_BPM)
+    machine = Machine(*(tune(16, start_beat=at) for at in (0, 16, 32)), send_bpm=TUNE_BPM)
+    for at, scale in ((4.0, 1.4), (11.0, 0.7)):
+        machine.after(at, partial(machine.scheduler.steer, Controls(tempo_scale=scale)))
     onsets = machine.run()
     sent = [(at, message[0]) for at, message in machine.port.log if message[0] >= 0xF0]
     start = next(at for at, status in sent if status == 0xFA)
@@ -309,13 +302,8 @@ def test_without_a_clock_music_on_a_grid_runs_at_its_own_speed():
         BeatLine(0.0)
 
 
-def test_a_beat_must_be_a_length():
-    class Tunes:
-        beat_ms = 500
-
-    assert 500.0 == beat_of(Tunes())
-    assert beat_of(object()) is None
-    for wrong in (0.0, -1.0, math.nan, math.inf):
-        Tunes.beat_ms = wrong
-        with pytest.raises(ValueError, match="beat_ms must be above 0"):
-            beat_of(Tunes())
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
+def test_a_beat_must_be_a_length(wrong):
+    phrase = Phrase((Note(60, 0.0, 100.0, 64),), np.zeros((1, 5), np.float32), 0.0, 1000.0)
+    with pytest.raises(ValueError, match="beat_ms must be above 0"):
+        Performer().perform(phrase, wrong)

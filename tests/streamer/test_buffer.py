@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
-from streamer.notes import Note
+from streamer.live.buffer import RollingBuffer
+from streamer.music.notes import Note
 from streamer.testing import FakeGenerator, make_phrase
 
 

@@ -12,7 +12,8 @@ import onnx
 import pytest
 from onnx import helper
 
-from streamer.bundle import DIGEST_FILE, find_bundles, load_bundle, resolve_bundle
+from streamer.bundle.bundle import DIGEST_FILE, SHIPPED, find_bundles, load_bundle
+from streamer.bundle.manifest import manifest_json
 from streamer.errors import BundleError
 from tests.bundles import GRAPH_FILE, tiny_arrays, write_tiny_bundle
 
@@ -75,6 +76,30 @@ def test_bundle_loads_from_a_zip_of_the_folder_or_of_its_files(folder: Path, pre
     bundle = load_bundle(archive)
     assert bundle.manifest == load_bundle(folder).manifest
     assert bundle.graph_bytes("step") == (folder / GRAPH_FILE).read_bytes()
+
+
+def test_a_key_that_no_family_registers_is_refused(folder: Path) -> None:
+    edit(folder, sparkle={"strength": 1})
+    assert "unknown field `sparkle`" in refusal(folder)
+    edit(folder, sparkle=None)
+    assert "unknown field `sparkle`" in refusal(folder)
+
+
+def test_no_key_of_the_manifest_is_called_as_the_field_that_holds_parts(folder: Path) -> None:
+    edit(folder, parts={})
+    assert "unknown field `parts`" in refusal(folder)
+
+
+def test_a_part_of_another_family_is_refused_and_an_empty_one_is_none(folder: Path) -> None:
+    edit(folder, window=None, classifiers=[])
+    assert load_bundle(folder).manifest.parts == {}
+    edit(folder, window={"latent": 4})
+    assert "the family chain knows no part window" in refusal(folder)
+
+
+def test_what_is_wrong_in_a_part_is_said_with_its_place(folder: Path) -> None:
+    edit(folder, window={"latent": "many"})
+    assert "Expected `int`, got `str` - at `$.window.latent`" in refusal(folder)
 
 
 def test_changed_graph_is_refused(folder: Path) -> None:
@@ -300,30 +325,30 @@ def test_find_leaves_out_what_is_broken_and_says_so(
     assert "broken" in caplog.text
 
 
-def test_resolve_takes_a_name_a_folder_and_a_zip(folder: Path, tmp_path: Path) -> None:
+def test_load_takes_a_name_a_folder_and_a_zip(folder: Path, tmp_path: Path) -> None:
     archive = tmp_path / "packed.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for file in folder.iterdir():
             out.write(file, file.name)
-    assert resolve_bundle("tiny", [tmp_path]).path == folder
-    assert resolve_bundle(folder).path == folder
-    assert resolve_bundle(str(archive)).path == archive
+    assert load_bundle("tiny", [tmp_path]).path == folder
+    assert load_bundle(folder).path == folder
+    assert load_bundle(str(archive)).path == archive
 
 
-def test_resolve_by_name_finds_a_folder_of_another_name(folder: Path, tmp_path: Path) -> None:
+def test_load_by_name_finds_a_folder_of_another_name(folder: Path, tmp_path: Path) -> None:
     moved = folder.rename(tmp_path / "something-else")
-    assert resolve_bundle("tiny", [tmp_path]).path == moved
+    assert load_bundle("tiny", [tmp_path]).path == moved
 
 
-def test_resolve_offers_the_nearest_names(folder: Path) -> None:
+def test_load_offers_the_nearest_names(folder: Path) -> None:
     with pytest.raises(BundleError, match="did you mean tiny"):
-        resolve_bundle("tinny", [folder.parent])
+        load_bundle("tinny", [folder.parent])
 
 
-def test_resolve_tells_why_the_bundle_that_is_meant_cannot_be_used(folder: Path) -> None:
+def test_load_tells_why_the_bundle_that_is_meant_cannot_be_used(folder: Path) -> None:
     (folder / GRAPH_FILE).unlink()
     with pytest.raises(BundleError, match=r"has no chain\.onnx"):
-        resolve_bundle("tiny", [folder.parent])
+        load_bundle("tiny", [folder.parent])
 
 
 def test_statistics_come_as_the_rankings_want_them(folder: Path) -> None:
@@ -335,3 +360,29 @@ def test_statistics_come_as_the_rankings_want_them(folder: Path) -> None:
 def test_tiny_arrays_are_the_same_for_the_same_seed() -> None:
     first, second = tiny_arrays(3), tiny_arrays(3)
     assert all((first[name] == second[name]).all() for name in first)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
+def test_a_manifest_is_written_as_it_was_read(name: str) -> None:
+    """But for the parts of other families, which older files name as nothing."""
+    before = json.loads((SHIPPED / name / "manifest.json").read_text())
+    after = json.loads(manifest_json(load_bundle(SHIPPED / name).manifest))
+    keys = {*before, *after}
+    assert [] == [key for key in keys if (before.get(key) or None) != (after.get(key) or None)]
+
+
+def test_a_folder_that_may_not_be_entered_is_left_out_and_a_persons_own_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden(path: Path, *_: Any, **__: Any) -> Any:
+        if tmp_path in (path, *path.parents):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path)
+
+    stat = os.stat
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(Path, "stat", forbidden)
+    assert "piano" in {bundle.manifest.name for bundle in find_bundles()}
+    assert "" == caplog.text
+    find_bundles([tmp_path / "mine"])
+    assert "mine is left out: it cannot be read (Permission denied)" in caplog.text

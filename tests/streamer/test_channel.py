@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.channel import FULL_RATE, allocate, full_bits, transmit
+from streamer.families.windows.bitchannel import FULL_RATE, allocate, full_bits, transmit
 
 VARIANCES = st.lists(st.floats(0, 1e3), min_size=1, max_size=12)
 

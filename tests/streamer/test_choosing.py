@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from streamer.generators.choosing import Candidates, Chooser
-from streamer.notes import Note, Phrase
+from streamer.generators.stats import GenerationStats
+from streamer.music.notes import Note, Phrase
 from streamer.selection.filters import Context, Filter, Panel
-from streamer.stats import GenerationStats
 
 
 def phrase(pitch: int, nats: float, notes: int = 4) -> Phrase:
@@ -131,13 +131,14 @@ def test_what_the_family_drops_is_not_asked_about_and_not_given_up_for() -> None
     assert not stats.relaxed
 
 
-def test_candidates_are_thinned_after_the_filters_and_counted_so() -> None:
-    def thin(reasons: list[str | None]) -> None:
+def test_a_family_may_drop_more_after_the_filters_and_that_is_counted() -> None:
+    def drop_first(reasons: list[str | None]) -> None:
         assert [None, "stuck", None] == reasons
         reasons[0] = "astray"
 
     made, stats = chooser(no(61, "stuck"))
     phrases = [phrase(60, 0.1), phrase(61, 0.1), phrase(62, 2.0)]
-    choice = made.choose(lambda before: Candidates(phrases, [Context()] * 3, [None] * 3, thin=thin))
+    three = Candidates(phrases, [Context()] * 3, [None] * 3, also_drop=drop_first)
+    choice = made.choose(lambda before: three)
     assert choice.best == 2
     assert {"astray": 1, "stuck": 1} == dict(stats.dropped)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.notes import Note, Phrase
-from streamer.selection.classifier import (
+from streamer.families.tunes.classifier import (
     ClassifierPanel,
     PlagiarismPanel,
     TuneEncoder,
     tune_panels,
 )
+from streamer.families.tunes.codec import END, TuneCodec, to_tune
+from streamer.families.tunes.context import TuneContext
+from streamer.families.tunes.features import TUNE_FEATURES, feature_names, tune_features
+from streamer.families.tunes.fingerprint import Fingerprint, known_in, make_bits
+from streamer.families.tunes.spec import ClassifierSpec
+from streamer.music.notes import Note, Phrase
 from streamer.selection.filters import Context
-from streamer.selection.fingerprint import Fingerprint, known_in, make_bits
-from streamer.selection.tune_context import TuneContext
-from streamer.selection.tune_features import TUNE_FEATURES, feature_names, tune_features
-from streamer.tunes import END, TuneCodec, to_tune
-from streamer.tunespec import ClassifierSpec
 from tests.bundles import write_tiny_tunes_bundle
 
 STYLES = ("bach", "jazz")

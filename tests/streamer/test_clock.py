@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.clock import MonotonicClock, Timeline
+from streamer.live.timeline import Timeline
+from streamer.system.clock import MonotonicClock
 from streamer.testing import ManualClock
 
 ROUNDING_S = 1e-6

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.clock import Timeline
-from streamer.clockout import ClockSender
+from streamer.live.clockout import ClockSender
+from streamer.live.timeline import Timeline
 
 STEADY_SECONDS = 1e-6
 """Clocks are computed from absolute places; only rounding moves them (measured below 1e-9)."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streamer.codec import (
+from streamer.families.chain.codec import (
     DURATION_CLASSES,
     DURATION_JND_MS,
     SHIFT_CLASSES,
@@ -20,7 +20,7 @@ from streamer.codec import (
     normalised_entropy,
     published_codec,
 )
-from streamer.notes import NOTE_DTYPE, Note, NoteArray, to_array
+from streamer.music.notes import NOTE_DTYPE, Note, NoteArray, to_array
 
 CODEC = published_codec()
 TABLES = {"shift": CODEC.shift, "duration": CODEC.duration, "velocity": CODEC.velocity}

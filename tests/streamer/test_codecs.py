@@ -2,10 +2,10 @@
 
 import pytest
 
-from streamer.bands import BandCodec
-from streamer.codec import ChainCodec, published_codec
-from streamer.codecs import Codec, argument_names, codec_as, codec_from_dict
-from streamer.tunes import TuneCodec
+from streamer.bundle.codecs import Codec, argument_names, codec_as, codec_from_dict
+from streamer.families.bands.codec import BandCodec
+from streamer.families.chain.codec import ChainCodec, published_codec
+from streamer.families.tunes.codec import TuneCodec
 from tests.bundles import tiny_tune_codec
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from collections import deque
 from dataclasses import replace
 
 import pytest
 
-from streamer.clock import MonotonicClock
-from streamer.controller import controller, input_owner, wants_input
-from streamer.controls import LiveControls
+from streamer.control.controller import controller, input_owner, wants_input
 from streamer.errors import ConfigError, PortError
-from streamer.midisettings import ClockSettings, InputSettings
 from streamer.ports.clients import Listener
 from streamer.ports.listening import open_input
 from streamer.ports.owner import MidiOwner
-from streamer.settings import PortSettings, Settings
+from streamer.settings.controls import LiveControls
+from streamer.settings.midi import ClockSettings, InputSettings
+from streamer.settings.settings import PortSettings, Settings
+from streamer.system.clock import MonotonicClock
 
 PATIENCE_SECONDS = 20.0
 KNOBS = "nanoKONTROL2:nanoKONTROL2 MIDI 1 20:0"
@@ -24,12 +26,17 @@ KNOBS = "nanoKONTROL2:nanoKONTROL2 MIDI 1 20:0"
 class FakeSource:
     """An open input of the fake system."""
 
-    def __init__(self, system, address, heard) -> None:
-        self.system, self.address, self.heard = system, address, heard
+    def __init__(self, system, address) -> None:
+        self.system, self.address = system, address
+        self.queue: deque[bytes] = deque()
         system.open.append(self)
 
-    def cancel_callback(self) -> None:
-        self.heard = None
+    def heard(self, data: bytes) -> None:
+        """Let a message come in."""
+        self.queue.append(data)
+
+    def get_message(self):
+        return (list(self.queue.popleft()), 0.0) if self.queue else None
 
     def delete(self) -> None:
         self.system.open.remove(self)
@@ -44,7 +51,7 @@ class FakeSystem:
         self.inputs, self.trouble = list(inputs), trouble
         self.open: list[FakeSource] = []
         self.refusal: str | None = None
-        self.closed = False
+        self.closed, self.threaded = False, True
 
     def problem(self):
         return self.trouble
@@ -61,7 +68,8 @@ class FakeSystem:
     def listen(self, address, heard):
         if self.refusal:
             raise PortError(self.refusal)
-        return Listener(FakeSource(self, address, heard))
+        source = FakeSource(self, address)
+        return Listener(source, heard, threaded=self.threaded)
 
     def close(self):
         self.closed = True
@@ -77,10 +85,13 @@ class Room:
     def __init__(self, *inputs: str, trouble: str | None = None) -> None:
         self.system = FakeSystem(*inputs, trouble=trouble)
         self.owner = MidiOwner([self.system], threaded=False)
-        self.came: list[bytes] = []
+        self.came: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def open(self, wanted, **more):
-        return open_input(wanted, "Perpetuo", self.owner, self.came.append, **more)
+        def heard(data, at):
+            self.came.put(data)
+
+        return open_input(wanted, "Perpetuo", self.owner, heard, **more)
 
 
 class FakeStage:
@@ -103,8 +114,9 @@ def test_an_input_is_found_by_a_part_of_its_name_and_heard():
     room = Room(KNOBS)
     port = room.open("nano")
     room.system.open[0].heard(b"\xb0\x01\x02")
-    assert ([b"\xb0\x01\x02"], True) == (room.came, port.hears)
+    assert (b"\xb0\x01\x02", True) == (room.came.get(timeout=PATIENCE_SECONDS), port.hears)
     assert "nanoKONTROL2:nanoKONTROL2 MIDI 1" == port.name
+    port.close()
 
 
 def test_auto_hears_hardware_and_else_a_port_of_our_own_until_some_comes():
@@ -191,7 +203,7 @@ def test_without_python_rtmidi_a_stream_to_a_synth_has_no_controller(monkeypatch
     def refuse(settings):
         raise PortError("python-rtmidi is not installed")
 
-    monkeypatch.setattr("streamer.controller.make_owner", refuse)
+    monkeypatch.setattr("streamer.control.controller.make_owner", refuse)
     assert None is input_owner(settings("synth"))
     assert None is input_owner(settings("null"))
     with pytest.raises(PortError, match="not installed"):
@@ -208,9 +220,10 @@ def test_while_it_lasts_knobs_are_obeyed_and_what_was_learnt_is_kept(monkeypatch
     with controller(
         settings(), live, stage, MonotonicClock(), room.owner, learn="transpose"
     ) as control:
+        room.system.open[0].heard(b"\xb0\x2f\x7e")
         room.system.open[0].heard(b"\xb0\x2f\x7f")
         assert moved.wait(PATIENCE_SECONDS)
-        room.system.open[0].heard(b"\xb0\x7b\x00")
+        room.system.open[0].heard(b"\xb0\x78\x00")
         assert stage.silenced.wait(PATIENCE_SECONDS)
         assert "transpose" == control.bindings.bound[0x2F]
     assert [] == room.system.open

@@ -1,18 +1,21 @@
 """Live controls: ranges, snapshots, and what they add to the noise."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.codec import published_codec
-from streamer.controls import Controls, LiveControls, control_types
-from streamer.noise import FORBID
-from streamer.notes import Note, Phrase
-from streamer.performer import Performer, fold
-from streamer.steering import SCALE_STEPS, allowed_pitches, noise_bias
+from streamer.engine.noise import FORBID
+from streamer.families.chain.codec import published_codec
+from streamer.families.chain.steering import allowed_pitches, noise_bias
+from streamer.generators.performer import Performer
+from streamer.live.sendtime import SendTime
+from streamer.music.notes import Note, Phrase
+from streamer.music.scales import SCALE_STEPS, fold
+from streamer.settings.controls import Controls, LiveControls, control_specs
 
 CODEC = published_codec()
 PITCH = slice(0, CODEC.offsets[1])
@@ -75,7 +78,7 @@ def test_updates_from_many_threads_are_all_kept() -> None:
 
 def test_every_scale_that_can_be_named_has_its_steps() -> None:
     """The names of the controls and of the steering are the same."""
-    assert {*SCALE_STEPS} == {*control_types()["scale"].__args__}
+    assert {*SCALE_STEPS} == {*control_specs()["scale"].choices}
 
 
 def test_default_controls_leave_the_noise_alone() -> None:
@@ -143,24 +146,58 @@ def _phrase(start_ms: float, *onsets_ms: float) -> Phrase:
 
 def test_performer_starts_at_zero_wherever_the_model_stands() -> None:
     """A stream that continues a file begins with its own first note."""
-    first = Performer().perform(_phrase(5000.0, 5000.0, 5100.0), Controls())
+    first = Performer().perform(_phrase(5000.0, 5000.0, 5100.0))
     assert [0.0, 100.0] == [note.onset_ms for note in first.notes]
 
 
-def test_change_of_tempo_never_jumps() -> None:
-    """Twice as fast from the second phrase on: its notes follow the first phrase's end."""
+def test_phrases_follow_each_other_and_can_be_laid_again_from_a_mark() -> None:
+    """What was forgotten leaves no gap."""
     performer = Performer()
-    performer.perform(_phrase(0.0, 100.0, 200.0), Controls())
-    second = performer.perform(_phrase(200.0, 300.0, 400.0), Controls(tempo_scale=2.0))
-    assert [250.0, 300.0] == [note.onset_ms for note in second.notes]
-    assert [50.0, 50.0] == [note.duration_ms for note in second.notes]
-    assert (200.0, 300.0) == (second.start_ms, second.end_ms)
+    performer.perform(_phrase(0.0, 100.0, 200.0))
+    mark = performer.mark()
+    second = performer.perform(_phrase(200.0, 300.0, 400.0))
+    performer.go_back(mark)
+    again = performer.perform(_phrase(900.0, 1000.0, 1100.0))
+    assert [300.0, 400.0] == [note.onset_ms for note in second.notes]
+    assert [300.0, 400.0] == [note.onset_ms for note in again.notes]
+    assert (200.0, 400.0) == (second.start_ms, second.end_ms)
 
 
-def test_velocity_and_transposition_change_what_sounds() -> None:
+def _sent(note: Note, **controls: Any) -> Note:
+    return SendTime.of(Controls(**controls)).note(note)
+
+
+def test_velocity_and_transposition_change_what_leaves() -> None:
     """Velocity stays within 1..127 and pitch within the range."""
-    controls = Controls(velocity_scale=2.0, transpose=24, high=80)
-    note = Performer().perform(_phrase(0.0, 100.0), controls).notes[0]
+    note = _sent(Note(60, 0.0, 100.0, 60), velocity_scale=2.0, transpose=24, high=80)
     assert (120, 72) == (note.velocity, note.pitch)
-    loud = Performer().perform(_phrase(0.0, 100.0), Controls(velocity_scale=0.1)).notes[0]
-    assert loud.velocity == 6
+    assert 6 == _sent(Note(60, 0.0, 100.0, 60), velocity_scale=0.1).velocity
+
+
+def test_drums_are_louder_or_softer_but_never_moved() -> None:
+    """A pitch of theirs names an instrument."""
+    drum = Note(38, 0.0, 100.0, 60, channel=9, unpitched=True)
+    sent = _sent(drum, velocity_scale=0.5, transpose=7, low=60, scale="major")
+    assert (38, 30) == (sent.pitch, sent.velocity)
+
+
+@given(
+    st.integers(0, 127), st.integers(-24, 24), st.integers(0, 11), st.sampled_from([*SCALE_STEPS])
+)
+def test_a_scale_that_forbids_quantises_what_leaves(
+    pitch: int, transpose: int, root: int, scale: str
+) -> None:
+    """Every note is on the scale, at most two semitones away; a note on it stays."""
+    sent = _sent(
+        Note(pitch, 0.0, 100.0, 60), transpose=transpose, root=root, scale=scale, low=0, high=127
+    ).pitch
+    wanted = pitch + transpose
+    assert (sent - root) % 12 in SCALE_STEPS[scale]  # type: ignore[index]
+    assert min(abs((sent - wanted) % 12), 12 - abs((sent - wanted) % 12)) <= 2
+    if (wanted - root) % 12 in SCALE_STEPS[scale]:  # type: ignore[index]
+        assert (sent - wanted) % 12 == 0
+
+
+def test_a_soft_scale_lock_leaves_what_is_drawn() -> None:
+    """Discouraging is a matter of drawing."""
+    assert 61 == _sent(Note(61, 0.0, 100.0, 60), scale="major", scale_lock=0.9).pitch

@@ -8,32 +8,40 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streamer import daemon, ending
-from streamer.bundle import Bundle
-from streamer.controls import LiveControls
-from streamer.daemon import Stream, play
+from streamer.bundle.bundle import Bundle
 from streamer.errors import BundleError, EngineError, PortError, StreamerError
-from streamer.governor import CandidateGovernor
-from streamer.midifile import read_midi
-from streamer.notes import Phrase
-from streamer.offline import LeapingClock
-from streamer.performer import Performer
-from streamer.pipeline import Source, open_source, step_settings
-from streamer.settings import (
+from streamer.families.chain.source import step_settings
+from streamer.generators.performer import Performer
+from streamer.generators.stats import GenerationStats
+from streamer.midi.messages import starts_note
+from streamer.midi.midifile import read_midi
+from streamer.music.notes import Grid, Note, Phrase
+from streamer.offline.playout import LeapingClock
+from streamer.pipeline import Source, open_source
+from streamer.ports.owner import MidiOwner
+from streamer.service import daemon
+from streamer.service import stream as stream_module
+from streamer.service.daemon import play
+from streamer.service.governor import CandidateGovernor
+from streamer.service.stream import StreamThreads
+from streamer.service.writing import FIRST_PHRASE_NOTES
+from streamer.settings.controls import LiveControls
+from streamer.settings.settings import (
     ModelSettings,
     PortSettings,
     RecordSettings,
     SchedulerSettings,
     Settings,
 )
-from streamer.stats import GenerationStats
-from streamer.testing import FakeGenerator, FakePort
+from streamer.system.interrupt import Interrupt
+from streamer.testing import FakeGenerator, FakePort, make_phrase
 from tests.bundles import write_tiny_bundle
 
 PATIENCE_SECONDS = 20.0
@@ -75,6 +83,7 @@ class Arpeggios(FakeGenerator):
         self.stats.count_committed(phrase)
         return phrase
 
+    beat_ms: float | None = None
     error: Exception = StreamerError("the model fell over; pick it up")
 
     def set_candidates(self, candidates: int) -> None:
@@ -100,13 +109,41 @@ class WatchedPort(FakePort):
             self._action()
 
 
+class Tempi(Arpeggios):
+    """Eight notes on the beat, and then eight at another tempo; the pitch tells which."""
+
+    lengths_ms = (300.0, 600.0, 450.0, 1000.0)
+
+    def next_phrase(self, notes: int | None = None) -> Phrase:
+        """The next phrase."""
+        number = len(self.asked)
+        self.asked.append(notes)
+        self.beat_ms = self.lengths_ms[number % len(self.lengths_ms)]
+        start_ms, self._now_ms = self._now_ms, self._now_ms + 8 * self.beat_ms
+        struck = [Note(40 + number, start_ms + n * self.beat_ms, 50.0, 80) for n in range(8)]
+        grid = Grid(8.0 * number, self.beat_ms)
+        return replace(make_phrase(struck, start_ms), end_ms=self._now_ms, grid=grid)
+
+
 def make_stream(
-    bundle: Bundle, settings: Settings, port: FakePort, generator: Arpeggios | None = None
-) -> tuple[Stream, LiveControls]:
+    bundle: Bundle,
+    settings: Settings,
+    port: FakePort,
+    generator: Arpeggios | None = None,
+    interrupt: Interrupt | None = None,
+) -> tuple[StreamThreads, LiveControls]:
     """A stream over a clock that leaps."""
     controls = LiveControls()
-    source = Source(bundle, generator or Arpeggios(), Performer(), controls, 1, 16)
-    return Stream(source, port, settings, LeapingClock()), controls
+    source = Source(
+        bundle=bundle,
+        generator=generator or Arpeggios(),
+        performer=Performer(),
+        controls=controls,
+        seed=1,
+        candidates=16,
+        interrupt=interrupt or Interrupt(),
+    )
+    return StreamThreads(source, port, settings, LeapingClock()), controls
 
 
 def test_stream_plays_until_it_is_stopped_and_leaves_silence(
@@ -129,11 +166,12 @@ def test_first_phrase_is_short_and_drawn_seldom(bundle: Bundle, settings: Settin
     """So that the first note sounds soon even on a slow machine."""
     heard = threading.Event()
     generator = Arpeggios()
+    settings = replace(settings, model=replace(settings.model, exact=False))
     stream, _ = make_stream(bundle, settings, WatchedPort(100, heard.set), generator)
     stream.start()
     assert heard.wait(PATIENCE_SECONDS)
     stream.stop()
-    assert [daemon.FIRST_PHRASE_NOTES, None] == generator.asked[:2]
+    assert [FIRST_PHRASE_NOTES, None] == generator.asked[:2]
     assert generator.candidates[0] == 4
 
 
@@ -183,12 +221,12 @@ def test_a_phrase_that_is_drawn_for_long_is_given_up_at_the_end_and_is_no_failur
     obeys: bool,
 ) -> None:
     """Status 0 and a silent port, not a line about a port that were blocked."""
-    monkeypatch.setattr(ending, "PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(ending, "END_SECONDS", 0.05)
-    port, generator = FakePort(), Ponderous()
+    monkeypatch.setattr(stream_module, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(stream_module, "END_SECONDS", 0.05)
+    port, generator, interrupt = FakePort(), Ponderous(), Interrupt()
     if obeys:
-        monkeypatch.setattr(ending, "interrupt", generator.interrupted.set)
-    stream, _ = make_stream(bundle, settings, port, generator)
+        interrupt.end_runs = generator.interrupted.set  # type: ignore[method-assign]
+    stream, _ = make_stream(bundle, settings, port, generator, interrupt)
     stream.start()
     assert generator.ponders.wait(PATIENCE_SECONDS)
     stream.stop()
@@ -241,7 +279,7 @@ def test_memory_is_kept_flat_before_a_thread_or_a_model_has_any(
     real_open, real_thread = daemon.open_source, threading.Thread.start
     monkeypatch.setattr(daemon, "keep_flat", lambda: told.append("memory"))
     monkeypatch.setattr(
-        daemon, "open_source", lambda *given: (told.append("model"), real_open(*given))[1]
+        daemon, "open_source", lambda **given: (told.append("model"), real_open(**given))[1]
     )
     monkeypatch.setattr(
         threading.Thread, "start", lambda self: (told.append("thread"), real_thread(self))[1]
@@ -300,15 +338,17 @@ def test_settings_of_a_person_win_over_the_bundles_defaults(bundle: Bundle) -> N
 
 def test_bundle_with_illegal_defaults_is_refused(tmp_path: Path) -> None:
     """With the bundle's name."""
-    broken = write_tiny_bundle(tmp_path, defaults={"candidates": 0})
+    broken = write_tiny_bundle(tmp_path, defaults={"temperature": -1.0})
     settings = Settings(model=ModelSettings(model=str(broken.path)))
-    with pytest.raises(BundleError, match="candidates must be 1 or more, not 0"):
-        open_source(settings, LiveControls())
+    with pytest.raises(BundleError, match="bundle tiny: its defaults cannot be used"):
+        open_source(settings=settings)
 
 
-def test_window_bundle_without_its_part_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_bundle_of_another_kind_than_its_family_is_refused_with_the_remedy(tmp_path: Path) -> None:
     """Before anything of it is opened."""
-    with pytest.raises(BundleError, match="of kind window needs the part window; export the bun"):
+    with pytest.raises(
+        BundleError, match="family chain is of kind step, not window; export the bun"
+    ):
         write_tiny_bundle(tmp_path, kind="window")
 
 
@@ -354,3 +394,59 @@ def test_governor_refuses_no_candidates() -> None:
         CandidateGovernor(0)
     with pytest.raises(ValueError, match="maximum must be 1 or more, not 0"):
         CandidateGovernor(1).set_maximum(0)
+
+
+def test_the_stream_is_silent_before_anything_else_is_closed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An input that hung while it was closed left keys down for ever."""
+    order = list[str]()
+
+    def note(what: str) -> Callable[[], None]:
+        return lambda: order.append(f"{what} {'silent' if port.receiver.is_silent else 'SOUNDS'}")
+
+    class View:
+        def show(self, read: Callable[[], object]) -> None:
+            pass
+
+        def close(self) -> None:
+            note("view")()
+
+    @contextmanager
+    def hanging(*_: object, **__: object) -> Iterator[None]:
+        yield None
+        note("controller")()
+
+    owner = MidiOwner([], threaded=False)
+    monkeypatch.setattr(owner, "close", note("owner"))
+    port = WatchedPort(40, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(port, "close", note("port"))
+    monkeypatch.setattr(daemon, "open_outputs", lambda *_, **__: (port, lambda: False))
+    monkeypatch.setattr(daemon, "input_owner", lambda settings: owner)
+    monkeypatch.setattr(daemon, "controller", hanging)
+    monkeypatch.setattr("streamer.service.showing.make_view", lambda *_: View())
+    assert play(settings, plain=True) == 143
+    assert ["view silent", "controller silent", "port silent", "owner silent"] == order
+
+
+def test_tempo_and_beat_are_those_of_what_sounds_and_not_of_what_is_written(bundle, settings):
+    heard: list[tuple[float, float]] = []
+    wanted = [round(60_000.0 / Tempi.lengths_ms[n // 8 % 4], 3) for n in range(40)]
+
+    class Asking(FakePort):
+        def send(self, message: bytes, at_ms: float | None = None) -> None:
+            super().send(message, at_ms)
+            if starts_note(message) and len(heard) < len(wanted):
+                figures = stream.figures()
+                heard.append((round(figures.bpm or 0.0, 3), round(figures.beat or 0.0, 3)))
+                if len(heard) == len(wanted):
+                    done.set()
+
+    done = threading.Event()
+    stream, _ = make_stream(bundle, settings, Asking(), Tempi())
+    stream.start()
+    assert done.wait(PATIENCE_SECONDS)
+    stream.stop()
+    assert wanted == [bpm for bpm, _ in heard]
+    beats = [beat for _, beat in heard]
+    assert (sorted(beats), {0.0}) == (beats, {beat % 1.0 for beat in beats})

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.bundle import Bundle
-from streamer.engine import Engine, State, interrupt, open_session
+from streamer.bundle.bundle import Bundle
+from streamer.engine.engine import Engine, State
+from streamer.engine.noise import FORBID, force_classes, gumbel_noise
+from streamer.engine.session import Runtime, open_session
 from streamer.errors import EngineError
-from streamer.noise import FORBID, force_classes, gumbel_noise
+from streamer.system.interrupt import Interrupt
 from tests.bundles import write_tiny_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -176,44 +178,55 @@ def test_class_that_does_not_exist_fails_with_one_line(engine: Engine) -> None:
 def test_numbers_that_are_none_are_not_played(engine: Engine) -> None:
     state = engine.initial_state(1)
     broken = state.replace(h=np.full_like(state.arrays["h"], np.nan))
-    with pytest.raises(EngineError, match="numbers that are none"):
+    with pytest.raises(EngineError, match="NaN or infinity"):
         engine.next_block(broken, draw(engine, 2, 1))
 
 
-def test_a_run_that_is_under_way_is_interrupted_and_later_ones_are_not(
-    engine: Engine, capfd: pytest.CaptureFixture[str]
+def test_interrupting_one_stream_leaves_the_other_and_says_nothing(
+    bundle: Bundle, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a word from ONNX Runtime on stderr: it is the end of a stream, and no mistake."""
-    state, noise, errors = engine.initial_state(8), draw(engine, 200, 8), list[EngineError]()
+    """Two engines in one process, each with an interrupt of its own."""
+    interrupt = Interrupt()
+    ours, theirs = Engine(bundle, Runtime(interrupt=interrupt)), Engine(bundle)
+    state, noise, errors = ours.initial_state(8), draw(ours, 200, 8), list[EngineError]()
+    playing = threading.Event()
 
     def play() -> None:
         try:
             while True:
-                engine.next_block(state, noise)
+                ours.next_block(state, noise)
+                playing.set()
         except EngineError as error:
             errors.append(error)
 
     thread = threading.Thread(target=play, daemon=True)
     thread.start()
-    for _ in range(400):
-        if not thread.is_alive():
-            break
-        interrupt()
-        thread.join(0.05)
+    assert playing.wait(20.0)
+    interrupt.end_runs()
+    thread.join(20.0)
     assert not thread.is_alive()
     assert "terminate" in str(errors[0])
     assert capfd.readouterr().err == ""
-    assert engine.next_block(state, noise[:2]).state.batch == 8
+    assert theirs.next_block(state, noise[:2]).state.batch == 8
+
+
+def test_an_interrupted_stream_runs_no_more(bundle: Bundle) -> None:
+    """Whoever comes late, between two runs, is ended as well."""
+    interrupt = Interrupt()
+    interrupt.end_runs()
+    engine = Engine(bundle, Runtime(interrupt=interrupt))
+    with pytest.raises(EngineError, match="terminate"):
+        engine.next_block(engine.initial_state(1), draw(engine, 2, 1))
 
 
 def test_provider_that_is_not_there_is_named(bundle: Bundle) -> None:
     with pytest.raises(EngineError, match="provider must be one of cpu, cuda"):
-        Engine(bundle, "tpu")
+        Engine(bundle, Runtime("tpu"))
     import onnxruntime
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(EngineError, match="'cuda' is not in this onnxruntime"):
-            Engine(bundle, "cuda")
+            Engine(bundle, Runtime("cuda"))
 
 
 def test_model_that_onnx_runtime_refuses_gives_one_line() -> None:
@@ -226,7 +239,8 @@ def test_model_that_onnx_runtime_refuses_gives_one_line() -> None:
 def test_no_file_appears_when_the_engine_plays(bundle: Bundle, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
-        "from streamer.bundle import load_bundle; from streamer.engine import Engine\n"
+        "from streamer.bundle.bundle import load_bundle\n"
+        "from streamer.engine.engine import Engine\n"
         "e = Engine(load_bundle(Path(sys.argv[1])))\n"
         "e.next_block(e.initial_state(1), np.zeros((2, 1, 362), np.float32))\n"
     )

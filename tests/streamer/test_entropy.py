@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streamer.selection.entropy import (
+from streamer.measures.entropy import (
     CorpusEntropy,
     Histogram,
     moving_average,

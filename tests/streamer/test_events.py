@@ -3,12 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.events import EventMaker, Kind, notes_to_events
-from streamer.midifile import read_midi
-from streamer.notes import Note
-from streamer.recorder import MidiFileSink
+from streamer.live.events import Event, EventMaker, Kind
+from streamer.midi.messages import CONTROL_PEDAL, control
+from streamer.midi.midifile import read_midi
+from streamer.music.notes import Note
+from streamer.ports.recorder import MidiFileSink
 
 ON, OFF, UP, DOWN = Kind.NOTE_ON, Kind.NOTE_OFF, Kind.PEDAL_UP, Kind.PEDAL_DOWN
+
+
+def notes_to_events(notes):
+    """Return the events of a whole piece in playing order; what is down at its end is lifted."""
+    notes = list(notes)
+    events = EventMaker().make(notes)
+    end_ms = max((event.deadline_ms for event in events), default=0.0)
+    down = {note.channel: note.pedal for note in notes}
+    for channel in (channel for channel, pedal in down.items() if pedal):
+        lift = control(channel, CONTROL_PEDAL, 0)
+        events.append(Event(end_ms, Kind.PEDAL_UP, len(notes), lift))
+    return sorted(events)
 
 
 def listed(events):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import BundleError
-from streamer.expression import (
+from streamer.expression.expression import (
     PLAIN_SHARE,
     Expression,
     Place,
@@ -20,7 +20,7 @@ from streamer.expression import (
     timing_classes,
     velocity_features,
 )
-from streamer.expressiontables import (
+from streamer.expression.tables import (
     BEAT_TICKS,
     DEFAULT,
     LENGTH_EDGES,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.notes import Note, Phrase
+from streamer.music.notes import Note, Phrase
 from streamer.selection.filters import (
     FILTERS,
     RELAX_ORDER,
@@ -133,8 +133,10 @@ def test_relaxing_gives_up_every_reason_up_to_the_one_that_is_needed() -> None:
 
 
 def test_relaxing_gives_up_unknown_reasons_first() -> None:
-    """A filter of somebody's own must not starve the stream."""
-    assert relax([frozenset({"own"}), frozenset({"density"})]) == ([0], ("dynamics",))
+    """A filter of somebody's own must not starve the stream, and is named when it is given up."""
+    assert relax([frozenset({"own"}), frozenset({"density"})]) == ([0], ("own",))
+    both = [frozenset({"own"}), frozenset({"dynamics"}), frozenset({"density"})]
+    assert relax(both) == ([0, 1], ("dynamics",))
 
 
 def test_relaxing_nothing_is_refused() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.selection.fingerprint import (
+from streamer.families.tunes.codec import to_tune
+from streamer.families.tunes.fingerprint import (
     RUN_NOTES,
     Fingerprint,
     bit_places,
@@ -15,7 +16,6 @@ from streamer.selection.fingerprint import (
     make_bits,
     run_hashes,
 )
-from streamer.tunes import to_tune
 
 SCALE_HASH = 4224409340608609745
 """Of a major scale in equal notes: a bundle's bits mean the same for ever."""

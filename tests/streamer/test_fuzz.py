@@ -12,20 +12,23 @@ import numpy as np
 import pytest
 
 from export.bundle import encode_manifest
-from streamer.bindings import Bindings
-from streamer.bundle import DIGEST_FILE, load_bundle
-from streamer.controls import Controls, LiveControls
-from streamer.engine import Engine
+from streamer.bundle.bundle import DIGEST_FILE, load_bundle
+from streamer.control.bindings import Bindings
+from streamer.control.scenes import load_programs
+from streamer.engine.engine import Engine
 from streamer.errors import BundleError, ConfigError, EngineError, MidiFileError
-from streamer.generators.step import StepGenerator
-from streamer.midifile import read_midi, write_midi
-from streamer.notes import NOTE_DTYPE
-from streamer.pipeline import filters_for, step_settings
-from streamer.presets import load_presets
-from streamer.saved import restore
-from streamer.settings import Settings, load_settings, setting_names
+from streamer.families.chain.generator import StepGenerator
+from streamer.families.chain.source import step_settings
+from streamer.midi.midifile import read_midi
+from streamer.music.notes import NOTE_DTYPE
+from streamer.selection.judging import filters_for
+from streamer.service.saved import restore
+from streamer.settings.controls import Controls, LiveControls
+from streamer.settings.reading import load_settings, setting_names
+from streamer.settings.settings import Settings
 from tests.bundles import write_tiny_bundle
 from tests.fuzzing import LONG, TIMEOUT_SECONDS, Documents, damaged, fuzz, odd_value
+from tests.midifiles import write_midi
 from tests.service_manager import CHECKOUT
 
 pytestmark = pytest.mark.timeout(TIMEOUT_SECONDS)
@@ -120,9 +123,9 @@ def test_any_presets_saved_controls_and_bindings_are_read_or_left(tmp_path, caps
         if name == "controls.json":
             return restore(path, Controls()) != Controls()
         if name == "bindings.json":
-            return Bindings(path).moved(74) is not None
+            return Bindings(path).moved(74, 1.0) is not None
         try:
-            load_presets(path, Controls())
+            load_programs(path, path.parent, Controls())
         except ConfigError as error:
             return one_line(error.problems)
         return True

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.notes import Note, Phrase
+from streamer.measures.note_entropy import (
+    WHOLE_FEATURES,
+    WINDOW_FEATURES,
+    entropy_bits,
+    note_entropies,
+    window_entropies,
+)
+from streamer.music.notes import Note, Phrase
 from streamer.selection.filters import Context
 from streamer.selection.judges import (
     JUDGE_NAMES,
@@ -20,13 +27,6 @@ from streamer.selection.judges import (
     JudgeReference,
     describe,
     make_judges,
-)
-from streamer.selection.note_entropy import (
-    WHOLE_FEATURES,
-    WINDOW_FEATURES,
-    entropy_bits,
-    note_entropies,
-    window_entropies,
 )
 
 JUDGE_LIMIT_US = 1500.0
@@ -49,7 +49,7 @@ def phrase_of(notes: tuple[Note, ...]) -> Phrase:
 
 
 def reference_for(name: str) -> JudgeReference:
-    from streamer.notes import to_array
+    from streamer.music.notes import to_array
 
     rng = np.random.default_rng(0)
     rows = np.stack([describe(name, to_array(music(rng, JUDGED_NOTES))) for _ in range(400)])
@@ -156,7 +156,7 @@ def test_window_entropies_are_those_of_each_window(symbols: list[int], window: i
 
 
 def test_the_sixteen_figures_are_finite_for_any_piece() -> None:
-    from streamer.notes import NOTE_DTYPE, to_array
+    from streamer.music.notes import NOTE_DTYPE, to_array
 
     for piece in (
         np.zeros(0, dtype=NOTE_DTYPE),

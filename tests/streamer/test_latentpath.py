@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from streamer.channel import FULL_RATE, full_bits
-from streamer.controls import Controls
-from streamer.generators.latentpath import AnswerPath, PassesPath, WalkPath
-from streamer.windowspec import WindowSpec
+from streamer.families.windows.bitchannel import FULL_RATE, full_bits
+from streamer.families.windows.controls import WindowControls
+from streamer.families.windows.path import AnswerPath, PassesPath, WalkPath
+from streamer.generators.sectionspec import WindowSpec
+from streamer.settings.controls import Controls
 
 SPEC = WindowSpec(latent=8, passes=5, mean=[3.0] * 8, variance=[4.0, 1.0, 0.25, 0, 1, 1, 1, 1])
 
@@ -58,9 +60,22 @@ def test_the_step_is_as_long_as_the_control_says(walk: float, near: float) -> No
 @pytest.mark.parametrize(("share", "passes"), [(0.0, 1), (0.5, 2), (1.0, 5)])
 def test_the_canvas_is_written_as_often_as_the_control_says(share: float, passes: int) -> None:
     graph = Graph()
-    places = PassesPath(graph, SPEC, rng()).propose(3, Controls(refinement=share), rng())
+    places = PassesPath(graph, SPEC, rng()).propose(
+        3, Controls(groups=(WindowControls(refinement=share),)), rng()
+    )
     assert graph.asked[0]["z"].shape == (passes, 3, 8)
     assert places.latents.shape == (3, 5, 8)
+
+
+@pytest.mark.parametrize("kind", [PassesPath, WalkPath])
+def test_the_temperature_that_is_set_widens_the_latents_as_the_control_does(kind: Any) -> None:
+    spec, asked = WindowSpec(latent=8), []
+    for set_to, moved_to in ((1.0, 2.0), (2.0, 1.0), (1.0, 1.0)):
+        graph = Graph()
+        kind(graph, spec, rng(), set_to).propose(3, Controls(temperature=moved_to), rng(1))
+        asked.append(graph.asked[0]["z"])
+    assert np.allclose(asked[0], asked[1])
+    assert np.allclose(asked[0], math.sqrt(2.0) * asked[2])
 
 
 def test_candidates_differ_and_the_one_that_is_taken_is_gone_on_from() -> None:
@@ -109,7 +124,7 @@ def test_a_bar_that_was_not_taken_is_asked_again() -> None:
 def test_bits_reach_the_channel_as_the_control_says(bits: int | None, total: int) -> None:
     answer = Graph()
     path = AnswerPath(answer, WalkPath(Graph(), SPEC, rng()), SPEC, [bar(1)])
-    path.propose(2, Controls(bits=bits), rng())
+    path.propose(2, Controls(groups=(WindowControls(bits=bits),)), rng())
     rates = answer.asked[0]["rates"]
     assert rates.sum(1).tolist() == [total, total]
     assert rates.max() <= FULL_RATE

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Literal, get_args, get_origin
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from streamer.bindings import Bindings, value_of
-from streamer.buffer import RollingBuffer
-from streamer.controls import UNSET, Controls, LiveControls, control_types
-from streamer.daemon import Stream
-from streamer.governor import CandidateGovernor
-from streamer.inputs import MidiControl
-from streamer.midisettings import ClockSettings, InputSettings
-from streamer.offline import LeapingClock
-from streamer.performer import Performer
+from streamer.control.bindings import Bindings, value_of
+from streamer.control.inputs import MidiControl
+from streamer.control.scenes import load_programs
+from streamer.generators.performer import Performer
+from streamer.live.buffer import RollingBuffer
+from streamer.offline.playout import LeapingClock
+from streamer.offline.render import render
 from streamer.pipeline import Source, open_source
-from streamer.presets import BUILT_IN
-from streamer.reload import Reloader
-from streamer.render import render
-from streamer.saved import Keeper, last_preset, restore
-from streamer.settings import BufferSettings, ModelSettings, PortSettings, Settings, load_settings
-from streamer.supervisor import status_line
+from streamer.service.governor import CandidateGovernor
+from streamer.service.reload import Reloader
+from streamer.service.saved import Keeper, last_scene, restore
+from streamer.service.stream import StreamThreads
+from streamer.service.supervisor import status_line
+from streamer.service.upkeep import Upkeep
+from streamer.settings.controls import MOMENTARY, Controls, LiveControls, control_specs
+from streamer.settings.midi import ClockSettings, InputSettings
+from streamer.settings.reading import load_settings
+from streamer.settings.settings import BufferSettings, ModelSettings, PortSettings, Settings
 from streamer.testing import FakePort, ManualClock
-from streamer.upkeep import Upkeep
 from tests.bundles import write_tiny_bundle
 from tests.service.test_supervisor import figures
 from tests.streamer.test_daemon import PATIENCE_SECONDS, Arpeggios, WatchedPort
@@ -44,9 +46,11 @@ ISSUE = {
     "velocity_scale": (0.1, 2.0),
     "tempo_scale": (0.25, 4.0),
 }
-"""The live parameters of issue 4 and their ranges; K is ``candidates``, the range low and high."""
+"""The live controls and their ranges; K is ``candidates``, the range low and high."""
 
-NEVER_SAVED = ("pause",)
+SHIPPED = load_programs(None, Path("/nonexistent"), Controls())
+
+NEVER_SAVED = MOMENTARY
 
 
 def another(name: str) -> object:
@@ -66,7 +70,7 @@ def test_a_control_takes_both_ends_of_its_range_and_nothing_beyond(name):
             Controls(**{name: beyond})
 
 
-@pytest.mark.parametrize("name", control_types())
+@pytest.mark.parametrize("name", control_specs())
 def test_a_knob_moves_every_control_at_once(name):
     live, bindings = LiveControls(), Bindings()
     control = MidiControl(
@@ -76,13 +80,14 @@ def test_a_knob_moves_every_control_at_once(name):
     data = 48 if name == "low" else 100
     if name == "recall":
         data = 0
+    control.inbox.put(bytes((0xB0, 20, data ^ 1)))
     control.inbox.put(bytes((0xB0, 20, data)))
     control.turn()
-    assert getattr(Controls(), name) != getattr(live.snapshot(), name)
-    assert value_of(name, data) == getattr(live.snapshot(), name)
+    assert Controls().value(name) != live.snapshot().value(name)
+    assert value_of(name, data) == live.snapshot().value(name)
 
 
-@pytest.mark.parametrize("name", control_types())
+@pytest.mark.parametrize("name", control_specs())
 def test_a_reload_moves_every_control_at_once(name, tmp_path):
     path = tmp_path / "perpetuo.toml"
     value = another(name)
@@ -90,49 +95,51 @@ def test_a_reload_moves_every_control_at_once(name, tmp_path):
     path.write_text(f"[controls]\n{name} = {text}\n")
     live = LiveControls()
     assert Reloader(lambda: load_settings(path), Settings(), live).reload()
-    assert value == getattr(live.snapshot(), name)
+    assert value == live.snapshot().value(name)
 
 
-@pytest.mark.parametrize("name", control_types())
+@pytest.mark.parametrize("name", control_specs())
 def test_every_control_but_pause_is_where_it_was_after_a_restart(name, tmp_path):
     live = LiveControls()
     live.update(**{name: another(name)})
     Keeper(tmp_path / "controls.json", Controls(), live).write()
     again = restore(tmp_path / "controls.json", Controls())
     assert (again == Controls()) is (name in NEVER_SAVED)
-    assert name in NEVER_SAVED or another(name) == getattr(again, name)
+    assert name in NEVER_SAVED or another(name) == again.value(name)
 
 
-def test_a_preset_sets_every_control_that_it_names_in_one_snapshot():
+def test_a_scene_sets_every_control_that_it_names_in_one_snapshot():
     live, seen = LiveControls(), []
     live.listen(seen.append)
-    control = MidiControl(InputSettings(), ClockSettings(), live, FakeStage(), ManualClock())
+    control = MidiControl(
+        InputSettings(), ClockSettings(), live, FakeStage(), ManualClock(), programs=SHIPPED
+    )
     control.inbox.put(b"\xc0\x04")
     control.turn()
-    assert [Controls(**BUILT_IN[4].changes)] == seen
-    assert "night" == live.preset
+    assert [Controls().with_changes(SHIPPED[4].changes)] == seen
+    assert "night" == live.scene
 
 
-def test_the_chosen_preset_is_known_by_name_after_a_restart(tmp_path):
+def test_the_chosen_scene_is_known_by_name_after_a_restart(tmp_path):
     environ = {"STATE_DIRECTORY": f"{tmp_path}/state", "RUNTIME_DIRECTORY": f"{tmp_path}/run"}
     first = Upkeep(Settings(), ManualClock(), None, dict(environ))
-    first.controls.put(BUILT_IN[1].apply(Controls(), Controls()), "calm")
+    first.controls.put(SHIPPED[1].apply(Controls(), Controls()), "calm")
     first.controls.update(density=2.0)
     first.close()
     second = Upkeep(Settings(), ManualClock(), None, dict(environ))
-    assert "calm" == second.controls.preset
+    assert "calm" == second.controls.scene
     assert (0.85, 2.0) == (
         second.controls.snapshot().temperature,
         second.controls.snapshot().density,
     )
     second.close()
-    assert "with piano, calm: " in status_line(figures(preset="calm"))
+    assert "with piano, calm: " in status_line(figures(scene="calm"))
 
 
-@pytest.mark.parametrize("text", ["{}", '{"schema": 1, "preset": 7}', "[]", "{", ""])
-def test_a_preset_that_cannot_be_read_is_none(text, tmp_path):
+@pytest.mark.parametrize("text", ["{}", '{"schema": 1, "scene": 7}', "[]", "{", ""])
+def test_a_scene_that_cannot_be_read_is_none(text, tmp_path):
     (tmp_path / "controls.json").write_text(text)
-    assert "" == last_preset(tmp_path / "controls.json")
+    assert "" == last_scene(tmp_path / "controls.json")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +151,7 @@ def third_phrase(bundle, change):
     """What is played third, where something is changed after the second."""
     live = LiveControls()
     settings = Settings(model=ModelSettings(model=str(bundle.path), seed=3, phrase_notes=16))
-    source = open_source(settings, live)
+    source = open_source(settings=settings, controls=live)
     for _ in range(2):
         source.next_phrase()
     live.update(**change)
@@ -159,11 +166,8 @@ def third_phrase(bundle, change):
         {"candidates": 1},
         {"low": 70},
         {"high": 50},
-        {"transpose": 5},
         {"scale": "major", "root": 1},
         {"scale": "major", "root": 1, "scale_lock": 0.3},
-        {"velocity_scale": 0.5},
-        {"tempo_scale": 2.0},
         {"recall": 1.0},
     ],
     ids=lambda change: "-".join(change),
@@ -177,27 +181,34 @@ def test_k_goes_up_and_down_in_render(bundle, tmp_path):
     settings = Settings(model=ModelSettings(model=str(bundle.path), seed=3))
     for asked in (1, 4, 9, None):
         wanted = replace(settings, controls=Controls(candidates=asked, recall=0.0))
-        report = render(wanted, tmp_path / "out.mid", 2.0)
+        report = render(None, tmp_path / "out.mid", 2.0, settings=wanted)
         drawn = report["candidates"] / (report["phrases"] + report["redraws"])
         assert (4 if asked is None else asked) == drawn  # 4 is the tiny bundle's own
 
 
 def make_stream(bundle, controls, port=None, generator=None, buffer=None):
     live = LiveControls(controls)
-    source = Source(bundle, generator or Arpeggios(), Performer(), live, 1, 16)
+    source = Source(
+        bundle=bundle,
+        generator=generator or Arpeggios(),
+        performer=Performer(),
+        controls=live,
+        seed=1,
+        candidates=16,
+    )
     settings = Settings(buffer=buffer or BufferSettings(), port=PortSettings(port="null"))
-    return Stream(source, port or FakePort(), settings, LeapingClock()), live
+    return StreamThreads(source, port or FakePort(), settings, LeapingClock()), live
 
 
 class Unhurried(CandidateGovernor):
     """Takes the machine for a fast one, however busy it is just now."""
 
-    def after(self, took_seconds, phrase_seconds, ahead_seconds, low_seconds):
-        return super().after(0.0, phrase_seconds, ahead_seconds, low_seconds)
+    def after(self, took_seconds, phrase_seconds, ahead_seconds, low_seconds, drawn=None):
+        return super().after(0.0, phrase_seconds, ahead_seconds, low_seconds, drawn)
 
 
 def test_k_goes_up_in_play_above_the_models_own(bundle, monkeypatch):
-    monkeypatch.setattr("streamer.daemon.CandidateGovernor", Unhurried)
+    monkeypatch.setattr("streamer.service.writing.CandidateGovernor", Unhurried)
     heard = threading.Event()
     generator = Arpeggios()
     port = WatchedPort(2500, heard.set)
@@ -234,9 +245,16 @@ def test_a_longer_lead_wakes_whoever_waits_for_room():
         buffer.set_marks(3.0, 2.0)
 
 
-def test_a_control_that_may_be_unset_says_so():
-    for name, annotation in control_types().items():
-        literal = get_origin(annotation) is Literal
-        may_be_none = not literal and type(None) in get_args(annotation)
-        assert (name in UNSET) is may_be_none
+def test_a_control_that_may_be_unset_says_what_holds_then():
+    for spec in control_specs().values():
+        assert spec.optional is (type(None) in get_args(get_args(spec.annotation)[0]))
+        assert spec.optional is (spec.default is None)
     assert np.isfinite(another("lead"))
+
+
+def test_a_listener_that_moves_a_control_has_all_told_of_that_last():
+    live, told = LiveControls(), []
+    live.listen(lambda controls: controls.density == 2.0 and live.update(density=3.0))
+    live.listen(lambda controls: told.append(controls.density))
+    live.update(density=2.0)
+    assert (3.0, [3.0]) == (live.snapshot().density, told)

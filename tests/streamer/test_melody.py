@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.beatfile import BEAT_DTYPE
 from streamer.errors import MidiFileError
-from streamer.melody import as_tune, lower_median, octave_shift, read_tune, snap, top_line
+from streamer.families.tunes.melody import (
+    as_tune,
+    lower_median,
+    octave_shift,
+    read_melody,
+    snap,
+    top_line,
+)
+from streamer.midi.beatfile import BEAT_DTYPE
 
 TICKS = 480
 
@@ -107,7 +114,7 @@ def test_priming_takes_the_track_that_says_it_is_the_melody(tmp_path: Path) -> N
     high = [(i / 2, 0.5, 84 + i % 2) for i in range(16)]
     melody = [(float(i), 1.0, 60 + 2 * (i % 3)) for i in range(8)]
     path = write(tmp_path / "a.mid", {"flute": high, "MELODY": melody})
-    tune, unit = read_tune(path)
+    tune, unit = read_melody(path)
     assert len(tune) == 8
     assert unit == 1.0
 
@@ -115,11 +122,11 @@ def test_priming_takes_the_track_that_says_it_is_the_melody(tmp_path: Path) -> N
 def test_priming_takes_the_clearest_line_where_no_name_tells(tmp_path: Path) -> None:
     chords = [(float(i), 1.0, pitch) for i in range(8) for pitch in (60, 64, 67)]
     melody = [(i / 2, 0.5, 62 + i % 4) for i in range(16)]
-    tune, _ = read_tune(write(tmp_path / "a.mid", {"a": chords, "b": melody}))
+    tune, _ = read_melody(write(tmp_path / "a.mid", {"a": chords, "b": melody}))
     assert len(tune) == 16
 
 
 def test_priming_from_a_file_without_a_melody_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mid", {"a": [(0.0, 1.0, 60)]})
     with pytest.raises(MidiFileError, match="no track with a melody of 8 notes"):
-        read_tune(path)
+        read_melody(path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.midiclock import ClockFollower, ClockLoop, Followed, locked_rate
+from streamer.midi.clock import ClockFollower, ClockLoop, Followed, locked_rate
 
 JITTER_SECONDS = 0.001
 """Standard deviation of the jitter on the input: that of USB full speed."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.codec import published_codec
-from streamer.noise import FORBID, FORCE, force_classes, gumbel_noise
+from streamer.engine.noise import FORBID, FORCE, force_classes, gumbel_noise
+from streamer.families.chain.codec import published_codec
 
 CODEC = published_codec()
 CLASSES = CODEC.offsets[-1]

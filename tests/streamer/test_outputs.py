@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer import ports as ports_module
-from streamer.buffer import RollingBuffer
 from streamer.errors import ConfigError, PortError
-from streamer.midichannels import moved_by, split_channels
-from streamer.midisettings import PortSettings
-from streamer.notes import Note
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.channels import moved_by, split_channels
+from streamer.music.notes import Note
 from streamer.ports import open_outputs
+from streamer.ports import opening as ports_module
 from streamer.ports.names import AutoRules, choose_automatically, describe
 from streamer.ports.outputs import Outputs
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings, load_settings, parse_setting
+from streamer.settings.midi import PortSettings
+from streamer.settings.reading import load_settings, parse_setting
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock, make_phrase
 from tests.streamer.test_ports import DRUMS, OFF, ON, PROGRAM, SYNTH, THROUGH, Bench
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
-from streamer.events import Event, Kind, control, note_off, note_on
-from streamer.midisettings import SynthSettings
-from streamer.notes import Note
-from streamer.pacing import Pacer, choose_due
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.live.buffer import RollingBuffer
+from streamer.live.events import Event, Kind
+from streamer.live.pacing import Pacer, choose_due
+from streamer.live.scheduler import Scheduler
+from streamer.midi.messages import control, note_off, note_on
+from streamer.music.notes import Note
+from streamer.settings.midi import SynthSettings
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakePort, ManualClock, make_phrase
 
 BYTE_SECONDS = 10 / 31_250

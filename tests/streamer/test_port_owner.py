@@ -1,5 +1,7 @@
 """The one thread that lists, opens and closes; and JACK clients that outlive their server."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -113,12 +115,79 @@ def test_a_port_that_fails_to_look_does_not_end_the_watch(owner, caplog):
     assert "looking after a port failed" in caplog.text
 
 
-def test_a_system_that_does_not_answer_is_an_error_and_no_hang(owner, monkeypatch):
-    monkeypatch.setattr(owner_module, "ANSWER_SECONDS", 0.01)
+def test_a_system_that_does_not_answer_is_an_error_and_no_hang(owner):
     released = threading.Event()
-    with pytest.raises(PortError, match="has not answered"):
-        owner.call(lambda: released.wait(10.0))
+    with pytest.raises(PortError, match=r"has not answered for 0\.01 s"):
+        owner.call(lambda: released.wait(10.0), 0.01)
     released.set()
+
+
+def test_what_is_asked_while_a_request_hangs_is_given_up_soon_and_so_is_the_end(owner, monkeypatch):
+    """A stop makes several requests, one after the other, and has seconds for them all."""
+    monkeypatch.setattr(owner_module, "DOUBT_SECONDS", 0.02)
+    released = threading.Event()
+    with pytest.raises(PortError):
+        owner.call(lambda: released.wait(10.0), 0.01)
+    for ask in (owner.problems, lambda: owner.unwatch(Watched())):
+        with pytest.raises(PortError, match=r"has not answered for 0\.02 s"):
+            ask()
+    owner.close()
+    released.set()
+
+
+def test_a_request_that_is_answered_at_last_is_forgiven(owner):
+    released = threading.Event()
+    with pytest.raises(PortError):
+        owner.call(lambda: released.wait(10.0), 0.01)
+    released.set()
+    assert [] != owner.ports("output")
+
+
+class Interrupted(BaseException):
+    """What a signal's handler raises."""
+
+
+def test_a_signal_ends_the_wait_for_a_system_that_does_not_answer(owner):
+    """A SIGTERM that came while an input was being opened was obeyed when that was open."""
+    hangs, released = threading.Event(), threading.Event()
+
+    def interrupt(number, frame):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        threading.Thread(
+            target=lambda: hangs.wait(10.0) and os.kill(os.getpid(), signal.SIGTERM)
+        ).start()
+        with pytest.raises(Interrupted):
+            owner.call(lambda: hangs.set() or released.wait(10.0))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    released.set()
+
+
+def test_owners_of_two_streams_take_turns(owner):
+    """RtMidi must not be in two threads at once."""
+    first_in, go_on, second_in = threading.Event(), threading.Event(), threading.Event()
+    other = MidiOwner([Backend()])
+
+    def first():
+        first_in.set()
+        assert go_on.wait(10.0)
+
+    asking = [
+        threading.Thread(target=owner.call, args=(first,)),
+        threading.Thread(target=other.call, args=(second_in.set,)),
+    ]
+    asking[0].start()
+    assert first_in.wait(10.0)
+    asking[1].start()
+    assert not second_in.wait(0.1)
+    go_on.set()
+    assert second_in.wait(10.0)
+    for thread in asking:
+        thread.join(10.0)
+    other.close()
 
 
 def test_a_closed_owner_answers_with_an_error(owner):
@@ -157,7 +226,7 @@ class Rtmidi:
 
     def __init__(self, order):
         class Client:
-            def __init__(self, api, name):
+            def __init__(self, api, name, queue_size_limit=1024):
                 pass
 
             def get_ports(self):
@@ -169,11 +238,8 @@ class Rtmidi:
             def ignore_types(self, **kinds):
                 pass
 
-            def set_callback(self, heard):
-                pass
-
-            def cancel_callback(self):
-                pass
+            def get_message(self):
+                return None
 
             def send_message(self, message):
                 pass
@@ -189,7 +255,7 @@ def test_clients_of_a_dead_jack_server_are_deleted_before_another_is_looked_for(
     backend = JackBackend(Rtmidi(jack.order), 0, "Perpetuo", jack)
     assert backend.names("output") == ["synth:in"]
     sender = backend.open("synth:in")
-    listener = backend.listen("synth:in", lambda message: None)
+    listener = backend.listen("synth:in", lambda message, at: None)
     jack.connected = False
     assert not backend.alive()
     backend.names("output")
@@ -211,3 +277,13 @@ def test_a_connection_to_jack_is_handed_out_when_it_holds_and_not_in_the_cycle_o
     assert jack.order == ["connect", "open", "cycles"]
     backend.deliver()
     assert jack.order[-2:] == ["cycles", "cycles"]
+
+
+def test_a_port_that_was_left_open_is_closed_with_its_system_and_before_it():
+    """A signal may end the opening before anybody knows the port; JACK waits 6 s for its client."""
+    jack = Libjack()
+    backend = JackBackend(Rtmidi(jack.order), 0, "Perpetuo", jack)
+    backend.names("output")
+    backend.listen("synth:in", lambda message, at: None)
+    backend.close()
+    assert ("delete", False) == (jack.order[-1], jack.connected)

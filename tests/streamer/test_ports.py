@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer import ports as ports_module
 from streamer.errors import PortError
-from streamer.ports import backends, list_ports, open_port
-from streamer.ports.backends import RtMidiBackend, alsa_problem, make_backends
-from streamer.ports.base import PortLost
+from streamer.live.tap import Tap, TappedPort
+from streamer.ports import backends, list_ports, open_outputs, open_port
+from streamer.ports import opening as ports_module
+from streamer.ports.backends import RtMidiBackend, alsa_problem
+from streamer.ports.base import PortLost, settle
 from streamer.ports.clients import UNCONFIRMED_BYTES, Sender
 from streamer.ports.names import AutoRules, choose_automatically, describe, match, nearest
 from streamer.ports.owner import MidiOwner
+from streamer.ports.sinks import ChannelPort, FanOutPort, NullPort
+from streamer.settings.midi import PortSettings
+from streamer.testing import ManualClock
 
 THROUGH = "Midi Through:Midi Through Port-0 14:0"
 SYNTH = "Juno-60:Juno-60 MIDI 1 20:0"
@@ -38,7 +42,7 @@ class FakeSystem:
         system = self
 
         class MidiOut:
-            def __init__(self, api, name):
+            def __init__(self, api, name, queue_size_limit=1024):
                 if system.refusal:
                     raise OSError(system.refusal)
                 self.client_name, self.target = name, None
@@ -366,9 +370,10 @@ def test_a_machine_without_midi_says_so_in_one_line_and_plays_to_a_file(
     port.close()
     (path,) = tmp_path.iterdir()
     assert path.suffix == ".mid"
-    (line,) = caplog.messages
+    (line,) = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
     assert line == (
-        f"no MIDI system can be used: there is no ALSA sequencer; playing to the file {path.name}"
+        f"no MIDI system can be used: there is no ALSA sequencer; playing to the file {path.name}; "
+        "with --web a page plays it"
     )
 
 
@@ -382,6 +387,15 @@ def test_a_named_port_on_a_machine_without_midi_is_refused_with_what_there_is_in
 def test_jack_where_there_is_none_is_refused():
     with pytest.raises(PortError, match="JACK cannot be used"):
         Bench(SYNTH).open("jack:juno")
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_jack_without_what_speaks_to_it_is_told_what_brings_that(monkeypatch, wait):
+    """ALSA is there, by its own library. No waiting brings JACK."""
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    said = r"JACK cannot be used: python-rtmidi, .* is not installed .*pip install .*\[midi\]"
+    with pytest.raises(PortError, match=said):
+        Bench(SYNTH).open("jack", wait=wait)
 
 
 def test_too_many_clients_are_told_apart_from_no_alsa(monkeypatch, tmp_path):
@@ -451,13 +465,34 @@ def test_a_sequencer_that_does_not_open_names_the_remedy(monkeypatch, tmp_path, 
     assert "close a few programs that use MIDI" in alsa_problem(tmp_path, another=True)
 
 
-def test_without_python_rtmidi_the_remedy_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "rtmidi", None)
-    with pytest.raises(PortError, match="pip install"):
-        make_backends("Perpetuo")
-
-
 def test_the_list_names_live_ports_and_those_we_bring_along():
     names = [port.name for port in list_ports(owner=Bench(THROUGH, SYNTH).owner)]
     assert names[:2] == ["Midi Through:Midi Through Port-0", "Juno-60:Juno-60 MIDI 1"]
     assert {"virtual", "file:PATH", "null"} <= set(names)
+
+
+def test_what_was_there_at_the_last_look_is_told_without_asking_again():
+    bench = Bench(THROUGH, SYNTH)
+    port = bench.open("juno")
+    bench.owner.look_now()
+    bench.system.names = None  # whoever asks it now fails
+    seen = {one.name: used for one, used in bench.owner.seen()}
+    assert {"Midi Through:Midi Through Port-0": False, "Juno-60:Juno-60 MIDI 1": True} == seen
+    port.close()
+
+
+def test_a_port_behind_others_is_asked_whether_it_was_away_and_opened_anew():
+    """At a stop: the kernel has cut its connection, and half a second is too long to wait."""
+    bench = Bench(THROUGH, SYNTH, DRUMS)
+    settings = PortSettings(port=("juno@2", "tr-8"))
+    port, _ = open_outputs(settings, ManualClock(), owner=bench.owner)
+    port = FanOutPort([ChannelPort(port, 3)], [NullPort()])
+    port = TappedPort(port, Tap(), lambda: 0.0)
+    port.send(ON)
+    bench.system.sent.clear()
+    (sender,) = (one for one in bench.backend._clients if one._out.target == SYNTH)
+    sender.close()
+    settle(port)
+    assert {target for target, _ in bench.system.sent} == {SYNTH}
+    assert (SYNTH, b"\x84\x3c\x00") in bench.system.sent
+    settle(NullPort())

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from streamer.errors import MidiFileError
-from streamer.query import MOST_SILENT_BARS, read_query
-from streamer.windows import RollCodec
+from streamer.families.windows.codec import RollCodec
+from streamer.families.windows.queryfile import MOST_SILENT_BARS, read_query
 
 CODEC = RollCodec("bars", 4, 16, 24, 101, onsets=True)
 
@@ -83,7 +83,7 @@ def test_a_metre_without_a_place_is_refused_in_one_line(
 
 
 def test_a_file_of_drums_or_of_nothing_or_out_of_reach_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MidiFileError, match="only drums"):
+    with pytest.raises(MidiFileError, match="are drums"):
         read_query(save(tmp_path / "d.mid", [(0, 1, 36)], channel=9), CODEC)
     with pytest.raises(MidiFileError, match="no notes"):
         read_query(save(tmp_path / "n.mid", []), CODEC)

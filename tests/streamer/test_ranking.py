@@ -1,12 +1,15 @@
 """The paper's three rankings, worked by hand and by property."""
 
+import logging
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streamer.selection.entropy import CorpusEntropy, Histogram
+from streamer.measures.entropy import CorpusEntropy, Histogram
+from streamer.pipeline import open_source
 from streamer.selection.ranking import (
     RANKINGS,
     merge_first_common,
@@ -16,6 +19,13 @@ from streamer.selection.ranking import (
     rank_typical,
     regulated_first_common,
     regulated_score,
+)
+from streamer.settings.settings import ModelSettings, Settings
+from tests.bandbundles import write_tiny_band_bundle
+from tests.bundles import (
+    write_tiny_bundle,
+    write_tiny_draw_bundle,
+    write_tiny_tunes_bundle,
 )
 
 ROUNDING = 1e-12
@@ -116,3 +126,22 @@ def test_regulated_first_common_merges_a_and_b() -> None:
     values = statistics((0.99, 0.5, 0.5), (1.01, 1.5, 1.5), (1.9, 1.5, 1.5))
     merged = merge_first_common(rank_mean(values), rank_regulated(values, corpus()))
     assert merged.tolist() == regulated_first_common(values, corpus()).tolist()
+
+
+@pytest.mark.parametrize(
+    "write", [write_tiny_bundle, write_tiny_tunes_bundle, write_tiny_draw_bundle,
+              write_tiny_band_bundle],
+)  # fmt: skip
+def test_an_ear_that_is_not_there_is_warned_of_and_the_usual_ranking_plays(
+    tmp_path, caplog, write
+) -> None:
+    bundle = write(tmp_path)
+    played = []
+    for ranking in ("ear", None):
+        settings = Settings(model=ModelSettings(seed=1, ranking=ranking))
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            played.append(open_source(bundle, settings).next_phrase().notes)
+        warned = [line for line in caplog.messages if "has no ear: its candidates" in line]
+        assert [bool(ranking)] == [bool(warned)]
+    assert played[0] == played[1]

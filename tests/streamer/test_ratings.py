@@ -10,27 +10,21 @@ import pytest
 
 from streamer import __version__, cli
 from streamer.errors import BundleError, DataError, StreamerError
-from streamer.notes import Note, Phrase
-from streamer.rating import (
-    RATED_NOTES,
-    Beginning,
-    draw_beginning,
-    play_to_port,
-    rate,
-    write_to_folder,
-)
-from streamer.ratings import (
+from streamer.families.tunes.codec import to_tune
+from streamer.families.tunes.features import tune_features
+from streamer.families.tunes.rating import Beginning, rate
+from streamer.families.tunes.ratings import (
     COLUMNS,
     Rating,
     append_rating,
+    parse_tune,
     read_ratings,
-    read_tune,
     tune_text,
 )
-from streamer.selection.tune_features import tune_features
-from streamer.settings import Settings
+from streamer.music.notes import Note, Phrase
+from streamer.settings.settings import Settings
 from streamer.testing import FakePort, ManualClock
-from streamer.tunes import to_tune
+from streamer.verbs.beginnings import RATED_NOTES, draw_beginning, play_to_port, write_to_folder
 from tests.bundles import write_tiny_bundle, write_tiny_tunes_bundle
 
 TUNE = to_tune([60, 62, 64, 65, 67, 69, 71, 72, 60], [12, 6, 6, 12, 12, 6, 6, 24, 0])
@@ -130,7 +124,7 @@ def test_another_file_is_refused_in_one_line(tmp_path):
 
 
 def test_text_of_a_tune_is_read_as_that_tune():
-    assert read_tune(tune_text(TUNE)).tolist() == TUNE.tolist()
+    assert parse_tune(tune_text(TUNE)).tolist() == TUNE.tolist()
 
 
 def test_each_answer_is_on_the_disk_before_the_next_question(tmp_path):
@@ -192,7 +186,7 @@ def test_beginnings_that_are_too_short_are_passed_over(tmp_path):
 
 
 def test_what_is_written_is_heard_out(tmp_path):
-    from streamer.midifile import read_midi
+    from streamer.midi.midifile import read_midi
 
     path = write_to_folder(beginning(7), tmp_path)
     assert path == str(tmp_path / "rate-tunes-7.mid")

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from streamer import realtime
+from streamer.system import realtime
 
 
 def in_a_thread(function, *arguments):

@@ -14,15 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamer
-from streamer.buffer import RollingBuffer
 from streamer.errors import MidiFileError, RecordingError
-from streamer.midifile import read_midi, read_piece, write_midi
-from streamer.notes import Note, to_array
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.midifile import read_midi, read_piece
+from streamer.music.notes import Note, to_array
+from streamer.ports.recorder import MidiFileSink
 from streamer.ports.sinks import FanOutPort
-from streamer.recorder import MidiFileSink
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.settings.settings import SchedulerSettings
+from streamer.system.descriptors import write_at
 from streamer.testing import FakeGenerator, FakePort, ManualClock
+from tests.midifiles import write_midi
 
 
 def strike(sink, pitch, at_ms, duration_ms=50.0):
@@ -31,7 +33,7 @@ def strike(sink, pitch, at_ms, duration_ms=50.0):
 
 
 class SmallDisk:
-    """``os.pwrite`` on a disk that holds so many bytes of a file."""
+    """``write_at`` on a disk that holds a limited number of bytes of a file."""
 
     def __init__(self, limit):
         self.limit = limit
@@ -42,7 +44,7 @@ class SmallDisk:
         room = self.limit - at
         if room <= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return os.pwrite(file, data[:room], at)
+        return write_at(file, data[:room], at)
 
 
 class PowerCut(Exception):
@@ -50,7 +52,7 @@ class PowerCut(Exception):
 
 
 class CutAfter:
-    """``os.pwrite`` that writes so many times, and then never again."""
+    """``write_at`` that writes ``writes`` times, and then never again."""
 
     def __init__(self, writes):
         self.writes = writes
@@ -59,7 +61,7 @@ class CutAfter:
         if self.writes == 0:
             raise PowerCut
         self.writes -= 1
-        return os.pwrite(file, data, at)
+        return write_at(file, data, at)
 
 
 def pitches(path):
@@ -79,10 +81,9 @@ def test_what_was_sent_is_read_back_with_its_times(tmp_path):
     ]
 
 
-def test_the_file_is_whole_from_its_first_moment_and_after_each_flush(tmp_path):
+def test_the_file_is_whole_from_its_first_note_and_after_each_flush(tmp_path):
     path = tmp_path / "take.mid"
     sink = MidiFileSink(path)
-    assert [m.type for m in mido.MidiFile(path).tracks[0]][-1] == "end_of_track"
     for i in range(5):
         strike(sink, 60 + i, i * 100.0)
         sink.flush()
@@ -135,7 +136,7 @@ def test_cut_off_between_any_two_writes_all_earlier_flushes_are_read(
 ):
     path = tmp_path_factory.mktemp("cut") / "take.mid"
     sink = MidiFileSink(path)
-    sink._pwrite = CutAfter(writes)  # the header is written whole: the file is named after it
+    sink._pwrite = CutAfter(writes)
     flushed = []
     try:
         for i in range(5):
@@ -146,9 +147,11 @@ def test_cut_off_between_any_two_writes_all_earlier_flushes_are_read(
             flushed.extend(batch)
     except PowerCut:
         pass
-    if flushed:
+    if not path.exists():
+        assert not flushed
+    elif flushed:
         piece = read_piece(path)
-        assert piece.damage is None
+        assert not piece.notices
         assert piece.notes["pitch"].tolist() == flushed
         assert len(mido.MidiFile(path).tracks) == 1
     else:
@@ -161,7 +164,7 @@ def test_a_process_that_is_killed_leaves_all_but_the_last_second(tmp_path):
     path = tmp_path / "take.mid"
     script = f"""
         import os, signal
-        from streamer.recorder import MidiFileSink
+        from streamer.ports.recorder import MidiFileSink
         sink = MidiFileSink({str(path)!r})
         for i in range(20):
             sink.send(bytes((0x90, 60 + i, 64)), i * 100.0)
@@ -257,7 +260,7 @@ def test_a_device_without_room_is_refused_at_once():
 
 def test_a_path_that_cannot_be_written_is_refused_with_a_remedy(tmp_path):
     for path in (tmp_path / "no" / "take.mid", tmp_path):
-        with pytest.raises(RecordingError, match="name a file in a folder") as caught:
+        with pytest.raises(RecordingError, match="name a file in") as caught:
             MidiFileSink(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.scatter import Scatter, mixed
+from streamer.families.bands.scatter import Scatter, mixed
 
 RNG = np.random.default_rng(0)
 TOGETHER = RNG.standard_normal((400, 1)) * [[2.0, -1.0, 0.0]]

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
-from streamer.lateness import LatenessHistogram
-from streamer.notes import Note
+from streamer.live.buffer import RollingBuffer
+from streamer.live.lateness import LatenessHistogram
+from streamer.live.scheduler import Scheduler
+from streamer.music.notes import Note
 from streamer.ports.base import PortLost
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock, make_phrase
 
 START = 1000.0

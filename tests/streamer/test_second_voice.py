@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.expression import Expression
-from streamer.expressiontables import DEFAULT
-from streamer.expressivevoice import ExpressivePlayer, ExpressiveVoice
-from streamer.generators.tunekey import Key
-from streamer.generators.tuneline import Line
-from streamer.generators.window import Bars
-from streamer.notes import Note
-from streamer.secondvoice import BASS_HIGH, BASS_LOW, SecondVoice
+from streamer.expression.expression import Expression
+from streamer.expression.tables import DEFAULT
+from streamer.families.tunes.key import Key
+from streamer.families.tunes.line import Line
+from streamer.families.tunes.secondvoice import BASS_HIGH, BASS_LOW, SecondVoice
+from streamer.families.tunes.voice import ExpressiveVoice
+from streamer.families.windows.player import ExpressivePlayer, WrittenBars
+from streamer.music.notes import Note
 from tests.streamer.test_expression import LIVELY
 
 BEAT_MS = 500.0
@@ -127,7 +127,7 @@ def test_without_tables_a_second_voice_still_plays_under_plain_notes() -> None:
 def test_sections_of_several_voices_are_played_too() -> None:
     expression = Expression({DEFAULT: LIVELY}, np.random.default_rng(0))
     onset = np.repeat(np.arange(4.0), 2)
-    bars = Bars(np.tile([60, 67], 4), onset, np.ones(8), 16.0, 4.0, BEAT_MS)
+    bars = WrittenBars(np.tile([60, 67], 4), onset, np.ones(8), 16.0, 4.0, BEAT_MS)
     notes = ExpressivePlayer(expression).play_bars(bars)
     assert [note.pitch for note in notes] == [60, 67] * 4
     assert min(note.onset_ms for note in notes) >= 16 * BEAT_MS - 0.45 * BEAT_MS

@@ -1,4 +1,4 @@
-"""Signals of a stream: the first ends it in order, a second cuts nothing, a third is obeyed."""
+"""Signals of a stream: the first ends it in order, a second leaves at once when it is silent."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import signal
 
 import pytest
 
-from streamer import daemon
-from streamer.clock import Wake
-from streamer.daemon import play
-from streamer.settings import (
+from streamer.service import daemon
+from streamer.service import signals as signals_module
+from streamer.service.daemon import play
+from streamer.service.signals import SIGNALS, Signals
+from streamer.settings.settings import (
     ModelSettings,
     PortSettings,
     RecordSettings,
     SchedulerSettings,
     Settings,
 )
-from streamer.signals import SIGNALS, Signals
+from streamer.system.clock import Wake
 from tests.bundles import write_tiny_bundle
 from tests.streamer.test_daemon import WatchedPort
 
@@ -26,13 +27,22 @@ def raise_signal(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def test_a_second_ctrl_c_while_the_port_closes_cuts_no_recording(tmp_path, monkeypatch, caplog):
+PATIENCE_SECONDS = 20.0
+"""How long a test waits for what comes within milliseconds, before it fails."""
+
+
+def test_the_same_ctrl_c_twice_while_the_port_closes_cuts_no_recording(
+    tmp_path, monkeypatch, caplog
+):
+    """As ``timeout`` sends its signal, to the process and to its group."""
+
     class Port(WatchedPort):
         def close(self) -> None:
             raise_signal(signal.SIGINT)
             super().close()
 
     caplog.set_level("INFO")
+    monkeypatch.setattr(signals_module, "PATIENCE_SECONDS", PATIENCE_SECONDS)
     port = Port(12, lambda: raise_signal(signal.SIGINT))
     monkeypatch.setattr(daemon, "open_outputs", lambda *_, **__: (port, lambda: False))
     settings = Settings(
@@ -48,20 +58,65 @@ def test_a_second_ctrl_c_while_the_port_closes_cuts_no_recording(tmp_path, monke
     said = [line for line in caplog.messages if line.startswith(str(tmp_path / "take.mid"))]
     assert 1 == len(said)
     assert " notes, 0:0" in said[0]
-    assert "once more leaves at once" in caplog.text
 
 
-def test_the_third_signal_leaves_at_once():
-    wake, left = Wake(), []
-    with Signals(force=left.append) as signals:
-        signals.wake_at_end(wake, None)
-        for _ in range(2):
+class Case:
+    """Signals on a clock of their own, and with what status they would leave."""
+
+    def __init__(self):
+        self.left, self.now, self.wake, self.silences = [], 10.0, Wake(), []
+        self.signals = Signals(force=self.left.append, now=lambda: self.now)
+
+    def __enter__(self):
+        self.signals.__enter__()
+        self.signals.wake_at_end(self.wake, None, lambda: self.silences.append(True))
+        return self
+
+    def __exit__(self, *error):
+        self.signals.__exit__(*error)
+
+
+def test_the_first_signal_silences_and_then_wakes_whoever_waits():
+    with Case() as case:
+        raise_signal(signal.SIGTERM)
+        assert case.wake.wait(PATIENCE_SECONDS)
+    assert ([True], [signal.SIGTERM], []) == (case.silences, case.signals.caught, case.left)
+
+
+def test_a_signal_that_finds_the_wake_locked_is_no_deadlock():
+    """The main thread holds an Event's lock for a moment whenever it waits for it."""
+    with Case() as case:
+        with case.wake._cond:
             raise_signal(signal.SIGTERM)
-        assert wake.is_set()
-        assert [] == left
+        assert case.wake.wait(PATIENCE_SECONDS)
+
+
+def test_a_second_signal_leaves_at_once_when_nothing_sounds_and_else_as_soon_as_that():
+    with Case() as case:
+        raise_signal(signal.SIGTERM)
+        case.now += 0.5
         raise_signal(signal.SIGINT)
-    assert [130] == left
-    assert [signal.SIGTERM, signal.SIGTERM, signal.SIGINT] == signals.caught
+        assert [] == case.left
+        case.signals.silent()
+        assert [143] == case.left
+        raise_signal(signal.SIGINT)
+    assert [143, 143] == case.left
+
+
+def test_the_same_signal_twice_in_a_moment_is_one():
+    with Case() as case:
+        case.signals.silent()
+        raise_signal(signal.SIGTERM)
+        case.now += 0.01
+        raise_signal(signal.SIGTERM)
+    assert [] == case.left
+
+
+def test_a_third_signal_does_not_wait_for_silence():
+    with Case() as case:
+        for _ in range(3):
+            raise_signal(signal.SIGINT)
+    assert [130] == case.left
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.notes import NOTE_DTYPE, NoteArray, sort_notes
-from streamer.selection.repetition import (
+from streamer.measures.repetition import (
     figure_codes,
     figure_return_share,
     longest_repeat,
     loop_period,
     previous_equal,
 )
-from streamer.selection.signature import (
+from streamer.measures.signature import (
     EXTRA_FEATURES,
     FEATURES,
     STEP_MS,
@@ -26,6 +25,7 @@ from streamer.selection.signature import (
     roll_of_notes,
     signature,
 )
+from streamer.music.notes import NOTE_DTYPE, NoteArray, sort_notes
 
 
 def notes_of(rows: list[tuple[float, float, int]]) -> NoteArray:

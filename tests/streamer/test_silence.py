@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
 from streamer.errors import PortError
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.midi.sounding import SoundingTable
 from streamer.ports.base import PortLost
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
-from streamer.sounding import SoundingTable
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock
 
 START = 1000.0
@@ -26,10 +26,10 @@ sends = st.integers(0, 600)
 class Stage:
     """An endless stream at ten notes a second, which ends by itself after some seconds."""
 
-    def __init__(self, seed, seconds=SECONDS):
+    def __init__(self, seed, seconds=SECONDS, port=FakePort):
         self.clock = ManualClock(START)
         self.buffer = RollingBuffer(1, 3)
-        self.port = FakePort(self.clock)
+        self.port = port(self.clock)
         self.scheduler = Scheduler(self.buffer, self.port, self.clock, SETTINGS)
         generator = FakeGenerator(seed)
         generator.top_up(self.buffer)
@@ -98,6 +98,37 @@ def test_a_port_that_comes_back_between_two_looks_is_silenced_all_the_same(seed,
     stage.clock.at(START + moment, blink)
     stage.scheduler.run()
     assert stage.is_silent
+
+
+class Unsure(FakePort):
+    """A port that finds out when it is asked; whether it is back by then is up to the test."""
+
+    back = True
+
+    def settle(self):
+        if self.unnoticed or not self._there:
+            self.vanish()
+            if self.back:
+                self.come_back()
+
+
+@given(seeds, moments, st.floats(0.0, 0.5), st.booleans(), st.booleans())
+def test_a_stop_in_the_moment_of_an_unplug_is_silent_or_the_next_start_knows(
+    seed, moment, void, noticed, back
+):
+    """The silence went nowhere: the cable was out since the last look, or had been until then."""
+    stage = Stage(seed, port=Unsure)
+    stage.port.back = back
+    stage.clock.at(START + moment, stage.port.vanish_unnoticed)
+    if noticed:
+        stage.clock.at(START + moment + void / 2, stage.port.vanish)
+    stage.clock.at(START + moment + void, stage.scheduler.stop)
+    stage.scheduler.run()
+    stage.scheduler.settle()
+    if back:
+        assert stage.is_silent
+    else:
+        assert set(stage.port.receiver.struck) <= set(stage.scheduler.sounding)
 
 
 @given(seeds, moments, st.floats(0.0, 7200.0))

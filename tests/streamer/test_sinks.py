@@ -7,9 +7,9 @@ import pytest
 from streamer.errors import PortError, RecordingError
 from streamer.ports import FanOutPort, NullPort, open_port
 from streamer.ports.base import PortLost
+from streamer.ports.fluidsynth import SynthPort, find_soundfont
 from streamer.ports.sinks import ChannelPort
-from streamer.ports.synth import SynthPort, find_soundfont
-from streamer.settings import PortSettings
+from streamer.settings.settings import PortSettings
 from streamer.testing import FakePort
 from tests.streamer.test_ports import OFF, ON, SYNTH, Bench
 

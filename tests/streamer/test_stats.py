@@ -6,9 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from streamer.display import LiveView, LogView, keyboard, make_view, pitch_name, rows
-from streamer.notes import Note
-from streamer.stats import GenerationStats, StreamFigures
+from streamer.generators.stats import GenerationStats, Playing
+from streamer.music.notes import Note
+from streamer.service.display import LogView, keyboard, make_view, pitch_name, rows
+from streamer.service.figures import StreamFigures
+from streamer.service.liveview import LiveView
 from streamer.testing import ManualClock, make_phrase
 
 
@@ -82,10 +84,15 @@ def test_line_says_notes_buffer_candidates_drops_underruns_and_lateness() -> Non
 
 def tune_figures() -> StreamFigures:
     """Figures of a stream that writes its third tune."""
-    stats = GenerationStats(arguments=("pitch_class", "octave", "length"), tunes=3)
-    stats.playing = {"number": 3, "style": "bach 70 %, jazz 30 %", "key": "D minor",
-                     "tempo_bpm": 96.4, "bar_beats": 4.0, "notes": 57}  # fmt: skip
-    return figures(generation=stats.to_dict())
+    stats = GenerationStats(arguments=("pitch_class", "octave", "length"))
+    stats.playing = Playing(
+        kind="tune",
+        line="tune 3 (bach 70 %, jazz 30 %)",
+        text="3, bach 70 %, jazz 30 %, D minor, 96 bpm, 57 notes",
+        data={"number": 3, "key": "D minor"},
+        totals={"tunes": 3},
+    )
+    return figures(generation=stats.to_dict(), playing=stats.playing)
 
 
 def test_tune_that_is_written_has_its_line_in_the_view_and_its_place_in_the_log() -> None:
@@ -95,6 +102,13 @@ def test_tune_that_is_written_has_its_line_in_the_view_and_its_place_in_the_log(
     assert text["entropy"] == "pitch_class 0.00  octave 0.00  length 0.00"
     assert tune_figures().line().startswith("tune 3 (bach 70 %, jazz 30 %), 12 notes, 6.0 s ahead")
     assert "tune" not in dict(rows(figures()))
+
+
+def test_what_is_written_is_in_the_figures_with_its_totals() -> None:
+    """As plain data, under its kind."""
+    told = tune_figures().generation
+    assert told["tune"] == {"number": 3, "key": "D minor"}
+    assert told["tunes"] == 3
 
 
 def test_log_view_says_a_line_when_it_is_time(caplog: pytest.LogCaptureFixture) -> None:

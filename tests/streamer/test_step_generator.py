@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from streamer.bundle import Bundle
-from streamer.controls import Controls, LiveControls
-from streamer.engine import Engine
-from streamer.generators.continuity import CellBound, feed, on_piano
-from streamer.generators.homing import Homing
-from streamer.generators.recall import Figure, FigureMemory
-from streamer.generators.step import StepGenerator, StepSettings
-from streamer.manifest import Statistics
-from streamer.noise import force_classes
-from streamer.notes import NOTE_DTYPE, Note, NoteArray, Phrase, to_array
+from streamer.bundle.bundle import Bundle
+from streamer.bundle.manifest import Statistics
+from streamer.engine.engine import Engine, State, StepBlock
+from streamer.engine.noise import force_classes
+from streamer.families.chain.continuity import CellBound, feed, on_piano
+from streamer.families.chain.drawing import StepSettings
+from streamer.families.chain.generator import StepGenerator
+from streamer.families.chain.homing import Homing
+from streamer.families.chain.recall import Figure, FigureMemory
+from streamer.families.chain.settings import RecallSettings
+from streamer.music.notes import NOTE_DTYPE, Note, NoteArray, Phrase, to_array
 from streamer.selection.filters import FILTERS, Context, Limits
-from streamer.settings import RecallSettings
+from streamer.settings.controls import Controls, LiveControls
 from streamer.testing import make_phrase
 from tests.bundles import write_tiny_bundle
 
@@ -50,6 +53,21 @@ def make(
     settings = StepSettings(**{"candidates": 4, "phrase_notes": 16, **more})
     rng = np.random.Generator(np.random.SFC64(seed))
     return StepGenerator(engine, settings, rng, LiveControls(controls), filters, lambda: 0.0)
+
+
+class Recorder:
+    """An engine that remembers the states it was asked from."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.bundle = engine, engine.bundle
+        self.states: list[State] = []
+
+    def initial_state(self, batch: int = 1) -> State:
+        return self._engine.initial_state(batch)
+
+    def next_block(self, state: State, *given: Any) -> StepBlock:
+        self.states.append(state)
+        return self._engine.next_block(state, *given)
 
 
 def play(generator: StepGenerator, phrases: int) -> list[Phrase]:
@@ -117,14 +135,17 @@ def test_candidates_can_be_changed_between_phrases(engine: Engine) -> None:
 
 def test_choice_goes_on_from_the_state_of_the_candidate_that_was_chosen(engine: Engine) -> None:
     """Feeding the committed notes to a fresh model leads to the same state."""
-    generator = make(engine, anew_notes=0, homing=0.0)
+    player = Recorder(engine)
+    generator = make(player, anew_notes=0, homing=0.0, ranking="regulated")  # type: ignore[arg-type]
     phrases = play(generator, 3)
     notes = to_array(note for phrase in phrases for note in phrase.notes)
     shifted = notes.copy()
     # The first shift is counted from the start of the stream, a fed piece starts at its first note.
     shifted["onset_ms"] -= notes["onset_ms"][0]
     again = feed(engine, engine.bundle.codec, shifted)
-    state = generator._state
+    asked = len(player.states)
+    generator.next_phrase()
+    state = player.states[asked].select(0)
     if phrases[0].notes[0].onset_ms < 1.0:
         assert np.abs(again.arrays["c"] - state.arrays["c"]).max() < STATE_TOLERANCE
     assert float(state.arrays["velocity"][0]) == notes["velocity"][-1]
@@ -341,7 +362,7 @@ def quantiles() -> Statistics:
 
 def homing_after(step_ms: float, duration_ms: float, velocity: int, pitch: int) -> Any:
     """The bias after some minutes of such music, by argument."""
-    from streamer.codec import published_codec
+    from streamer.families.chain.codec import published_codec
 
     codec = published_codec()
     homing = Homing(quantiles(), codec)
@@ -383,7 +404,7 @@ def test_candidates_that_lead_astray_are_dropped_by_half(engine: Engine) -> None
 
 def test_distance_from_home_grows_with_what_a_candidate_adds() -> None:
     """A fast phrase leads further from home than one like the corpus."""
-    from streamer.codec import published_codec
+    from streamer.families.chain.codec import published_codec
 
     homing = Homing(quantiles(), published_codec())
 
@@ -398,7 +419,7 @@ def test_distance_from_home_grows_with_what_a_candidate_adds() -> None:
 
 def test_homing_knows_nothing_before_the_first_phrase_and_without_statistics() -> None:
     """A bundle that lacks quantiles plays on."""
-    from streamer.codec import published_codec
+    from streamer.families.chain.codec import published_codec
 
     homing = Homing(Statistics(32), published_codec())
     assert not homing.bias().any()
@@ -408,15 +429,13 @@ def test_homing_knows_nothing_before_the_first_phrase_and_without_statistics() -
 
 def moody() -> Statistics:
     """The same corpus, of two pieces: one slow and low, one fast and high."""
-    import msgspec
-
     moods = {"density": [4.0, 39.0], "pitch": [40.0, 80.0], "unheard_of": [1.0, 2.0]}
     return msgspec.structs.replace(quantiles(), moods=moods)
 
 
 def test_a_mood_moves_home_and_the_next_one_moves_it_back() -> None:
     """What is astray in one mood is at home in the other; unknown figures are passed over."""
-    from streamer.codec import published_codec
+    from streamer.families.chain.codec import published_codec
 
     homing = Homing(moody(), published_codec())
 
@@ -435,7 +454,7 @@ def test_a_mood_moves_home_and_the_next_one_moves_it_back() -> None:
 
 def test_mood_moves_home_by_strides_and_never_to_the_edges() -> None:
     """A leap would push the model where it has never been; so would the corpus's extremes."""
-    from streamer.codec import published_codec
+    from streamer.families.chain.codec import published_codec
 
     homing = Homing(moody(), published_codec())
     homing.change_mood(1)
@@ -450,7 +469,7 @@ def test_mood_moves_home_by_strides_and_never_to_the_edges() -> None:
 
 def test_primed_music_is_home() -> None:
     """A file that is continued is not pulled to the middle of the corpus."""
-    from streamer.codec import published_codec
+    from streamer.families.chain.codec import published_codec
 
     homing = Homing(quantiles(), published_codec())
     notes = [Note(90, 30.0 * (j + 1), 30.0, 100 + j % 3) for j in range(32)]
@@ -458,14 +477,28 @@ def test_primed_music_is_home() -> None:
     assert not homing.bias().any()
 
 
+def test_what_is_remembered_for_less_is_held_nearer_to_home() -> None:
+    """An answer in a duet is to be like its call within some phrases."""
+    from streamer.families.chain.codec import published_codec
+
+    like = [Note(90, 30.0 * (j + 1), 30.0, 100 + j % 3) for j in range(32)]
+    lower = make_phrase([Note(70, 30.0 * (j + 1), 30.0, 101) for j in range(8)])
+    strays = []
+    for memory_notes in (256.0, 24.0):
+        homing = Homing(quantiles(), published_codec())
+        homing.begin_as(make_phrase(like), memory_notes)
+        strays.append(homing.astray(lower, Controls()))
+    assert strays[0] < strays[1]
+
+
 def test_moods_change_in_the_time_that_is_set(engine: Engine) -> None:
-    """Every so many notes on average, counted; never without moods or when switched off."""
-    generator = make(engine, mood_notes=64)
-    generator._homing = Homing(moody(), engine.bundle.codec)
+    """Every ``mood_notes`` notes on average, counted; never without moods or when switched off."""
+    manifest = msgspec.structs.replace(engine.bundle.manifest, statistics=moody())
+    two_pieces = Engine(replace(engine.bundle, manifest=manifest))
+    generator = make(two_pieces, mood_notes=64)
     play(generator, 20)
     assert 5 <= generator.stats.moods <= 20
-    off = make(engine, mood_notes=0)
-    off._homing = Homing(moody(), engine.bundle.codec)
+    off = make(two_pieces, mood_notes=0)
     play(off, 5)
     assert 0 == off.stats.moods
 
@@ -474,10 +507,6 @@ def test_bundle_without_entropy_statistics_ranks_by_mean_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, engine: Engine
 ) -> None:
     """No silent fallback."""
-    from dataclasses import replace
-
-    import msgspec
-
     manifest = msgspec.structs.replace(engine.bundle.manifest, statistics=Statistics(32))
     bare = Engine(replace(engine.bundle, manifest=manifest))
     assert len(make(bare).next_phrase().notes) == 16

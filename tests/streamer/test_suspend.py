@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.buffer import RollingBuffer
-from streamer.midisettings import SynthSettings
-from streamer.notes import Note
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
+from streamer.live.buffer import RollingBuffer
+from streamer.live.scheduler import Scheduler
+from streamer.music.notes import Note
+from streamer.settings.midi import SynthSettings
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakePort, ManualClock, make_phrase
 
 START = 1000.0

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.buffer import RollingBuffer
-from streamer.events import EventMaker, Kind
-from streamer.midisettings import SynthSettings
-from streamer.notes import Note
-from streamer.scheduler import Scheduler
-from streamer.settings import SchedulerSettings
-from streamer.synth import Release, Voices, fit_note, fit_notes, greeting
+from streamer.live.buffer import RollingBuffer
+from streamer.live.events import EventMaker, Kind
+from streamer.live.scheduler import Scheduler
+from streamer.live.sendtime import SendTime
+from streamer.live.synth import Release, Voices, fit_note, synth_greeting
+from streamer.music.notes import Note
+from streamer.settings.midi import SynthSettings
+from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, FakePort, ManualClock, make_phrase
 
 GAP_SLACK_SECONDS = 1e-9
@@ -34,7 +35,7 @@ def play(settings: SynthSettings, phrases) -> FakePort:
     clock, buffer = ManualClock(), RollingBuffer(4.0, 10.0)
     port = FakePort(clock)
     for phrase in phrases:
-        buffer.put(fit_notes(phrase, settings))
+        buffer.put(phrase)
     buffer.close()
     Scheduler(buffer, port, clock, SchedulerSettings(realtime_priority=0), synth=settings).run()
     return port
@@ -62,9 +63,9 @@ synths = st.builds(
 
 
 def test_bank_goes_before_program_and_only_what_is_set_is_sent():
-    assert () == greeting(SynthSettings())
+    assert () == synth_greeting(SynthSettings())
     everything = SynthSettings(program=5, bank_msb=1, bank_lsb=2)
-    assert (b"\xb3\x00\x01", b"\xb3\x20\x02", b"\xc3\x04") == greeting(everything, channel=3)
+    assert (b"\xb3\x00\x01", b"\xb3\x20\x02", b"\xc3\x04") == synth_greeting(everything, channel=3)
 
 
 @pytest.mark.parametrize(
@@ -104,15 +105,15 @@ def test_velocity_length_and_pedal_keep_to_their_limits():
 
 def test_notes_that_are_left_out_take_their_entropies_along():
     phrase = make_phrase([note(40), note(60, 10.0), note(90, 20.0)])
-    fitted = fit_notes(phrase, SynthSettings(lowest=50, highest=70, outside="drop"))
+    fitted = SendTime().phrase(phrase, SynthSettings(lowest=50, highest=70, outside="drop"))
     assert [60] == [one.pitch for one in fitted.notes]
     assert (1, 5) == fitted.entropies.shape
     assert (phrase.start_ms, phrase.end_ms) == (fitted.start_ms, fitted.end_ms)
 
 
-def test_settings_that_change_nothing_leave_the_very_phrase():
-    phrase = make_phrase([note()])
-    assert phrase is fit_notes(phrase, SynthSettings())
+def test_controls_that_change_nothing_leave_the_very_notes():
+    one = note()
+    assert one is SendTime().fitted(one, SynthSettings())
 
 
 def test_settings_that_contradict_each_other_are_refused_together():
@@ -236,6 +237,6 @@ def test_the_synth_is_greeted_at_the_start_and_when_it_comes_back():
 
 
 def test_entropies_of_no_note_at_all_are_an_empty_table():
-    fitted = fit_notes(make_phrase([note(20)]), SynthSettings(lowest=50, outside="drop"))
+    fitted = SendTime().phrase(make_phrase([note(20)]), SynthSettings(lowest=50, outside="drop"))
     assert (0, 5) == fitted.entropies.shape
     assert np.float32 == fitted.entropies.dtype

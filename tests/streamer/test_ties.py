@@ -7,17 +7,18 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from export.window_statistics import tie_thresholds, tied_share
-from streamer.controls import Controls, LiveControls
-from streamer.generators.latentpath import Places, step_angle
-from streamer.generators.section import cell_entropies, step_entropies
-from streamer.generators.ties import Sounding, tie_evidence, with_ties
-from streamer.generators.window import WindowGenerator, WindowSettings
-from streamer.notes import Phrase
-from streamer.windows import RollCodec
-from streamer.windowspec import WindowSpec
+from export.families.windows.statistics import tie_thresholds, tied_share
+from streamer.families.windows.codec import RollCodec
+from streamer.families.windows.generator import WindowGenerator
+from streamer.families.windows.path import Places
+from streamer.families.windows.section import cell_entropies, step_entropies
+from streamer.families.windows.ties import Sounding, tie_evidence, with_ties
+from streamer.generators.sections import WindowSettings, step_angle
+from streamer.generators.sectionspec import WindowSpec
+from streamer.music.notes import Phrase
+from streamer.settings.controls import Controls, LiveControls
 from tests.scores import scores
-from training.data.sections import bars
+from training.families.windows.sections import bars
 
 CODEC = RollCodec("bars", 4, 16, 60, 67, onsets=True)
 NONE = np.zeros(CODEC.shape, dtype=bool)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.selection.note_entropy import WINDOWS, window_entropies
-from streamer.selection.tune_features import TUNE_FEATURES, feature_names, tune_features
-from streamer.tunes import to_tune
+from streamer.families.tunes.codec import to_tune
+from streamer.families.tunes.features import TUNE_FEATURES, feature_names, tune_features
+from streamer.measures.note_entropy import WINDOWS, window_entropies
 
 TUNES_A_SECOND = 2000
 """A generous bound; measured 14,000 a second for tunes of 64 notes on a busy core."""

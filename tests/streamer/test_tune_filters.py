@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.notes import Note, Phrase
-from streamer.selection.filters import Context, Limits, first_reason, relax
-from streamer.selection.tune_context import TuneContext, TuneRules
-from streamer.selection.tune_filters import (
+from streamer.families.tunes.codec import END, to_tune
+from streamer.families.tunes.context import TuneContext, TuneRules
+from streamer.families.tunes.filters import (
     TUNE_FILTERS,
     TUNE_RELAX_ORDER,
     close,
@@ -26,7 +25,8 @@ from streamer.selection.tune_filters import (
     tune_loop,
     tune_range,
 )
-from streamer.tunes import END, to_tune
+from streamer.music.notes import Note, Phrase
+from streamer.selection.filters import Context, Limits, first_reason, relax
 
 SCALE = (60, 62, 64, 65, 67, 65, 69, 67, 71, 72, 71, 67, 64, 65, 62, 60)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.bundle import Bundle
-from streamer.controls import Controls, LiveControls
-from streamer.engine import Engine, Function, State, StepBlock
+from streamer.bundle.bundle import Bundle
+from streamer.bundle.codecs import codec_as
+from streamer.engine.engine import Engine, Function, State, StepBlock
 from streamer.errors import BundleError
-from streamer.generators.tunedrawing import TuneDrawing
-from streamer.generators.tuneline import Line
-from streamer.generators.tunes import TuneGenerator
-from streamer.notes import Note, Phrase
+from streamer.families.tunes.codec import END, TuneCodec
+from streamer.families.tunes.context import TuneContext, TuneRules
+from streamer.families.tunes.drawing import TuneDrawing
+from streamer.families.tunes.filters import TUNE_FILTERS
+from streamer.families.tunes.generator import TuneGenerator
+from streamer.families.tunes.line import Line, PlainVoice
+from streamer.families.tunes.memory import FIGURE_NOTES, TuneMemory
+from streamer.families.tunes.settings import TuneSettings
+from streamer.families.tunes.spec import tunes_of
+from streamer.music.notes import Note, Phrase
 from streamer.selection.filters import Context, Filter
-from streamer.selection.tune_context import TuneContext, TuneRules
-from streamer.selection.tune_filters import TUNE_FILTERS
-from streamer.tunes import END
-from streamer.tunesettings import TuneSettings
+from streamer.settings.controls import Controls, LiveControls
 from tests.bundles import write_tiny_tunes_bundle
 
 NEAR_MS = 1e-6
@@ -61,7 +64,7 @@ def make(engine: Engine, start: Function) -> Any:
 
     def made(
         seed: int = 1,
-        controls: Controls = Controls(),  # noqa: B008 - frozen
+        controls: Controls | LiveControls = Controls(),  # noqa: B008 - frozen
         *,
         filters: tuple[Filter, ...] = TUNE_FILTERS,
         player: Any = None,
@@ -70,8 +73,9 @@ def make(engine: Engine, start: Function) -> Any:
     ) -> TuneGenerator:
         drawing = TuneDrawing(**{"candidates": 4, "rules": EASY, "tunes": SHORT, **more})
         rng = np.random.Generator(np.random.SFC64(seed))
+        live = controls if isinstance(controls, LiveControls) else LiveControls(controls)
         return TuneGenerator(
-            player or engine, start, drawing, rng, LiveControls(controls), filters,
+            player or engine, start, drawing, rng, live, filters,
             voice=voice, timer=lambda: 0.0,
         )  # fmt: skip
 
@@ -93,6 +97,22 @@ class Recorder:
         return self._engine.next_block(state, noise)
 
 
+class Listener:
+    """A voice that plays what is written, and keeps each line that it was given."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def play(self, line: Line) -> tuple[Note, ...]:
+        self.lines.append(line)
+        return PlainVoice().play(line)
+
+
+def ended(generator: TuneGenerator) -> bool:
+    """Return whether the phrase that was returned last closes its tune."""
+    return bool(generator.last_tune["length"][-1] == END)
+
+
 def play(generator: TuneGenerator, phrases: int) -> list[Phrase]:
     return [generator.next_phrase() for _ in range(phrases)]
 
@@ -108,13 +128,19 @@ class Tune:
     bar_beats: float
 
 
+def data_of(generator: TuneGenerator) -> Mapping[str, Any]:
+    """Return what is told of the tune that is written."""
+    assert generator.stats.playing is not None
+    return generator.stats.playing.data
+
+
 def tunes(generator: TuneGenerator, count: int) -> Iterator[Tune]:
     """Yield whole tunes."""
     for number in range(1, count + 1):
         tune: Tune | None = None
-        while tune is None or not generator._tune.ended:  # type: ignore[union-attr]
+        while tune is None or not ended(generator):
             phrase = generator.next_phrase()
-            playing = generator.stats.playing
+            playing = data_of(generator)
             assert playing["number"] == number
             tune = tune or Tune([], phrase.start_ms, 0.0, generator.beat_ms, playing["bar_beats"])
             tune.notes += phrase.notes
@@ -205,21 +231,18 @@ def test_every_tune_ends_within_its_bounds(make: Any) -> None:
 
 def test_most_tunes_close_on_their_tonic(make: Any) -> None:
     """Others only where no candidate did."""
-    closed, tonic = 0, 0
-    generator = make(candidates=16)
+    voice = Listener()
+    generator = make(candidates=16, voice=voice)
     for _ in range(15):
-        for _ in tunes_one(generator):
-            tune = generator._tune
-            if not tune.ended:
-                tonic = tune.key.tonic
-        closed += int(tune.past()["pitch"][-1]) % 12 == tonic
-    assert closed >= 11
+        list(tunes_one(generator))
+    last = [line for line in voice.lines if line.ends]
+    assert sum(int(line.pitch[-1]) % 12 == line.key.tonic for line in last) >= 11
 
 
 def tunes_one(generator: TuneGenerator) -> Iterator[Phrase]:
     """Yield the phrases of the next tune."""
     yield generator.next_phrase()
-    while not generator._tune.ended:  # type: ignore[union-attr]
+    while not ended(generator):
         yield generator.next_phrase()
 
 
@@ -227,19 +250,22 @@ def test_first_phrase_may_be_short(make: Any) -> None:
     assert len(make().next_phrase(4).notes) <= 4
 
 
-def test_phrases_end_with_a_bar_where_they_can(make: Any) -> None:
+def test_phrases_end_with_a_bar_where_they_can(make: Any, engine: Engine) -> None:
     """Cut there, the stream goes on from the state after the last note that is played."""
-    generator = make(temperature=(1.0, 1.0, 0.5))
+    player, voice = Recorder(engine), Listener()
+    generator = make(temperature=(1.0, 1.0, 0.5), player=player, voice=voice)
     cut = 0
     for _ in range(40):
         phrase = generator.next_phrase()
-        tune = generator._tune
-        if not tune.ended and len(phrase.notes) < 16:
-            cut += 1
-            assert tune.on_bar_line
-            assert generator._state.arrays["previous"][0].tolist() == [
-                *generator._codec.encode(tune.past())[-1]
-            ]
+        if ended(generator) or len(phrase.notes) == 16:
+            continue
+        cut += 1
+        line, last = voice.lines[-1], engine.bundle.codec.encode(generator.last_tune)[-1]
+        bars = float(line.onset[-1] + line.length[-1]) / line.bar_beats
+        assert round(bars) == pytest.approx(bars, abs=NEAR_MS)
+        asked = len(player.states)
+        generator.next_phrase()
+        assert [*last] == player.states[asked].arrays["previous"][0].tolist()
     assert cut > 5
 
 
@@ -249,7 +275,7 @@ def test_style_that_is_asked_for_is_the_one_that_reaches_the_network(
     """By its weights, and with its latents."""
     player = Recorder(engine)
     play(make(player=player, styles=(("bach", 0.25), ("jazz", 0.75))), 10)
-    names = [style.name for style in engine.bundle.manifest.tunes.styles]  # type: ignore[union-attr]
+    names = [style.name for style in tunes_of(engine.bundle.manifest).styles]  # type: ignore[union-attr]
     wanted = [{"bach": 0.25, "jazz": 0.75}.get(name, 0.0) for name in names]
     for state in player.states:
         assert (state.arrays["style"] == np.array(wanted, np.float32)).all()
@@ -264,7 +290,7 @@ def test_latents_lie_between_the_styles_that_are_named(make: Any, engine: Engine
         before = len(player.states)
         list(tunes_one(generator))
         found.append(player.states[before].arrays["z"][0])
-    manifest = engine.bundle.manifest.tunes
+    manifest = tunes_of(engine.bundle.manifest)
     assert manifest is not None
     mean = 0.25 * np.array(manifest.style("bach").mean)
     mean += 0.75 * np.array(manifest.style("jazz").mean)
@@ -276,7 +302,7 @@ def test_without_a_style_every_style_has_its_tunes(make: Any) -> None:
     shown = set()
     for _ in range(40):
         list(tunes_one(generator))
-        shown.add(generator.stats.playing["style"])
+        shown.add(data_of(generator)["style"])
     assert shown == {*generator.styles}
 
 
@@ -285,14 +311,14 @@ def test_style_control_moves_a_tune_from_the_first_style_to_the_second(
 ) -> None:
     """Weights and latent together, within the tune, and back again."""
     player, live = Recorder(engine), LiveControls()
-    generator = make(player=player, styles=(("bach", 1.0), ("jazz", 0.0)), tunes=TuneSettings())
-    generator._controls = live
+    styles = (("bach", 1.0), ("jazz", 0.0))
+    generator = make(controls=live, player=player, styles=styles, tunes=TuneSettings())
     generator.next_phrase()
     first = player.states[-1].arrays["z"][0]
     live.update(style_mix=1.0)
     generator.next_phrase()
     weights, latent = player.states[-1].arrays["style"][0], player.states[-1].arrays["z"][0]
-    manifest = engine.bundle.manifest.tunes
+    manifest = tunes_of(engine.bundle.manifest)
     assert manifest is not None
     bach, jazz = manifest.style("bach"), manifest.style("jazz")
     names = [style.name for style in manifest.styles]
@@ -308,12 +334,12 @@ def test_unknown_style_is_refused_with_those_there_are(make: Any) -> None:
 def test_primed_latent_begins_the_first_tune_and_no_other(make: Any, engine: Engine) -> None:
     player = Recorder(engine)
     generator = make(player=player)
-    latent = np.array(engine.bundle.manifest.tunes.style("jazz").mean, np.float32)  # type: ignore[union-attr]
+    latent = np.array(tunes_of(engine.bundle.manifest).style("jazz").mean, np.float32)  # type: ignore[union-attr]
     generator.prime(latent)
     generator.next_phrase()
     assert (player.states[0].arrays["z"][0] == latent).all()
-    assert generator.stats.playing["style"] == "jazz"
-    while not generator._tune.ended:
+    assert data_of(generator)["style"] == "jazz"
+    while not ended(generator):
         generator.next_phrase()
     before = len(player.states)
     generator.next_phrase()
@@ -334,16 +360,13 @@ def test_latent_of_a_long_tune_wanders_and_of_a_short_one_stays(make: Any, engin
 
 def test_keys_follow_each_other_by_fifths_or_stay_near(make: Any) -> None:
     """The same or the relative, a fifth up, a fifth down, whatever the model wrote in."""
-    generator = make()
-    keys = []
+    voice = Listener()
+    generator = make(voice=voice)
     for _ in range(20):
-        tune = None
-        generator.next_phrase()
-        tune = generator._tune
-        keys.append((tune.key.moved(tune.transpose), generator._key))
-        while not tune.ended:
-            generator.next_phrase()
-    for key, before in keys[1:]:
+        list(tunes_one(generator))
+    first = [line.key for line in voice.lines if line.index == 0]
+    last = [line.key for line in voice.lines if line.ends]
+    for before, key in zip(last, first[1:], strict=False):
         relative = 0 if key.minor == before.minor else (-3 if key.minor else 3)
         assert (key.tonic - before.tonic - relative) % 12 in (0, 5, 7)
 
@@ -386,7 +409,6 @@ def test_density_control_makes_notes_shorter(make: Any) -> None:
 
 def test_temperature_near_zero_takes_the_likeliest_notes(make: Any) -> None:
     """All candidates are then one: the choice cannot matter."""
-    generator = make(temperature=(0.01,) * 3, controls=Controls(temperature=0.1), filters=())
     draws = []
 
     def spy(phrase: Phrase, context: Context) -> str | None:
@@ -394,7 +416,7 @@ def test_temperature_near_zero_takes_the_likeliest_notes(make: Any) -> None:
         draws.append(context.own["pitch"].tolist())
         return None
 
-    generator._chooser._filters = (spy,)
+    generator = make(temperature=(0.01,) * 3, controls=Controls(temperature=0.1), filters=(spy,))
     generator.next_phrase()
     assert all(own == draws[0] for own in draws)
 
@@ -512,9 +534,8 @@ def test_no_two_tunes_begin_alike(make: Any) -> None:
 
 
 def test_bundle_that_says_nothing_of_its_styles_is_refused(engine: Engine, start: Function) -> None:
-    import msgspec
 
-    manifest = msgspec.structs.replace(engine.bundle.manifest, tunes=None)
+    manifest = engine.bundle.manifest.with_parts(tunes=None)
     silent = Engine(dataclasses.replace(engine.bundle, manifest=manifest))
     with pytest.raises(BundleError, match="does not say what its styles are like"):
         TuneGenerator(silent, start, TuneDrawing(), np.random.default_rng(0))
@@ -537,38 +558,41 @@ def test_drawing_out_of_range_is_refused(more: dict[str, Any], line: str) -> Non
 
 def test_no_note_hangs_when_tunes_are_played(bundle: Bundle) -> None:
     """Through the very scheduler that plays live: every note-on has its note-off."""
-    from streamer.offline import play_out
+    from streamer.offline.playout import play_out
     from streamer.pipeline import open_source
-    from streamer.settings import ModelSettings, Settings
+    from streamer.settings.settings import ModelSettings, Settings
     from streamer.testing import FakePort
 
     chosen = Settings(model=ModelSettings(model=str(bundle.path), seed=5))
-    source, port = open_source(chosen, LiveControls()), FakePort()
+    source, port = open_source(settings=chosen), FakePort()
     play_out(source.next_phrase, 120_000.0, port, lambda phrase: None)
     struck = [message[1] for message in port.messages if message[0] & 0xF0 == 0x90]
     assert len(struck) > 60
     assert port.receiver.is_silent
 
 
-def test_memory_stays_bounded(make: Any) -> None:
-    """Figures of tunes longer ago than the memory are forgotten."""
-    generator = make(tunes=dataclasses.replace(SHORT, memory_minutes=1.0))
+def test_memory_stays_bounded(bundle: Bundle) -> None:
+    """Figures of tunes longer ago than the memory, here seven tunes, are forgotten."""
+    codec = codec_as(bundle.codec, TuneCodec)
+    memory, rng = TuneMemory(60_000.0), np.random.default_rng(1)
     sizes = []
-    for _ in tunes(generator, 60):
-        sizes.append(len(generator._memory))
-    assert max(sizes[30:]) < 2 * max(sizes[:30])
+    for tune in range(60):
+        classes = np.stack([rng.integers(0, size, 40) for size in (12, codec.octaves, 3)], axis=1)
+        memory.add(codec.decode(classes), ended=True, end_ms=10_000.0 * (tune + 1))
+        sizes.append(len(memory))
+    assert 7 * (40 - FIGURE_NOTES + 1) == max(sizes) == sizes[-1]
 
 
 def test_rendered_tunes_are_the_same_bytes_for_the_same_seed(
     tmp_path: Path, bundle: Bundle
 ) -> None:
     """The whole pipeline: the same bytes for the same seed, and a report that says which tune."""
-    from streamer.render import render
-    from streamer.settings import ModelSettings, Settings
+    from streamer.offline.render import render
+    from streamer.settings.settings import ModelSettings, Settings
 
     chosen = Settings(model=ModelSettings(model=str(bundle.path), seed=7, style="folk"))
-    report = render(chosen, tmp_path / "a.mid", 60.0, plot=tmp_path / "a.png")
-    render(chosen, tmp_path / "b.mid", 60.0)
+    report = render(None, tmp_path / "a.mid", 60.0, plot=tmp_path / "a.png", settings=chosen)
+    render(None, tmp_path / "b.mid", 60.0, settings=chosen)
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
     assert report["tunes"] >= 1
     assert report["tune"]["style"] == "folk"

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.controls import Controls
-from streamer.generators.tunekey import Key, Modulation, find_key
-from streamer.generators.tuneline import Tune, inside
-from streamer.generators.tunememory import TuneMemory
-from streamer.generators.tunenoise import control_bias, end_bias, octave_shift, tonal_bias
-from streamer.generators.tunereturn import AFTER_PHRASES, Returns, came_back, push_phrase
-from streamer.generators.tunestyle import Manner
-from streamer.noise import FORBID, FORCE
-from streamer.notes import Note
-from streamer.tunes import END, TuneArray, TuneCodec, to_tune
+from streamer.engine.noise import FORBID, FORCE
+from streamer.families.tunes.codec import END, TuneArray, TuneCodec, to_tune
+from streamer.families.tunes.key import Key, Modulation, find_key
+from streamer.families.tunes.line import Tune, inside
+from streamer.families.tunes.memory import TuneMemory
+from streamer.families.tunes.noise import control_bias, end_bias, octave_shift, tonal_bias
+from streamer.families.tunes.returns import AFTER_PHRASES, Returns, came_back, push_phrase
+from streamer.families.tunes.style import TuneManner
+from streamer.music.notes import Note
+from streamer.settings.controls import Controls
 
 CODEC = TuneCodec(4, 4, (4, 6, 8, 12, 18, 24, 36, 48))
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
@@ -31,7 +31,7 @@ def tune_of(pitches: list[int], lengths: list[int] | int = 12) -> TuneArray:
 
 def fresh(bar_beats: float = 4.0, unit_beats: float = 1.0, rest_bars: int = 1, **more) -> Tune:
     """A tune at 120 quarters a minute of which nothing is written yet."""
-    manner = Manner(0, 120.0, unit_beats, bar_beats, 32)
+    manner = TuneManner(0, 120.0, unit_beats, bar_beats, 32)
     weights, latent = np.ones(1, np.float32), np.zeros(2, np.float32)
     known = {"modulation": None, "start_ms": 1000.0, "rest_bars": rest_bars, **more}
     return Tune(1, manner, weights, latent, weights=weights, **known)

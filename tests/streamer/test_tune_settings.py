@@ -13,19 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.bundle import Bundle
-from streamer.controls import Controls, LiveControls
+from streamer.bundle.bundle import Bundle
+from streamer.engine.session import Runtime
 from streamer.errors import BundleError, ConfigError, MidiFileError
-from streamer.generators.tunes import TuneGenerator
-from streamer.generators.tunestyle import MOST_RETURNING, Manner, Styles, asked_returning
-from streamer.midifile import write_midi
-from streamer.notes import NOTE_DTYPE
+from streamer.families.tunes.generator import TuneGenerator
+from streamer.families.tunes.limits import tune_limits_for
+from streamer.families.tunes.settings import TuneSettings
+from streamer.families.tunes.source import latent_of
+from streamer.families.tunes.spec import KindSpec, tunes_of
+from streamer.families.tunes.style import MOST_RETURNING, Styles, TuneManner, asked_returning
+from streamer.music.notes import NOTE_DTYPE
 from streamer.pipeline import open_source
-from streamer.selection.limits import tune_limits_for
-from streamer.settings import FilterSettings, ModelSettings, Settings, load_settings
-from streamer.tunesettings import TuneSettings, parse_styles
-from streamer.tunespec import KindSpec
+from streamer.settings.controls import Controls
+from streamer.settings.reading import load_settings
+from streamer.settings.settings import FilterSettings, ModelSettings, Settings
+from streamer.settings.styles import parse_styles
 from tests.bundles import write_tiny_bundle, write_tiny_tunes_bundle
+from tests.midifiles import write_midi
 
 NAMES = st.text("abcdefgh-", min_size=1, max_size=6)
 
@@ -118,7 +122,7 @@ def test_settings_that_cannot_be_are_refused(overrides: dict[str, object], line:
 
 def test_style_that_the_bundle_has_not_is_answered_with_those_it_has(bundle: Bundle) -> None:
     with pytest.raises(BundleError) as caught:
-        open_source(settings_of(bundle, style="bach:0.5,polka:0.5"), LiveControls())
+        open_source(settings=settings_of(bundle, style="bach:0.5,polka:0.5"))
     line = "bundle tiny-tunes has no style 'polka'; it has bach, folk, jazz, pop"
     assert line == str(caught.value)
 
@@ -126,26 +130,27 @@ def test_style_that_the_bundle_has_not_is_answered_with_those_it_has(bundle: Bun
 def test_bundle_without_styles_takes_none(folder: Path) -> None:
     piano = write_tiny_bundle(folder)
     with pytest.raises(BundleError, match="bundle tiny has no styles; leave --style out"):
-        open_source(settings_of(piano, style="bach"), LiveControls())
+        open_source(settings=settings_of(piano, style="bach"))
 
 
 def test_melody_of_a_file_begins_the_first_tune(bundle: Bundle, tmp_path: Path) -> None:
     """Its latent is the encoder's; another melody's is another."""
-    found = []
+    latents = []
     for pitch, notes in ((60, 20), (62, 40)):
         path = melody(tmp_path / f"{pitch}.mid", pitch, notes)
-        source = open_source(settings_of(bundle, prime=path), LiveControls())
-        assert isinstance(source.generator, TuneGenerator)
-        found.append(source.generator._primed)
-        assert source.next_phrase().notes
-    assert all(latent is not None and np.isfinite(latent).all() for latent in found)
-    assert (found[0] != found[1]).any()  # type: ignore[operator]
+        primed = open_source(settings=settings_of(bundle, prime=path))
+        plain = open_source(settings=settings_of(bundle))
+        assert isinstance(plain.generator, TuneGenerator)
+        latents.append(latent_of(bundle, path, plain.generator.styles, Runtime()))
+        plain.generator.prime(latents[-1])
+        assert plain.next_phrase().notes == primed.next_phrase().notes != ()
+    assert (latents[0] != latents[1]).any()
 
 
 def test_file_without_a_melody_is_one_line(bundle: Bundle, tmp_path: Path) -> None:
     path = melody(tmp_path / "short.mid", notes=3)
     with pytest.raises(MidiFileError, match="no track with a melody of 8 notes or more"):
-        open_source(settings_of(bundle, prime=path), LiveControls())
+        open_source(settings=settings_of(bundle, prime=path))
 
 
 def test_melody_needs_a_bundle_with_an_encoder(folder: Path, tmp_path: Path) -> None:
@@ -154,27 +159,31 @@ def test_melody_needs_a_bundle_with_an_encoder(folder: Path, tmp_path: Path) -> 
 
     import msgspec
 
-    from streamer.tunesource import latent_of
+    from streamer.families.tunes.source import latent_of
 
     kept = [graph for graph in whole.manifest.graphs if graph.name != "encode"]
     deaf = replace(whole, manifest=msgspec.structs.replace(whole.manifest, graphs=kept))
     with pytest.raises(BundleError, match="bundle deaf has no encoder"):
-        latent_of(deaf, melody(tmp_path / "m.mid"), ("bach",))
+        latent_of(deaf, melody(tmp_path / "m.mid"), ("bach",), Runtime())
 
 
 @pytest.mark.parametrize(
     ("temperature", "line"),
-    [((1.0,) * 5, "temperature must be 3 numbers above 0"), (0.8, None), ((1.0, 0.9, 0.8), None)],
+    [
+        ((1.0,) * 5, r"takes one temperature, or 3 \(pitch_class, octave, length\), not 5"),
+        (0.8, None),
+        ((1.0, 0.9, 0.8), None),
+    ],
 )
 def test_temperature_is_one_number_or_three(
     bundle: Bundle, temperature: object, line: str | None
 ) -> None:
     chosen = settings_of(bundle, temperature=temperature)
     if line is None:
-        assert open_source(chosen, LiveControls()).next_phrase().notes
+        assert open_source(settings=chosen).next_phrase().notes
         return
     with pytest.raises(BundleError, match=line):
-        open_source(chosen, LiveControls())
+        open_source(settings=chosen)
 
 
 def test_bounds_are_the_bundles_and_over_them_the_persons(folder: Path) -> None:
@@ -205,7 +214,7 @@ def test_style_control_keeps_the_sum_of_the_weights(
 
 def with_kinds(bundle: Bundle, **returns: list[float]) -> Styles:
     """Two kinds of bar in the first style: three of four tunes in two, one in three and slower."""
-    told = bundle.manifest.tunes
+    told = tunes_of(bundle.manifest)
     assert told is not None
     one = told.styles[0]
     kinds = [
@@ -216,7 +225,7 @@ def with_kinds(bundle: Bundle, **returns: list[float]) -> Styles:
     ]  # fmt: skip
     first = msgspec.structs.replace(one, kinds=kinds, **returns)
     tunes = msgspec.structs.replace(told, styles=[first, *told.styles[1:]])
-    return Styles(msgspec.structs.replace(bundle.manifest, tunes=tunes))
+    return Styles(bundle.manifest.with_parts(tunes=tunes))
 
 
 def test_tunes_have_unit_bar_tempo_and_latent_of_one_kind_by_its_share(bundle: Bundle) -> None:
@@ -237,14 +246,14 @@ def test_between_two_styles_a_kind_counts_by_its_styles_weight(bundle: Bundle) -
     styles = with_kinds(bundle)
     half = np.zeros(len(styles), dtype=np.float32)
     half[:2] = 0.5
-    manner = Manner(0, 120.0, 0.5, 2.0, 32, kind=0)
+    manner = TuneManner(0, 120.0, 0.5, 2.0, 32, kind=0)
     mean, _ = styles.middle(half, manner)
     assert mean == pytest.approx(2.0 + 0.5 * np.array(styles.spec(1).mean))
 
 
 def test_as_much_is_to_return_as_in_tracks_of_the_style(bundle: Bundle) -> None:
     """At the usual recall; the control scales it, to none and to nearly all."""
-    levels = len(bundle.manifest.tunes.levels) if bundle.manifest.tunes else 0
+    levels = len(tunes_of(bundle.manifest).levels) if tunes_of(bundle.manifest) else 0
     styles, rng = with_kinds(bundle, returns=[0.3] * levels), np.random.default_rng(0)
     pure = np.eye(len(styles), dtype=np.float32)[0]
     manner = styles.manner(rng, pure, 24, 192)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.tunes import END, TUNE_ARGUMENTS, TUNE_DTYPE, TuneCodec, to_tune
+from streamer.families.tunes.codec import END, TUNE_ARGUMENTS, TUNE_DTYPE, TuneCodec, to_tune
 
 CODEC = TuneCodec(octave_low=3, octaves=4, lengths=(6, 12, 18, 24, 48))
 

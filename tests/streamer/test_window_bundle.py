@@ -6,13 +6,15 @@ status; what can be odd and is music all the same plays on.
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import mido
 import pytest
 
 from streamer import cli
-from streamer.midifile import read_midi
+from streamer.midi.midifile import read_midi
 from tests.bundles import (
     ECHO_MARK,
     write_echo_bundle,
@@ -21,6 +23,7 @@ from tests.bundles import (
     write_tiny_query_bundle,
 )
 from tests.seams import seam_figures
+from tests.streamer.test_bundle import edit, refusal
 
 WRITERS = {
     "draw": write_tiny_draw_bundle,
@@ -118,7 +121,7 @@ def test_a_file_is_answered_bar_by_bar(bundles: dict[str, Path], tmp_path: Path)
 
 BAD = [
     ([], {}, "holds no notes"),
-    ([(0.0, 1.0, 36), (1.0, 1.0, 38)], {"channel": 9}, "holds only drums"),
+    ([(0.0, 1.0, 36), (1.0, 1.0, 38)], {"channel": 9}, "all 2 notes are drums"),
     ([(0.0, 1.0, 60)], {"metre": (7, 8)}, "has bars of 7/8"),
     ([(0.0, 1.0, 60)], {"metre": (5, 4)}, "has bars of 5/4"),
     ([(0.0, 1.0, 12)], {}, "none of its 1 notes lies in 48..71"),
@@ -166,6 +169,18 @@ def test_an_odd_query_is_answered_and_the_stream_plays_on(
     assert (heard["pitch"] != ECHO_MARK).any()
 
 
+def test_a_bundle_whose_graph_that_answers_is_called_otherwise_is_refused(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    """Without it the latents of a bar would be read as those of passes."""
+    folder = Path(shutil.copytree(bundles["query"], tmp_path / "tiny"))
+    graphs = json.loads((folder / "manifest.json").read_text())["graphs"]
+    for graph in graphs:
+        graph["name"] = graph["name"].replace("answer", "reply")
+    edit(folder, graphs=graphs)
+    assert "needs z of the shape ['passes', 'batch'" in refusal(folder)
+
+
 @pytest.mark.parametrize("bits", ["-1", "1025", "64.5", "many"])
 def test_bits_that_cannot_be_are_one_line_with_the_range(
     bits: str, bundles: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -175,8 +190,8 @@ def test_bits_that_cannot_be_are_one_line_with_the_range(
     assert "0..1024" in said
 
 
-@pytest.mark.parametrize("bits", ["0", "3", "1024"])
-def test_bits_from_none_to_more_than_the_full_rate_play(
+@pytest.mark.parametrize("bits", ["1", "3", "1024"])
+def test_bits_from_one_to_more_than_the_full_rate_play(
     bits: str, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
     asked = query_file(tmp_path / "q.mid", TUNE)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.windows import RollCodec
+from streamer.families.windows.codec import RollCodec
 
 ROLL = RollCodec("roll", 8, 104)
 BARS = RollCodec("bars", 4, 16, 24, 101, onsets=True)

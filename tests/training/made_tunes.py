@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.data.tunes import TRACK_DTYPE, TuneInfo, TuneSet
+from training.families.tunes.tuneset import TRACK_DTYPE, TuneInfo, TuneSet
 
 
 def made_tunes(tracks: int = 20, notes: int = 48) -> TuneSet:

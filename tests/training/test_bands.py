@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.bandfile import track_roles
-from streamer.bands import HOLD, SILENCE, TRACKS, BandCodec, longest_silence
-from streamer.beatfile import read_beats
 from streamer.cli import main
 from streamer.errors import DataError
+from streamer.families.bands.bandfile import track_roles
+from streamer.families.bands.codec import HOLD, SILENCE, TRACKS, BandCodec, longest_silence
+from streamer.midi.beatfile import read_beats
 from tests.bandsongs import band_set, song_file
-from training.data.bands import BandSet, cut_windows
-from training.data.genres import circle_of
-from training.data.read_bands import BandOptions, read_bands
+from training.families.bands.bandset import BandSet, cut_windows
+from training.families.bands.genres import circle_of
+from training.families.bands.reader import BandOptions, read_bands
 
 
 def test_roles_follow_channel_and_programme(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_band_file_is_read_back_as_it_was_and_others_are_refused(tmp_path: Pat
     assert np.array_equal(after.states, before.states)
     assert after.pieces == before.pieces
     np.savez(tmp_path / "other.npz", meta=np.frombuffer(b'{"kind": "scores"}', np.uint8))
-    with pytest.raises(DataError, match="holds no bands; make some with perpetuo prepare --bands"):
+    with pytest.raises(DataError, match="holds scores, not bands; make some with perpetuo"):
         BandSet.load(tmp_path / "other.npz")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "b.npz").read_bytes()[:500])
     with pytest.raises(DataError, match="not a whole band file"):
@@ -131,13 +131,11 @@ def test_the_command_tells_what_it_took(tmp_path: Path, capsys: pytest.CaptureFi
         song_file(tmp_path / "midi" / f"{'abc'[i]}.mid", i)
     song_file(tmp_path / "midi" / "waltz.mid", 1, metres=((3, 4),))
     out = str(tmp_path / "b.npz")
-    assert main(["prepare", "--bands", str(tmp_path / "midi"), "-o", out]) == 0
+    assert main(["prepare", "bands", str(tmp_path / "midi"), "-o", out]) == 0
     told = capsys.readouterr().out
     assert "4 files: 3 kept, 1 metre" in told
     assert "windows of 2 bars" in told
-    assert main(["prepare", "--bands", "--drums", str(tmp_path / "midi"), "-o", out]) == 1
-    assert "--drums has no meaning with --bands" in capsys.readouterr().err
-    assert main(["prepare", "--bands", str(tmp_path / "midi" / "waltz.mid"), "-o", out]) == 1
+    assert main(["prepare", "bands", str(tmp_path / "midi" / "waltz.mid"), "-o", out]) == 1
     assert "no four-track song in 4/4 (1 metre)" in capsys.readouterr().err
 
 

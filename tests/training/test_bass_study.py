@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.test_melodies import write, write_labels
-from training.data.melodies import read_melodies
-from training.studies.bass import bass
+from training.families.tunes.reader import read_melodies
+from training.studies.tunes.bass import bass
 
 
 def test_roots_are_compared_with_the_annotated_chords(tmp_path: Path) -> None:

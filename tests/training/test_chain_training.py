@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.codec import ChainCodec, published_codec
 from streamer.errors import ConfigError, DataError
-from streamer.notes import NOTE_DTYPE, NoteArray
-from training.checkpoint import load_checkpoint
-from training.data.batches import Augmentation, epoch, windows
-from training.data.tensors import PieceInfo, TensorSet
-from training.families import FAMILIES, load_preset, model_from_checkpoint, presets
-from training.loop import LoopConfig, StopTraining, Trainer
-from training.models.chain import Chain, ChainConfig
-from training.models.chain_task import ChainData, ChainTask, evaluate_nats
-from training.models.layers import stacked_lstm
-from training.train import parse_overrides
+from streamer.families.chain.codec import ChainCodec, published_codec
+from streamer.music.notes import NOTE_DTYPE, NoteArray
+from tests.training.killed import killed_at
+from training.families.chain.batches import Augmentation, epoch, windows
+from training.families.chain.model import Chain, ChainConfig
+from training.families.chain.task import ChainData, ChainTask, evaluate_nats
+from training.families.chain.tensors import PieceInfo, TensorSet
+from training.kernels.layers import stacked_lstm
+from training.registry import load_preset, model_from_checkpoint, models, presets, trainable
+from training.run.checkpoint import load_checkpoint
+from training.run.loop import LoopConfig, StopTraining, Trainer
+from training.verbs.train import parse_overrides
 
 
 def made_piece(seed: int, notes: int = 120) -> NoteArray:
@@ -49,15 +50,15 @@ def made_tensors(pieces: int = 10) -> TensorSet:
     return TensorSet.from_pieces(notes, infos, published_codec())
 
 
-def made_trainer(folder: Path, epochs: int = 2) -> Trainer:
-    """Return a run that is small enough for a test; equal in every call."""
+def made_trainer(folder: Path, epochs: int = 2, kill_at: int = 0) -> Trainer:
+    """Return a run that is small enough for a test; equal in every call, but for a kill."""
     torch.manual_seed(1)
     tensors = made_tensors()
     model = Chain(ChainConfig(hidden=8, absolute_velocity=True), tensors.codec)
     task = ChainTask(model, tensors, ChainData(batch=4, steps=16), seed=3)
     config = LoopConfig(epochs=epochs, learning_rate=0.01, warmup=2, save_seconds=1e9)
     folder.mkdir(exist_ok=True)
-    return Trainer(task, config, folder, {"preset": "made", "seed": 3})
+    return Trainer(killed_at(kill_at, task), config, folder, {"preset": "made", "seed": 3})
 
 
 @pytest.fixture
@@ -204,15 +205,7 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """SIGTERM in the middle of an epoch loses nothing: the weights end up bit for bit equal."""
     whole = made_trainer(tmp_path / "whole")
     whole.run()
-    broken = made_trainer(tmp_path / "broken")
-    update = broken._update
-
-    def kill_after_seven(batch: object) -> None:
-        update(batch)
-        if broken.update == 7:
-            signal.raise_signal(signal.SIGTERM)
-
-    broken._update = kill_after_seven  # type: ignore[method-assign]
+    broken = made_trainer(tmp_path / "broken", kill_at=7)
     with pytest.raises(StopTraining) as stop:
         broken.run()
     assert stop.value.signum == signal.SIGTERM
@@ -250,9 +243,9 @@ def test_every_preset_builds_its_model(codec: ChainCodec) -> None:
     """Presets that ship have no unknown key and belong to a family of the registry."""
     for name in presets():
         preset = load_preset(name)
-        assert preset.family in FAMILIES
-        if preset.family == "chain":
-            FAMILIES[preset.family].build(preset.model, codec)
+        assert preset.model in models()
+        if preset.model == "chain":
+            trainable("chain").build(preset.config, codec)
 
 
 def test_all_mistakes_in_overrides_are_named_at_once() -> None:

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import DataError
-from streamer.midifile import MidiLimits, read_midi, write_midi
-from streamer.notes import NOTE_DTYPE, Note, NoteArray, to_array
-from training.data.corpus import Corpus, Selection, read_corpus, read_piece
-from training.data.normalise import NormaliseOptions, cap_silence, normalise, one_keyboard
-from training.data.works import split_works, work_key
+from streamer.midi.midifile import read_midi
+from streamer.midi.ticks import MidiLimits
+from streamer.music.notes import NOTE_DTYPE, Note, NoteArray, to_array
+from tests.midifiles import write_midi
+from training.corpora.corpus import FoundPieces, Selection, read_corpus, read_piece
+from training.corpora.normalise import NormaliseOptions, cap_silence, normalise, one_keyboard
+from training.corpora.works import split_works, work_key
 
 
 def piece(seed: int, notes: int = 40, channel: int = 0) -> NoteArray:
@@ -59,11 +61,11 @@ def tar_xz(path: Path, files: Mapping[str, bytes]) -> Path:
     return path
 
 
-def names(corpus: Corpus) -> list[str]:
+def names(corpus: FoundPieces) -> list[str]:
     return [f"{entry.corpus}/{entry.file}" for entry in corpus.pieces]
 
 
-def skipped(corpus: Corpus) -> list[tuple[str, str]]:
+def skipped(corpus: FoundPieces) -> list[tuple[str, str]]:
     return [(entry.file, entry.reason) for entry in corpus.skipped]
 
 
@@ -112,7 +114,7 @@ def test_a_file_that_breaks_off_is_kept_and_told(tmp_path: Path) -> None:
     root = folder(tmp_path / "c", {"torn.mid": midi_bytes(1, tmp_path, notes=50)[:-60]})
     corpus = read_corpus([root])
     assert len(corpus.pieces) == 1
-    assert [(entry.file, entry.reason) for entry in corpus.damaged] == [("torn.mid", "cut-short")]
+    assert [(entry.file, entry.reason) for entry in corpus.remarks] == [("torn.mid", "remark")]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -258,7 +260,7 @@ def two_tracks(path: Path) -> None:
     file.save(path)
 
 
-def pitches(corpus: Corpus) -> set[int]:
+def pitches(corpus: FoundPieces) -> set[int]:
     return set(corpus.pieces[0].notes["pitch"].tolist())
 
 

@@ -10,7 +10,7 @@ import torch
 
 from streamer.errors import DataError
 from tests.training.made_tunes import made_tunes
-from training.data.crops import balanced, cuts, epoch_crops, moved_classes, whole_tracks
+from training.families.tunes.crops import balanced, cuts, epoch_crops, moved_classes, whole_tracks
 
 
 @pytest.mark.parametrize("notes", [1, 31, 32, 33, 40, 64, 65, 1000])

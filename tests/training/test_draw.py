@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from export.draw_graph import build_draw_graph
-from streamer.engine import open_session
-from streamer.windows import RollCodec
+from export.families.windows.draw_graph import build_draw_graph
+from streamer.engine.session import open_session
+from streamer.families.windows.codec import RollCodec
 from tests.scores import scores
-from training.models.draw import Draw, DrawConfig
-from training.models.draw_task import DrawData, DrawTask
-from training.models.repeated import Repeated
+from training.families.windows.draw import Draw, DrawConfig
+from training.families.windows.draw_task import DrawData, DrawTask
+from training.kernels.repeated import Repeated
 
 CODEC = RollCodec("roll", 4, 16, 48, 71)
 

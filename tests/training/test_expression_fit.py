@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.expression import Expression
-from streamer.expressiontables import DEFAULT, VELOCITY_FEATURES, read_tables
-from streamer.tunes import END
-from training.data.tunes import TRACK_DTYPE, TuneInfo, TuneSet
+from streamer.expression.expression import Expression
+from streamer.expression.tables import DEFAULT, VELOCITY_FEATURES, read_tables
+from streamer.families.tunes.codec import END
 from training.expression import BORROWED_DRIFT, Played, fit_expression, played_tracks
-from training.studies.expression import expression
+from training.families.tunes.tuneset import TRACK_DTYPE, TuneInfo, TuneSet
+from training.studies.tunes.expression import expression
 
 BAR_ACCENT, HEIGHT, SPREAD, MEMORY = 6.0, 12.0, 6.0, 0.6
 SWING, DRIFT_MS, BPM = 0.12, 15.0, 120.0

@@ -10,12 +10,12 @@ import pytest
 
 from streamer import cli
 from streamer.errors import DataError
-from streamer.ratings import Rating, append_rating
-from streamer.selection.tune_features import TUNE_FEATURES, tune_features
-from streamer.tunes import END, to_tune
+from streamer.families.tunes.codec import END, to_tune
+from streamer.families.tunes.features import TUNE_FEATURES, tune_features
+from streamer.families.tunes.ratings import Rating, append_rating
 from tests.bundles import write_tiny_tunes_bundle
 from tests.tunesets import orderly_tunes
-from training.classifiers import (
+from training.families.tunes.classifiers import (
     METHODS,
     Classifier,
     figures,
@@ -24,9 +24,16 @@ from training.classifiers import (
     splits_by_work,
     threshold_keeping,
 )
-from training.filter import main_style, open_encoder
-from training.fingerprint import fit_fingerprint
-from training.surrogates import LEAST_NOTES, MOST_NOTES, SPOIL, Chance, cut, surrogate_phrases
+from training.families.tunes.fingerprint import fit_fingerprint
+from training.families.tunes.surrogates import (
+    LEAST_NOTES,
+    MOST_NOTES,
+    SPOIL,
+    Chance,
+    cut,
+    surrogate_phrases,
+)
+from training.verbs.filter import main_style, open_encoder
 
 AUC = 0.95
 """The issue's figure; the made-up corpus is told from its surrogates with 0.99."""
@@ -216,7 +223,7 @@ def test_the_same_seed_makes_the_same_filter(tune_file, tmp_path):
 
 
 def test_table_one_has_every_method_and_share_of_the_test(tune_file, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.filter_fit.TEST_SHARES", (0.5, 0.2))
+    monkeypatch.setattr("training.families.tunes.filter_fit.TEST_SHARES", (0.5, 0.2))
     out = tmp_path / "filters"
     assert cli.main(["train", "filter", "--tunes", str(tune_file), "-o", str(out), "--style",
                      "all", "--table", "--method", "lr"]) == 0  # fmt: skip
@@ -281,7 +288,6 @@ def test_ratings_take_the_place_of_surrogates(tmp_path):
         ([], "give --tunes FILE.npz, or --ratings FILE.csv"),
         (["--tunes", "none.npz"], "none.npz: no such tune file"),
         (["--ratings", "none.csv"], "none.csv: no such file"),
-        (["--tunes", "TUNES", "--keep", "1.5"], "--keep must be in range 0..1"),
         (["--tunes", "TUNES", "--style", "rock"], "no style 'rock' (it has bach, jazz)"),
         (["--ratings", "x.csv", "--generated", "b"], "drop one"),
         (["--tunes", "TUNES", "--encoder", "nonesuch"], "no bundle is called 'nonesuch'"),
@@ -293,6 +299,12 @@ def test_what_cannot_be_is_one_line(more, said, tune_file, tmp_path, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_share_beyond_its_range_is_called_wrongly(tune_file, tmp_path, capsys):
+    words = ["train", "filter", "--tunes", str(tune_file), "--keep", "1.5", "-o", str(tmp_path)]
+    assert 2 == cli.main(words)
+    assert "--keep: must be in range 0.001..0.999, not 1.5" in capsys.readouterr().err
 
 
 def test_the_style_of_a_rating_is_the_one_that_ruled():

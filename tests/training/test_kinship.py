@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.midifile import write_midi
-from streamer.notes import NOTE_DTYPE, NoteArray
-from training.data.corpus import Selection, read_corpus
-from training.data.kinship import FIGURE_STEPS, figures, join_works
+from streamer.music.notes import NOTE_DTYPE, NoteArray
+from tests.midifiles import write_midi
+from training.corpora.corpus import Selection, read_corpus
+from training.corpora.kinship import FIGURE_STEPS, figures, join_works
 
 
 def melody(seed: int, notes: int = 120, start: int = 72) -> NoteArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.bands import HOLD, SILENCE, TRACKS, BandCodec
 from streamer.errors import DataError
+from streamer.families.bands.codec import HOLD, SILENCE, TRACKS, BandCodec
 from tests.bandsongs import band_set
-from training import loop
-from training.checkpoint import load_checkpoint
-from training.loop import LoopConfig, StopTraining, Trainer
-from training.models.base import AdversarialTask
-from training.models.musae import Critic, Musae, MusaeConfig, standard_kl
-from training.models.musae_task import MusaeData, MusaeTask, reconstruction, splice
+from tests.training.killed import killed_at
+from training.families.bands.model import Critic, Musae, MusaeConfig, standard_kl
+from training.families.bands.task import MusaeData, MusaeTask, reconstruction, splice
+from training.run import loop
+from training.run.checkpoint import load_checkpoint
+from training.run.loop import LoopConfig, StopTraining, Trainer
+from training.run.task import AdversarialTask
 
 CODEC = BandCodec(4, 32)
 TINY = MusaeConfig(hidden=16, layers=2, latent=6)
@@ -215,7 +215,7 @@ def test_latents_are_pulled_to_the_middle_of_their_petals_and_only_where_there_a
     assert pulled.loss > work.train_step(batch, None).loss
     normal = task(replace(TINY, prior="normal"), pull=2.0)
     alone = normal.train_step(next(iter(normal.batches(0))), None)
-    assert alone.loss.item() == pytest.approx(sum(alone.sums.values()) / alone.notes, rel=1e-5)
+    assert alone.loss.item() == pytest.approx(sum(alone.sums.values()) / alone.counted, rel=1e-5)
 
 
 def test_training_learns_to_play_back() -> None:
@@ -248,28 +248,20 @@ def test_the_autoencoder_is_led_to_what_the_critic_takes_for_the_prior() -> None
     assert (led - work.train_step(batch, None).loss).item() == pytest.approx(3.0, abs=1e-4)
     work.data = replace(work.data, beta_most=0.0)
     alone = work.train_step(batch, None)
-    assert alone.loss.item() == pytest.approx(sum(alone.sums.values()) / alone.notes, rel=1e-5)
+    assert alone.loss.item() == pytest.approx(sum(alone.sums.values()) / alone.counted, rel=1e-5)
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_weights_of_both_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "write_curves", lambda _folder: None)
+    monkeypatch.setattr(loop, "write_curves", lambda _folder, _unit: None)
     monkeypatch.setattr(loop, "write_events", lambda _folder, _row: None)
     config = LoopConfig(epochs=2, learning_rate=0.01, warmup=2, average=0.9, patience=0)
     whole = Trainer(task(), config, tmp_path / "whole", {})
     (tmp_path / "whole").mkdir()
     whole.run()
     (tmp_path / "broken").mkdir()
-    broken = Trainer(task(), config, tmp_path / "broken", {})
-    update = broken._update
-
-    def kill_after_seven(batch: object) -> None:
-        update(batch)
-        if broken.update == 7:
-            signal.raise_signal(signal.SIGTERM)
-
-    broken._update = kill_after_seven  # type: ignore[method-assign]
+    broken = Trainer(killed_at(7, task()), config, tmp_path / "broken", {})
     with pytest.raises(StopTraining):
         broken.run()
     again = Trainer(task(), config, tmp_path / "broken", {})

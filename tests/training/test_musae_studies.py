@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.bandfigures import metrics
-from streamer.bands import HOLD, SILENCE, BandCodec
+from streamer.families.bands.codec import HOLD, SILENCE, BandCodec
+from streamer.families.bands.editing.figures import metrics
 from tests.bandsongs import band_set
-from training.data.bands import BandSet
-from training.models.musae import Musae, MusaeConfig
-from training.studies import musae, musae_genre, musae_latent
-from training.studies.musae import compare, figure4, overfit, reconstruction
-from training.studies.musae_bench import BandBench
-from training.studies.musae_drawing import drawing, in_one_key
-from training.studies.musae_genre import alike, control, features, genre
-from training.studies.musae_latent import figure5
-from training.studies.musae_restyle import restyle
+from training.families.bands.bandset import BandSet
+from training.families.bands.model import Musae, MusaeConfig
+from training.studies.bands import musae, musae_genre, musae_latent
+from training.studies.bands.musae import compare, figure4, overfit, reconstruction
+from training.studies.bands.musae_bench import BandBench
+from training.studies.bands.musae_drawing import drawing, in_one_key
+from training.studies.bands.musae_genre import alike, control, features, genre
+from training.studies.bands.musae_latent import figure5
+from training.studies.bands.musae_restyle import restyle
 
 CODEC = BandCodec(4, 32)
 GENRES = ("jazz", "rock")
@@ -57,7 +57,7 @@ class Oracle(Musae):
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(musae_latent, "LEAST_WINDOWS", 4)
     monkeypatch.setattr(musae_genre, "LEAST_WINDOWS", 4)
-    monkeypatch.setattr(musae_genre, "TREES", 10)
+    monkeypatch.setattr(musae_genre, "GENRE_TREES", 10)
     monkeypatch.setattr(musae_genre, "PER_PETAL", 10)
     monkeypatch.setattr(musae_genre, "PER_STOP", 10)
 
@@ -143,7 +143,7 @@ def test_the_style_control_of_a_model_that_does_not_listen_moves_nothing(tmp_pat
 def test_a_way_between_latents_that_say_nothing_is_no_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(musae, "PAIRS", 40)
+    monkeypatch.setattr(musae, "BLENDED_PAIRS", 40)
     bands = band_set(14)
     told = figure4(bench(Oracle(bands), bands), tmp_path)
     assert told["monotone"]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from streamer.cli import main
-from streamer.codec import published_codec
 from streamer.errors import DataError
-from streamer.midifile import write_midi
-from streamer.notes import NOTE_DTYPE, NoteArray
-from training.data.corpus import Selection
-from training.data.prepare import PrepareOptions, prepare
-from training.data.tensors import TensorSet
+from streamer.families.chain.codec import published_codec
+from streamer.music.notes import NOTE_DTYPE, NoteArray
+from tests.midifiles import write_midi
+from training.corpora.corpus import Selection
+from training.families.chain.reader import PrepareOptions, prepare
+from training.families.chain.tensors import TensorSet
 
 FLOAT32_MS = 0.01
 """Tensor files hold float32; 0.001 ms is measured for pieces of seconds."""
@@ -52,11 +52,11 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> int:
-    return main(["prepare", *map(str, arguments)])
+    return main(["prepare", "pieces", *map(str, arguments)])
 
 
 def test_performances_of_a_work_lie_in_one_split(corpus: Path) -> None:
-    tensors, _ = prepare([corpus], PrepareOptions(valid=0.2, test=0.2))
+    tensors = prepare([corpus], PrepareOptions(valid=0.2, test=0.2))
     splits: dict[str, set[str]] = {}
     for info in tensors.pieces:
         splits.setdefault(info.work_key, set()).add(info.split)
@@ -66,7 +66,7 @@ def test_performances_of_a_work_lie_in_one_split(corpus: Path) -> None:
 
 
 def test_tensors_hold_the_notes_of_the_files(corpus: Path) -> None:
-    tensors, _ = prepare([corpus])
+    tensors = prepare([corpus])
     index = [info.file for info in tensors.pieces].index("Composer/op 2/player1.mid")
     expected, found = piece(11), tensors.notes(index)
     order = np.lexsort((expected["pitch"], expected["onset_ms"]))
@@ -77,7 +77,7 @@ def test_tensors_hold_the_notes_of_the_files(corpus: Path) -> None:
 
 
 def test_the_report_counts_by_reason_and_split(corpus: Path) -> None:
-    tensors, _ = prepare([corpus], PrepareOptions(seed=4))
+    tensors = prepare([corpus], PrepareOptions(seed=4))
     report = tensors.report
     assert report["files"] == 33
     assert report["kept"] == 30
@@ -91,11 +91,11 @@ def test_the_report_counts_by_reason_and_split(corpus: Path) -> None:
 
 
 def test_fitted_classes_are_fitted_to_the_training_pieces_alone(corpus: Path) -> None:
-    fitted, _ = prepare([corpus], PrepareOptions(codec="fitted", valid=0.2, test=0.2))
+    fitted = prepare([corpus], PrepareOptions(codec="fitted", valid=0.2, test=0.2))
     assert fitted.codec.sizes == published_codec().sizes
     assert fitted.codec.name == "weber-fitted"
     held_out = [info.file for info in fitted.pieces if info.split != "train"] + ["zz copy.mid"]
-    without, _ = prepare(
+    without = prepare(
         [corpus],
         PrepareOptions(
             codec="fitted", valid=0, test=0, selection=Selection(exclude=tuple(held_out))
@@ -131,8 +131,10 @@ def test_the_command_writes_a_tensor_file_and_says_what_it_did(
     said = capsys.readouterr()
     assert "33 files: 30 kept, 1 broken, 1 drums-only, 1 duplicate" in said.out
     assert said.err.splitlines() == [
-        "skipped corpus/broken.mid: broken: the header is cut off or has no time base",
-        "skipped corpus/drums.mid: drums-only: all 60 notes are drums",
+        "skipped corpus/broken.mid: broken: the header is cut off or has no time base; "
+        "fetch the file or save it again",
+        "skipped corpus/drums.mid: drums-only: all 60 notes are drums (channel 10, or a drum kit); "
+        "choose a file in which something with pitches plays",
     ]
     assert len(TensorSet.load(output)) == 30
     assert json.loads(report.read_text())["kept"] == 30
@@ -204,7 +206,45 @@ def test_shares_that_leave_nothing_to_train_on_are_refused(
 def test_preparing_needs_neither_torch_nor_symusic() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, symusic=None, onnxruntime=None)\n"
-        "import training.prepare, training.data.prepare"
+        "import training.verbs.prepare, training.families.chain.preparing"
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=60)
+
+
+# Spellings of before
+
+
+@pytest.mark.parametrize(
+    ("old", "kind"),
+    [([], "pieces"), (["--melodies"], "tunes"), (["--scores"], "scores"), (["--bands"], "bands")],
+)
+def test_an_old_spelling_does_what_the_new_one_does_and_says_so_once(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], old: list[str], kind: str
+) -> None:
+    one, two = tmp_path / "old.npz", tmp_path / "new.npz"
+    command = [str(corpus), "--include", "Composer/*"]
+    status = main(["prepare", *command, *old, "-o", str(one)])
+    said = capsys.readouterr().err
+    assert said.count("the old spelling works in this version only") == 1
+    assert f"perpetuo prepare {kind} PATH" in said
+    assert status == main(["prepare", kind, *command, "-o", str(two)])
+    assert "old spelling" not in capsys.readouterr().err
+    assert one.exists() == two.exists()
+    if status == 0:
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_help_names_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"\n    {kind} " in told for kind in ("pieces", "tunes", "scores", "bands"))
+
+
+def test_options_may_stand_before_the_kind(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.npz"
+    assert main(["prepare", "-o", str(out), "pieces", str(corpus)]) == 0
+    assert "old spelling" not in capsys.readouterr().err
+    assert out.exists()

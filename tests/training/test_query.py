@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from export.query_graph import build_answer_graph, build_decode_graph
-from streamer.channel import allocate, full_bits, transmit
-from streamer.engine import open_session
+from export.families.windows.query_graph import build_answer_graph, build_decode_graph
+from streamer.engine.session import open_session
 from streamer.errors import DataError
-from streamer.windows import RollCodec
+from streamer.families.windows.bitchannel import allocate, full_bits, transmit
+from streamer.families.windows.codec import RollCodec
 from tests.scores import scores
-from training.models.query import Query, QueryConfig
-from training.models.query_task import QueryData, QueryTask, _transposed
+from training.families.windows.query import Query, QueryConfig
+from training.families.windows.query_task import QueryData, QueryTask, _transposed
 
 CODEC = RollCodec("bars", 4, 16, 48, 71, onsets=True)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.windows import RollCodec
+from streamer.families.windows.codec import RollCodec
 from tests.scores import scores
-from training.data.rolls import PieceRolls
-from training.data.sections import chunks
+from training.families.windows.rolls import PieceRolls
+from training.families.windows.sections import chunks
 
 CPU = torch.device("cpu")
 

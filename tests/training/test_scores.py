@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from streamer.errors import DataError
-from streamer.windows import RollCodec
+from streamer.families.windows.codec import RollCodec
 from tests.scores import scores
-from training.data.read_scores import ScoreOptions, read_scores
-from training.data.scores import ScoreInfo, ScoreSet
-from training.data.sections import bar_starts, bars, chunks
+from training.families.windows.reader import ScoreOptions, read_scores
+from training.families.windows.scoreset import ScoreInfo, ScoreSet
+from training.families.windows.sections import bar_starts, bars, chunks
 
 BARS = RollCodec("bars", 4, 16, 24, 101, onsets=True)
 
@@ -61,7 +61,7 @@ def test_what_is_no_score_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
     for name, data in (("none.npz", None), ("text.npz", b"no"), ("cut.npz", b"PK\x03\x04....")):
         if data is not None:
             (tmp_path / name).write_bytes(data)
-        with pytest.raises(DataError, match="perpetuo prepare --scores"):
+        with pytest.raises(DataError, match="perpetuo prepare scores"):
             ScoreSet.load(tmp_path / name)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.windows import RollCodec
+from streamer.families.windows.codec import RollCodec
 from tests.scores import scores
-from training.evaluation.steps import corpus_likeness, following, likeness, usual_step
+from training.families.windows.steps import corpus_likeness, following, likeness, usual_step
 
 
 def rolls(*keys: int) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data.fold import LONGEST_BEATS, fold, shorten_rests
-from training.data.swing import swing_of, written_onsets
+from training.corpora.fold import LONGEST_BEATS, fold, shorten_rests
+from training.corpora.swing import swing_of, written_onsets
 
 SHAKE = 0.02
 """Standard deviation of a careful player, beats."""

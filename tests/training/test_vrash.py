@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,26 +15,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from streamer.errors import ConfigError, DataError
+from tests.training.killed import killed_at
 from tests.training.made_tunes import made_tunes
-from training.checkpoint import load_checkpoint
-from training.data.crops import Crops, epoch_crops, whole_tracks
-from training.data.tunes import TuneSet
-from training.families import FAMILIES, load_preset, model_from_checkpoint
-from training.loop import StopTraining, Trainer
-from training.models import replay
-from training.models.base import Task
-from training.models.gru import gru
-from training.models.highway import highway, highway_cell
-from training.models.vrash import VARIANTS, Vrash, VrashConfig
-from training.models.vrash_nats import (
+from training.families.tunes.crops import Crops, epoch_crops, whole_tracks
+from training.families.tunes.model import VARIANTS, Vrash, VrashConfig
+from training.families.tunes.nats import (
     divergence,
     evaluate_tunes,
     importance_nats,
     latents,
     tune_nats,
 )
-from training.models.vrash_task import VrashData, VrashTask, crop_nats, drop_history
-from training.train import add_arguments, make_trainer
+from training.families.tunes.task import VrashData, VrashTask, crop_nats, drop_history
+from training.families.tunes.tuneset import TuneSet
+from training.kernels import replay
+from training.kernels.gru import gru
+from training.kernels.highway import highway, highway_cell
+from training.registry import load_preset, model_from_checkpoint, trainable
+from training.run.checkpoint import load_checkpoint
+from training.run.loop import StopTraining, Trainer
+from training.run.task import Task
+from training.verbs.train import add_arguments, make_trainer
 
 FLOAT_TOLERANCE = 1e-5  # measured 3e-7
 
@@ -54,14 +54,14 @@ def made_task(tunes: TuneSet, family: str = "vrash", **changes: float) -> Task:
     """Return the family's tiny preset on made tunes; equal in every call."""
     torch.manual_seed(1)
     preset = load_preset(f"{family}-tiny")
-    entry = FAMILIES[family]
-    model = entry.build({**preset.model, **entry.from_corpus(tunes)}, tunes.codec)
-    return entry.task(model, tunes, {**preset.data, **changes}, 3)
+    kind = trainable(family)
+    model = kind.untrained(preset.config, preset.data, tunes)
+    return kind.task(model, tunes, {**preset.data, **changes}, 3)
 
 
-def made_trainer(folder: Path, family: str = "vrash") -> Trainer:
+def made_trainer(folder: Path, family: str = "vrash", kill_at: int = 0) -> Trainer:
     folder.mkdir(exist_ok=True)
-    task = made_task(made_tunes(), family)
+    task = killed_at(kill_at, made_task(made_tunes(), family))
     return Trainer(task, load_preset(f"{family}-tiny").loop, folder, {})
 
 
@@ -228,15 +228,7 @@ def test_tiny_preset_learns_within_seconds(family: str, tmp_path: Path) -> None:
 
 def test_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     made_trainer(tmp_path / "whole").run()
-    broken = made_trainer(tmp_path / "broken")
-    update = broken._update
-
-    def kill_after_five(batch: object) -> None:
-        update(batch)
-        if broken.update == 5:
-            signal.raise_signal(signal.SIGTERM)
-
-    broken._update = kill_after_five  # type: ignore[method-assign]
+    broken = made_trainer(tmp_path / "broken", kill_at=5)
     with pytest.raises(StopTraining):
         broken.run()
     again = made_trainer(tmp_path / "broken")
@@ -288,7 +280,7 @@ def test_free_bits_cost_nothing_and_the_weight_rises() -> None:
         torch.manual_seed(4)
         losses[free, late] = task.train_step(batch._replace(epochs=late), None)
     first, full, free = losses.values()
-    tracks, notes = float(batch.crops.share.sum()), first.notes
+    tracks, notes = float(batch.crops.share.sum()), first.counted
     paid, held = float(first.sums["kl"]) / notes, 4 * 1e3 * tracks / notes
     assert full.loss.item() == pytest.approx(first.loss.item() + paid, rel=1e-5)
     assert free.loss.item() == pytest.approx(first.loss.item() + held, rel=1e-5)
@@ -407,11 +399,11 @@ def test_another_corpus_and_another_family_are_refused() -> None:
     with pytest.raises(DataError, match="styles bach, jazz, the model down, up"):
         VrashTask(model, replace(tunes, styles=("bach", "jazz")), VrashData(), 0)
     with pytest.raises(ValueError, match=r"model\.family must be lm, not 'vae'"):
-        FAMILIES["lm"].build({"family": "vae", "styles": ["a"]}, tunes.codec)
+        trainable("lm").build({"family": "vae", "styles": ["a"]}, tunes.codec)
     with pytest.raises(ValueError, match="at least one style"):
-        FAMILIES["lm"].build({"styles": []}, tunes.codec)
+        trainable("lm").build({"styles": []}, tunes.codec)
     with pytest.raises(ValueError, match="no TuneCodec"):
-        FAMILIES["lm"].build({"styles": ["a"]}, FakeCodec())  # type: ignore[arg-type]
+        trainable("lm").build({"styles": ["a"]}, FakeCodec())
 
 
 class FakeCodec:
@@ -457,5 +449,5 @@ def test_the_verb_trains_on_tunes_and_refuses_other_files(tmp_path: Path) -> Non
     assert {"made": {"pieces": 20, "notes": 1150, "licences": []}} == about["corpus"]
     np.savez(tmp_path / "other.npz", meta=np.frombuffer(b'{"pieces": []}', dtype=np.uint8))
     arguments.tensors, arguments.resume = tmp_path / "other.npz", True
-    with pytest.raises(DataError, match=r"other\.npz: holds no tunes"):
+    with pytest.raises(DataError, match=r"other\.npz: holds pieces, not tunes"):
         make_trainer(arguments)

@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 import torch
 
-from export.filters import add_filters
+from export.families.tunes.filters import add_filters
 from streamer import cli
 from streamer.errors import ConfigError, DataError
-from streamer.tunes import END, to_tune
+from streamer.families.tunes.codec import END, to_tune
 from tests.bundles import write_tiny_tunes_bundle
 from tests.training.made_tunes import made_tunes
 from tests.tunesets import orderly_tunes
-from training.checkpoint import Checkpoint, save_checkpoint
-from training.data.tunes import TuneSet
 from training.evaluation.plagiarism import CorpusIndex
-from training.models.vrash import VARIANTS, Vrash, VrashConfig
-from training.studies import vrash, vrash_information, vrash_stream
-from training.studies.vrash import TuneBench, latent, likelihood, long_tunes
-from training.studies.vrash_endless import as_played, endless, note_symbols, returned_flags
-from training.studies.vrash_information import information
-from training.studies.vrash_stream import TuneStage, edge, judged
-from training.study import add_arguments, run
+from training.families.tunes.model import VARIANTS, Vrash, VrashConfig
+from training.families.tunes.tuneset import TuneSet
+from training.run.checkpoint import Checkpoint, save_checkpoint
+from training.studies.tunes import vrash, vrash_information, vrash_stream
+from training.studies.tunes.verb import add_arguments, run
+from training.studies.tunes.vrash import TuneBench, latent, likelihood, long_tunes
+from training.studies.tunes.vrash_endless import as_played, endless, note_symbols, returned_flags
+from training.studies.tunes.vrash_information import information
+from training.studies.tunes.vrash_stream import TuneStage, edge, judged
 
 
 def renamed(tunes: TuneSet) -> TuneSet:
@@ -229,7 +229,7 @@ def test_edge_tells_shares_and_ratios(
 def command(*options: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return parser.parse_args(["vrash", *options])
+    return parser.parse_args(options)
 
 
 def test_the_verb_compares_runs_and_refuses_those_of_another_corpus(

@@ -255,7 +255,7 @@ def fetch_wheels(folder: Path, python_version: str, machine: str) -> None:
         Unavailable: PyPI cannot be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("perpetuo-*.whl"):
+    for old in folder.glob("perpetuo_midi-*.whl"):
         old.unlink()
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
     source = f"file://{CHECKOUT.resolve()}"
@@ -263,13 +263,14 @@ def fetch_wheels(folder: Path, python_version: str, machine: str) -> None:
         do([*pip, "wheel", "--no-deps", "-w", folder, source])
     except Unavailable as error:
         raise Broken(f"the wheel cannot be built: {error}") from error
-    wheel = next(folder.glob("perpetuo-*.whl"))
+    wheel = next(folder.glob("perpetuo_midi-*.whl"))
     stamp = folder / f"complete-{python_version}-{digest([wheel_needs(wheel)])}"
     if stamp.exists():
         return
     do([
         *pip, "download", *foreign(python_version, machine),
-        "-d", folder, f"perpetuo[metrics] @ {wheel.resolve().as_uri()}", "python-rtmidi>=1.5.8",
+        "-d", folder, f"perpetuo-midi[metrics,live,mqtt] @ {wheel.resolve().as_uri()}",
+        "python-rtmidi>=1.5.8",
     ])  # fmt: skip
     stamp.touch()
 

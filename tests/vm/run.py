@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from tests.vm.image import CHECKOUT, Broken, Unavailable, make_image, make_ready
 WORK = CHECKOUT / "build" / "vm"
 LIMIT_SECONDS = 480.0
 """The whole of it. What is not over then counts as not run, unless a check has failed."""
+
+STOPS = 6
+"""A start and a stop take some seconds in an emulated machine."""
 
 OVER = "the time for all scenarios is over"
 
@@ -37,16 +40,21 @@ class Scenario:
         limit_seconds: Of the boot and all, without the time in which the host let it wait; about
             three times what it takes.
         first: The first process.
+        asked: It is run only when it is named.
     """
 
     name: str
     limit_seconds: float
     first: str = "/opt/vm/init"
+    asked: bool = False
 
 
 SCENARIOS = (
     Scenario("alsa", 120),
     Scenario("usb", 240),
+    Scenario("stops", 240),
+    Scenario("seq", 400, asked=True),
+    Scenario("gadget", 240, asked=True),
     Scenario("permissions", 200),
     Scenario("service", 300, "/lib/systemd/systemd"),
 )
@@ -177,6 +185,7 @@ def main() -> int:
     parser.add_argument(
         "--patience", type=float, default=1.0, help="times every limit, for a busy host"
     )
+    parser.add_argument("--stops", type=int, default=STOPS, help="tries of the scenario stops")
     parser.add_argument("--required", action="store_true", help="a skipped scenario is a failure")
     parser.add_argument("--strict", action="store_true", help="hold to the time that is promised")
     parser.add_argument("--work", type=Path, default=WORK, help="where machine and results lie")
@@ -184,7 +193,9 @@ def main() -> int:
     until = time.monotonic() + options.limit
     results: list[dict[str, Any]] = []
     options.work.mkdir(parents=True, exist_ok=True)
-    chosen = [s for s in SCENARIOS if not options.only or s.name in options.only]
+    chosen = [
+        s for s in SCENARIOS if s.name in (options.only or ()) or not (options.only or s.asked)
+    ]
     why = ""
     try:
         make_ready(say)
@@ -202,7 +213,9 @@ def main() -> int:
             results.append({"scenario": scenario.name, "verdict": "skipped", "why": why})
             say(f"{scenario.name} SKIPPED: {why}")
             continue
-        results.append(judge(scenario, options.work, left, "strict=1" * options.strict))
+        words = f"stops={options.stops} " + "strict=1" * options.strict
+        longer = replace(scenario, limit_seconds=scenario.limit_seconds * options.patience)
+        results.append(judge(longer, options.work, left, words))
         tell(results[-1])
     (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     verdicts = [result["verdict"] for result in results]

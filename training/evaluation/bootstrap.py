@@ -1,8 +1,7 @@
 """Confidence intervals by bootstrap: how far a figure could be off, given these pieces.
 
 Values come in one for each piece (or with the piece that each belongs to, for values that are not
-independent inside a piece); an :class:`Interval` goes out. Called by every measure that publishes
-a figure.
+independent inside a piece); an :class:`Interval` goes out.
 """
 
 from __future__ import annotations
@@ -118,38 +117,3 @@ def difference(
     low, high = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2))
     value = float(statistic(a[None])[0] - statistic(b[None])[0])
     return Interval(value, float(low), float(high), min(len(a), len(b)))
-
-
-def grouped(
-    compute: Callable[[NDArray[np.int64]], float],
-    groups: NDArray[Any],
-    rng: np.random.Generator,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-) -> Interval:
-    """Return a figure of rows that belong to pieces; whole pieces are drawn again, not rows.
-
-    Args:
-        compute: From the numbers of the rows, with repetition, to the figure. Resamples on which
-            it answers NaN (one class missing, say) are left out.
-        groups: ``(rows,)`` the piece of each row.
-        rng: Where the resamples come from.
-        level: Share of resamples inside the interval.
-        resamples: How many.
-    """
-    _check(level, resamples)
-    inverse = np.unique(groups, return_inverse=True)[1]
-    count = int(inverse.max()) + 1 if len(inverse) else 0
-    if count == 0:
-        return NOTHING
-    members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-    drawn = [
-        compute(np.concatenate([members[g] for g in rng.integers(count, size=count)]))
-        for _ in range(resamples)
-    ]
-    finite = np.asarray(drawn)[np.isfinite(drawn)]
-    value = compute(np.arange(len(inverse)))
-    if len(finite) == 0:
-        return Interval(value, float("nan"), float("nan"), count)
-    low, high = np.quantile(finite, ((1 - level) / 2, (1 + level) / 2))
-    return Interval(value, float(low), float(high), count)

@@ -1,29 +1,32 @@
 """Sets of music against a reference: everything the report holds, as plain data.
 
 Measured sets come in; one dictionary a set goes out, ready for JSON: figures with intervals,
-signature distances, distribution distances, two-sample tests, mutual information, information
-rate, plagiarism and drift. A measure that a set is too small for is a line that says so, and the
-others go on. Called by lab.py.
+signature distances, distribution distances, two-sample tests, mutual information, information rate,
+plagiarism and drift. A measure that a set is too small for is a line that says so, and the others
+go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DataError
-from streamer.selection.signature import SignatureReference
+from streamer.measures.signature import SignatureReference
 from training.evaluation import MEASURES, bootstrap
 from training.evaluation.distributions import ASPECTS, distance_interval, total
 from training.evaluation.drift import corpus_stretches, measure_drift
+from training.evaluation.embedding import Encoder, distances
 from training.evaluation.musicset import MusicSet
 from training.evaluation.mutual_information import information_curve
 from training.evaluation.plagiarism import CorpusIndex, pitch_symbols
 from training.evaluation.signature import fit_reference
+from training.evaluation.tells import cut_windows, tell_apart
 from training.evaluation.two_sample import two_sample_test
 
 CURVES_SHOWN = 3
@@ -44,6 +47,7 @@ class Reference:
         index: The training corpus, to find copies of; None when none was given.
         train_files: What the pieces of the index are called.
         problem: Why there is no signature reference.
+        encoder: Makes vectors of excerpts; None: no distances of embeddings.
     """
 
     real: MusicSet
@@ -52,14 +56,25 @@ class Reference:
     index: tuple[CorpusIndex, CorpusIndex] | None = None
     train_files: list[str] = field(default_factory=list)
     problem: str = ""
+    encoder: Encoder | None = None
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float64]:
+        """Of the excerpts of real music, in the encoder's space."""
+        if self.encoder is None:
+            raise DataError("no encoder; give one with --encoder")
+        return self.encoder.of_pieces(self.real.pieces)
 
 
-def make_reference(real: MusicSet, train: MusicSet | None) -> Reference:
+def make_reference(
+    real: MusicSet, train: MusicSet | None, encoder: Encoder | None = None
+) -> Reference:
     """Fit what sets are compared with on measured real music.
 
     Args:
         real: Measured.
         train: The training corpus, to find copies of; need not be measured.
+        encoder: Its space is what distances of embeddings are taken in; None: none are.
     """
     vectors, groups = _signatures(real)
     signature, problem = None, ""
@@ -71,7 +86,7 @@ def make_reference(real: MusicSet, train: MusicSet | None) -> Reference:
     if train is not None:
         index = (CorpusIndex(train.pieces), CorpusIndex(train.pieces, transposed=True))
     files = train.files if train else []
-    return Reference(real, signature, corpus_stretches(real.pieces), index, files, problem)
+    return Reference(real, signature, corpus_stretches(real.pieces), index, files, problem, encoder)
 
 
 def _signatures(own: MusicSet) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
@@ -85,6 +100,7 @@ def compare(
     reference: Reference,
     rng: np.random.Generator,
     measures: Sequence[str] = MEASURES,
+    window_notes: Sequence[int] = (),
 ) -> Section:
     """Return all measures of a set.
 
@@ -94,6 +110,7 @@ def compare(
             other works.
         rng: Resamples, folds and shuffles.
         measures: Those of :data:`MEASURES` that are wanted; plagiarism needs an index too.
+        window_notes: Notes of the windows of :mod:`training.evaluation.tells`; none: no test.
     """
     sections: dict[str, Callable[[], Section]] = {
         "figures": lambda: _figures(own, rng),
@@ -104,6 +121,11 @@ def compare(
         "information_rate": lambda: _information_rate(own),
         "drift": lambda: _drift(own, reference, rng),
     }
+    if reference.encoder is not None:
+        encoder = reference.encoder
+        sections["embedding"] = lambda: distances(encoder.of_pieces(own.pieces), reference.vectors)
+    if window_notes:
+        sections["windows"] = lambda: _windows(own, reference.real, window_notes, rng)
     if reference.index is not None:
         indices = reference.index
         sections["plagiarism"] = lambda: _plagiarism(own, indices, reference.train_files, rng)
@@ -114,6 +136,7 @@ def compare(
         "notes": sum(m.notes for m in own.measures),
         "minutes": sum(m.seconds for m in own.measures) / 60.0,
         "skipped": [vars(s) for s in own.skipped],
+        "remarks": [vars(s) for s in own.remarks],
     }
     for name, make in sections.items():
         if name not in measures:
@@ -166,6 +189,20 @@ def _distributions(own: MusicSet, real: MusicSet, rng: np.random.Generator) -> S
             "counts": counts[name].tolist(),
         }
         for name in ASPECTS
+    }
+
+
+def _windows(
+    own: MusicSet, real: MusicSet, window_notes: Sequence[int], rng: np.random.Generator
+) -> Section:
+    seed = int(rng.integers(2**31))
+    return {
+        str(notes): tell_apart(
+            cut_windows(own.pieces, own.works, notes, rng),
+            cut_windows(real.pieces, real.works, notes, rng),
+            seed,
+        )
+        for notes in window_notes
     }
 
 

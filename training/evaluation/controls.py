@@ -1,16 +1,16 @@
 """Music that should fail: controls to hold every measure against.
 
 Real pieces come in; sets of random, shuffled and Markov-chain music go out. A measure that cannot
-tell these from real music says nothing about a model. Called by lab.py.
+tell these from real music says nothing about a model.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from streamer.codec import published_codec
-from streamer.notes import NOTE_DTYPE, PIANO_HIGH, PIANO_LOW, NoteArray
-from streamer.selection.signature import STEP_MS
+from streamer.families.chain.codec import published_codec
+from streamer.measures.signature import STEP_MS
+from streamer.music.notes import NOTE_DTYPE, PIANO_HIGH, PIANO_LOW, NoteArray
 from training.evaluation.markov import ORDER_3, MarkovModel
 from training.evaluation.musicset import MusicSet
 from training.evaluation.signature import random_roll

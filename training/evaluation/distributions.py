@@ -2,7 +2,7 @@
 
 A note array comes in; counts over fixed cells for six aspects go out: pitch class, interval,
 inter-onset interval, duration, velocity and polyphony. Counts of pieces are added up and compared
-by the Jensen-Shannon distance, 0 for equal and 1 for disjoint. Called by ``perpetuo evaluate``.
+by the Jensen-Shannon distance, 0 for equal and 1 for disjoint.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import NoteArray
+from streamer.music.notes import NoteArray
 from training.evaluation import bootstrap
 from training.evaluation.bootstrap import Interval
 

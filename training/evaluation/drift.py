@@ -1,7 +1,7 @@
 """Does a long stream stay itself? Figures of equal stretches of time, against the corpus's spread.
 
 A note array of any length comes in; a row of figures for each stretch, and how far the last lies
-from the first, go out. Called by ``perpetuo evaluate`` and by the endless-run results of the chain.
+from the first, go out.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import NoteArray
-from streamer.selection.note_entropy import entropy_bits
-from streamer.selection.repetition import figure_return_flags, longest_repeat
-from streamer.selection.signature import notes_in_window
+from streamer.measures.note_entropy import entropy_bits
+from streamer.measures.repetition import figure_return_flags, longest_repeat
+from streamer.measures.signature import notes_in_window
+from streamer.music.notes import NoteArray
 from training.evaluation.distributions import keys_down
 
 STRETCH_S = 60.0

@@ -1,8 +1,8 @@
-"""What a model thinks of music, note by note: entropies, their statistics, and nats (paper 000).
+"""What a model thinks of music, note by note: entropies, their statistics, and nats ([Liu2025]).
 
-A bundle's engine and pieces come in; each piece is fed to the model as if it had played it, and
-the entropies of its five distributions and the log-probability of what stands there go out, with
-the sequence statistics of paper 000, figure 4. Called by ``perpetuo evaluate --model``.
+A bundle's engine and pieces come in; each piece is fed to the model as if it had played it, and the
+entropies of its five distributions and the log-probability of what stands there go out, with the
+sequence statistics of [Liu2025], figure 4.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.codec import ChainCodec
-from streamer.codecs import codec_as
-from streamer.engine import Engine
-from streamer.generators.continuity import with_velocity
-from streamer.noise import force_classes
-from streamer.notes import ARGUMENTS, PIANO_HIGH, PIANO_LOW, NoteArray
-from streamer.selection.entropy import STATISTICS, sequence_statistics
+from streamer.bundle.codecs import codec_as
+from streamer.engine.engine import Engine
+from streamer.engine.noise import force_classes
+from streamer.families.chain.codec import ChainCodec
+from streamer.families.chain.continuity import with_velocity
+from streamer.measures.entropy import STATISTICS, sequence_statistics
+from streamer.music.notes import ARGUMENTS, PIANO_HIGH, PIANO_LOW, NoteArray
 from training.evaluation import bootstrap
 
 BLOCK_NOTES = 64

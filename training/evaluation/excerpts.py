@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import NoteArray
-from streamer.selection.repetition import figure_codes
+from streamer.measures.repetition import figure_codes
+from streamer.music.notes import NoteArray
 
 EXCERPT_NOTES = 128
-CHORD_MS = 30.0
+TOGETHER_MS = 30.0
 """Onsets closer than this sound as one chord."""
 
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -30,7 +30,7 @@ def excerpts(
     Args:
         piece: A note array sorted by onset.
         notes: Notes in an excerpt.
-        limit: At most so many, spread evenly over the piece.
+        limit: At most this many, spread evenly over the piece.
     """
     count = len(piece) // notes
     if limit is None or count <= limit:
@@ -71,7 +71,7 @@ def velocity_features(notes: NoteArray) -> Row:
     """Describe dynamics: level, range, steps from note to note, lines, chords, and phrases."""
     velocity = notes["velocity"].astype(np.float64)
     change = np.diff(velocity)
-    chord = _shifts(notes) < CHORD_MS
+    chord = _shifts(notes) < TOGETHER_MS
     smooth = np.convolve(velocity, np.full(8, 0.125), "valid")
     order = np.argsort(notes["pitch"], kind="stable")
     lowest, highest = order[: len(order) // 4], order[-(len(order) // 4) :]
@@ -93,7 +93,7 @@ def timing_features(notes: NoteArray) -> Row:
     log_shift = np.log2(shift + 10.0)
     duration = notes["duration_ms"]
     log_duration = np.log2(duration + 10.0)
-    chord = shift < CHORD_MS
+    chord = shift < TOGETHER_MS
     line = log_shift[~chord] if (~chord).any() else log_shift
     seconds = max(float(notes["onset_ms"][-1] - notes["onset_ms"][0]) / 1000.0, 1e-3)
     return np.asarray([
@@ -114,7 +114,7 @@ def pitch_features(notes: NoteArray) -> Row:
     size = np.abs(step)
     kinds = np.bincount(notes["pitch"] % 12, minlength=12)
     rotated = np.roll(kinds, -int(kinds.argmax())) / len(notes)
-    chord = _shifts(notes) < CHORD_MS
+    chord = _shifts(notes) < TOGETHER_MS
     inner = np.bincount((size[chord] % 12).astype(np.int64), minlength=12) / max(
         int(chord.sum()), 1
     )

@@ -1,4 +1,4 @@
-"""Figure 1 of paper 001, for any number of corpora: how far music of each kind lies from each.
+"""Figure 1 of [Sabathe2017], for any number of corpora: how far music of each kind lies from each.
 
 Corpora come in; for each as the reference, the distances of its held-out works, of the other
 corpora, and of random music in two ranges go out, as JSON and one plot. Run it as
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DataError, StreamerError
-from streamer.selection.signature import signature
-from training.data.corpus import Piece, Selection, read_corpus
+from streamer.measures.signature import signature
+from streamer.verbs.numbers import SEED
+from training.corpora.corpus import Piece, Selection, read_corpus
 from training.evaluation.signature import fit_reference, random_roll, window_signatures
 
 REFERENCE_SAMPLES = 100
@@ -113,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("corpora", nargs="+", metavar="NAME=DIR")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=SEED, default=0)
     args = parser.parse_args(argv)
     pairs = [text.partition("=") for text in args.corpora]
     if any(not name or not folder for name, _, folder in pairs):

@@ -1,8 +1,7 @@
-"""Information rate: how much of the music is told by its own past (paper 002, section 3.1).
+"""Information rate: how much of the music is told by its own past ([Dubnov2019], section 3.1).
 
 Frames (chroma of a piece, latents of a model) come in; the information rate over thresholds, the
-best threshold, the rate over time and the motifs there go out. Called by ``perpetuo evaluate`` and
-by the query family's results.
+best threshold, the rate over time and the motifs there go out.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import NoteArray
+from streamer.music.notes import NoteArray
 from training.evaluation.oracle import Motif, build, find_motifs, information_rates
 
 FRAME_MS = 500.0
@@ -71,7 +70,7 @@ def tonnetz(chromagram: NDArray[Any]) -> NDArray[np.float64]:
     """Project pitch classes onto the circles of fifths, minor thirds and major thirds.
 
     The chroma is normalised to the sum 1 and so, by its absolute values, is the projection: the
-    golden distances of specs 002-query hold for that form.
+    golden distances of docs/design/query.md hold for that form.
 
     Args:
         chromagram: ``(..., 12)``, >= 0.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DataError
-from streamer.notes import NoteArray
+from streamer.music.notes import NoteArray
 from streamer.selection.judges import JUDGED_NOTES, VECTORS, JudgeReference, describe
 from training.evaluation.excerpts import excerpts
 from training.evaluation.signature import cross_fitted_distances, fit_reference

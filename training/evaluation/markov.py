@@ -1,12 +1,12 @@
 """Baselines to beat: unigram, order-3 Markov chain for each argument, and a chained n-gram.
 
-Class arrays of pieces come in, ``(notes, 5)`` as :meth:`streamer.codec.ChainCodec.encode` gives
-them; nats per note, and sampled pieces, go out. Called by ``perpetuo evaluate`` and by the chain
-family's results (specs 000-chain, "must show" 2).
+Class arrays of pieces come in, ``(notes, 5)`` as
+:meth:`streamer.families.chain.codec.ChainCodec.encode` gives them; nats per note, and sampled
+pieces, go out.
 
-Smoothing is linear interpolation in buckets (Jelinek and Mercer 1980): each order's frequencies are
-mixed with the next shorter context's, the shortest with the uniform distribution. How far a context
-is trusted depends on how often, and with how many different outcomes, it was seen; the weights are
+Smoothing is linear interpolation in buckets ([Jelinek1980]): each order's frequencies are mixed
+with the next shorter context's, the shortest with the uniform distribution. How far a context is
+trusted depends on how often, and with how many different outcomes, it was seen; the weights are
 learned on a fifth of the training works that the counts then do not hold, and the counts are taken
 from all of them afterwards. Discounts drawn from the counts themselves fail here: many performances
 of one work make its counts large without making the next work any likelier.
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import ARGUMENTS
+from streamer.music.notes import ARGUMENTS
 
 Classes = NDArray[Any]
 """``(notes, 5)`` integers: the classes of one piece."""

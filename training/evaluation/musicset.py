@@ -1,7 +1,7 @@
 """Sets of music to compare, and their measuring in several processes.
 
 Pieces come in with their works and names; measured sets go out. A piece that cannot be measured is
-named with its reason, and the others go on. Called by lab.py.
+named with its reason, and the others go on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from streamer.notes import NoteArray, sort_notes
+from streamer.music.notes import NoteArray, sort_notes
 from training.evaluation.piece import PieceMeasures, measure_piece
 from training.evaluation.two_sample import Described
 
@@ -28,7 +28,7 @@ _BATCH = 4
 
 @dataclass(frozen=True)
 class Skipped:
-    """A piece that was left out: its file, a short stable reason to count by, and one line."""
+    """A piece that something is wrong with: file, a short stable reason to count by, one line."""
 
     file: str
     reason: str
@@ -47,6 +47,7 @@ class MusicSet:
         works: The work of each piece.
         files: What each piece is called.
         skipped: What was left out.
+        remarks: What is to be said of files that are measured: damage, what was not read.
         measures: One for each piece, once measured.
     """
 
@@ -56,6 +57,7 @@ class MusicSet:
     works: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    remarks: list[Skipped] = field(default_factory=list)
     measures: list[PieceMeasures] = field(default_factory=list)
     source: str = ""
 
@@ -84,7 +86,7 @@ class MusicSet:
             return [v for v, k in zip(values, keep, strict=True) if k]
 
         return MusicSet(
-            name, kind, pick(self.pieces), pick(self.works), pick(self.files), [],
+            name, kind, pick(self.pieces), pick(self.works), pick(self.files), [], [],
             pick(self.measures) if self.measures else [], self.source,
         )  # fmt: skip
 
@@ -110,7 +112,8 @@ def measure_sets(
 
     Args:
         sets: Their ``measures`` are filled; pieces that cannot be measured move to ``skipped``.
-        rates: The information rate is computed for so many pieces of each set, evenly chosen.
+        rates: The information rate is computed for at most this many pieces of each set, evenly
+            chosen.
         processes: How many; None: one a core. Few pieces are measured in this one.
         progress: Called with the pieces done so far.
     """

@@ -2,8 +2,8 @@
 
 Sequences of symbols (one a piece) come in; bits of mutual information at growing distances, with
 the band that shuffled pairs give, go out. Naive estimates find a bit of nothing in 500 pairs, so
-entropies are estimated after Grassberger (2003). Source: paper 003, equation 1 and figure 6; Lin
-and Tegmark 2017; specs 003-vrash. Called by ``perpetuo evaluate``.
+entropies are estimated after [Grassberger2003]. Source: [Yamshchikov2020], equation 1 and figure 6;
+[Lin2017]; docs/design/tunes.md.
 """
 
 from __future__ import annotations
@@ -59,12 +59,6 @@ def naive_entropy(counts: NDArray[np.int64]) -> float:
     """Return the plug-in entropy, bits: too low by about (kinds - 1) / 2N nats."""
     p = _positive(counts) / counts.sum()
     return float(-(p * np.log2(p)).sum())
-
-
-def miller_madow_entropy(counts: NDArray[np.int64]) -> float:
-    """Return the plug-in entropy with Miller and Madow's correction, bits."""
-    kinds = len(_positive(counts))
-    return naive_entropy(counts) + (kinds - 1) / (2.0 * float(counts.sum())) / float(np.log(2.0))
 
 
 def grassberger_entropy(counts: NDArray[np.int64]) -> float:
@@ -152,7 +146,7 @@ def information_curve(
         rng: Thins and shuffles.
         distances: In symbols, each at least 1.
         least_pairs: Distances with fewer pairs are left out.
-        most_pairs: More pairs are thinned to so many.
+        most_pairs: More pairs are thinned to this many.
         shuffles: How many shuffled estimates the null band rests on.
 
     Raises:

@@ -1,17 +1,15 @@
 """A variable Markov oracle: the approximate repetitions of a sequence of vectors, online.
 
-A matrix of distances between frames (or a string of symbols) comes in; suffix links, their
-lengths, the compression code, the information rate over time and the motifs go out. Called by
-information_rate.py. Written from the descriptions of factor oracles (Allauzen, Crochemore and
-Raffinot 1999; Lefebvre and Lecroq 2000) and of their use on vectors (Wang and Dubnov 2015), and
-from the figures in specs 002-query; no other implementation was read.
+A matrix of distances between frames (or a string of symbols) comes in; suffix links, their lengths,
+the compression code, the information rate over time and the motifs go out. Written from the
+descriptions of factor oracles ([Allauzen1999], [Lefebvre2000]) and of their use on vectors
+([Wang2015]), and from the figures in docs/design/query.md; no other implementation was read.
 
 States are numbered from 0, the empty beginning; state i stands for frame i - 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,13 +133,6 @@ def build(distances: NDArray[np.float64], threshold: float) -> Oracle:
     for _ in range(len(distances)):
         builder.add()
     return Oracle(tuple(builder.suffix), tuple(builder.length), tuple(builder.cluster))
-
-
-def build_symbols(symbols: Sequence[Hashable]) -> Oracle:
-    """Build the exact oracle of a string: symbols match when they are equal."""
-    number: dict[Hashable, int] = {}
-    codes = np.asarray([number.setdefault(s, len(number)) for s in symbols], dtype=np.int64)
-    return build((codes[:, None] != codes[None, :]).astype(np.float64), 0.5)
 
 
 def compress(oracle: Oracle) -> list[tuple[int, int]]:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.notes import NoteArray
-from streamer.selection.note_entropy import (
+from streamer.measures.note_entropy import (
     WHOLE_FEATURES,
     WINDOW_FEATURES,
     entropy_bits,
     note_entropies,
 )
-from streamer.selection.repetition import figure_return_flags, longest_repeat
-from streamer.selection.signature import FEATURES, STEPS, note_signature
+from streamer.measures.repetition import figure_return_flags, longest_repeat
+from streamer.measures.signature import FEATURES, STEPS, note_signature
+from streamer.music.notes import CHORD_MS, NoteArray
 from training.evaluation.distributions import count_aspects, keys_down
 from training.evaluation.excerpts import EXCERPT_NOTES, describe, excerpts
 from training.evaluation.information_rate import RateCurve, piece_rate
@@ -109,6 +109,21 @@ def measure_piece(notes: NoteArray, with_rate: bool = True) -> PieceMeasures:
     )  # fmt: skip
 
 
+def _keyboard(notes: NoteArray) -> dict[str, float]:
+    """Return shares of notes: of keys struck again at once, without length, in chords."""
+    order = np.lexsort((notes["onset_ms"], notes["pitch"]))
+    pitch, onset = notes["pitch"][order], notes["onset_ms"][order]
+    again = np.diff(onset)[pitch[1:] == pitch[:-1]]
+    near = np.diff(notes["onset_ms"]) < CHORD_MS
+    chord = np.append(near, False) | np.append(False, near)
+    return {
+        "restrikes_60ms": float((again < 60.0).sum()) / len(notes),
+        "restrikes_120ms": float((again < 120.0).sum()) / len(notes),
+        "zero_lengths": float((notes["duration_ms"] <= 1.0).mean()),
+        "chord_notes": float(chord.mean()),
+    }
+
+
 def _signatures(notes: NoteArray) -> NDArray[np.float64]:
     rows = [note_signature(sample, steps=STEPS) for sample in windows(notes)]
     return np.stack(rows) if rows else np.zeros((0, len(FEATURES)))
@@ -124,6 +139,7 @@ def _figures(notes: NoteArray, seconds: float, rate: RateCurve | None) -> dict[s
         "velocity_mean": float(velocity.mean()),
         "velocity_sd": float(velocity.std()),
         "pedal_share": float(notes["pedal"].mean()),
+        **_keyboard(notes),
         "polyphony": mean_polyphony(notes),
         "keys_down": float(keys_down(notes).mean()),
         "scale_consistency": scale_consistency(notes),

@@ -3,7 +3,7 @@
 Pieces and a training corpus come in; for each piece the length, in notes, of the longest run that
 also stands in the corpus, and where, goes out. Lengths are bisected for all pieces at once; whether
 a run of one length is shared is told by rolling hashes and a bitmap, in linear time, and then
-checked note by note. Called by ``perpetuo evaluate``.
+checked note by note.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DataError
-from streamer.notes import NoteArray
+from streamer.music.notes import NoteArray
 
 Code = Callable[[NoteArray], NDArray[np.int64]]
 """From a piece to the symbols that are compared."""
@@ -193,7 +193,3 @@ class CorpusIndex:
                     matches[i] = (a, b)
                     break
         return matches
-
-    def longest_copy(self, piece: NoteArray) -> Copy:
-        """Return :meth:`longest_copies` of one piece."""
-        return self.longest_copies([piece])[0]

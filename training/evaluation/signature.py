@@ -1,8 +1,8 @@
 """Fit a signature reference on a corpus, and the random music it is compared with.
 
-Pieces come in, a :class:`streamer.selection.signature.SignatureReference` goes out, which bundles
+Pieces come in, a :class:`streamer.measures.signature.SignatureReference` goes out, which bundles
 carry. Definition and distance live with the edge; fitting needs scikit-learn and lives here.
-Source: paper 001, section II-A and figure 1; specs 001-draw.
+Source: [Sabathe2017], section II-A and figure 1; docs/design/draw.md.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DataError
-from streamer.notes import NoteArray
-from streamer.selection.signature import (
+from streamer.measures.signature import (
     STEP_MS,
     STEPS,
     Roll,
@@ -24,6 +23,7 @@ from streamer.selection.signature import (
     notes_in_window,
     roll_of_matrix,
 )
+from streamer.music.notes import NoteArray
 
 SD_FLOOR = 1e-3
 """Smallest standard deviation of a feature, in its own unit: a constant one says nothing."""
@@ -69,7 +69,7 @@ def window_signatures(
         pieces: Note arrays.
         steps: Length of a sample, steps.
         step_ms: Length of a step, ms.
-        limit: At most so many samples, drawn without repetition; needs ``rng``.
+        limit: At most this many samples, drawn without repetition; needs ``rng``.
         rng: Decides which samples are drawn.
         seventeen: Whether the two extra figures are computed.
 

@@ -2,8 +2,8 @@
 
 Two sets of pieces come in; for each group of features (and all together) the area under the ROC
 curve goes out, with a bootstrap interval over pieces: 0.5 cannot be told apart, 1.0 always can.
-Scores are cross-fitted with whole pieces held out, so that knowing a piece does not help.
-Source: Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests".
+Scores are cross-fitted with whole pieces held out, so that knowing a piece does not help. Source:
+[LopezPaz2017].
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DataError
-from streamer.notes import NoteArray
+from streamer.music.notes import NoteArray
 from training.evaluation import bootstrap
 from training.evaluation.bootstrap import Interval
 from training.evaluation.excerpts import EXCERPT_NOTES, GROUPS, describe, excerpts
+from training.evaluation.signature import FOLDS
 
-FOLDS = 5
 TREES = 60
 WIDENING = (1.0 + FOLDS / (FOLDS - 1)) ** 0.5
 LIMIT = 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamer.notes import NOTE_DTYPE, NoteArray
+from streamer.music.notes import NOTE_DTYPE, NoteArray
 
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluation.bootstrap import NOTHING, difference, grouped, interval, median
+from training.evaluation.bootstrap import NOTHING, difference, interval, median
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -27,7 +27,6 @@ def test_no_value_gives_no_interval() -> None:
     rng = np.random.default_rng(2)
     assert interval([float("nan")], rng) is NOTHING
     assert difference([], [1.0], rng) is NOTHING
-    assert grouped(lambda rows: 0.0, np.zeros(0), rng) is NOTHING
 
 
 def test_a_median_can_be_asked_for() -> None:
@@ -40,16 +39,6 @@ def test_a_difference_between_equal_samples_covers_zero() -> None:
     other = difference(rng.normal(2.0, 1.0, 80), rng.normal(size=80), rng)
     assert same.low <= 0.0 <= same.high
     assert other.low > 1.0
-
-
-def test_rows_of_one_piece_count_as_one() -> None:
-    rng = np.random.default_rng(5)
-    values = np.repeat(rng.normal(size=10), 50)
-    pieces = np.repeat(np.arange(10), 50)
-    by_piece = grouped(lambda rows: float(values[rows].mean()), pieces, rng, resamples=300)
-    by_row = interval(values, rng)
-    assert by_piece.count == 10
-    assert by_piece.high - by_piece.low > 3 * (by_row.high - by_row.low)
 
 
 @pytest.mark.parametrize(("level", "resamples"), [(0.0, 10), (1.0, 10), (0.95, 0)])

@@ -1,4 +1,4 @@
-"""Figure 1 of paper 001 as a command."""
+"""Figure 1 of [Sabathe2017] as a command."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.midifile import write_midi
+from tests.midifiles import write_midi
 from tests.training.evaluation.pieces import tune
-from training.data.corpus import Piece
+from training.corpora.corpus import Piece
 from training.evaluation.figure_one import figure_one, main
 
 

@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from export.filters import add_filters
+from export.families.tunes.filters import add_filters
 from streamer import cli
 from streamer.errors import DataError
-from streamer.tunes import END, to_tune
+from streamer.families.tunes.codec import END, to_tune
 from tests.bundles import write_tiny_tunes_bundle
 from tests.tunesets import orderly_tunes
-from training.evaluation.filter_effect import UNIT_MS, as_notes, filter_effect, main
+from training.studies.tunes.filter_effect import UNIT_MS, as_notes, filter_effect, main
 
 
 def test_a_tune_becomes_notes_at_one_tempo():

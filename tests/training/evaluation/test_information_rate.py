@@ -1,4 +1,4 @@
-"""The variable Markov oracle against the golden figures of specs 002-query."""
+"""The variable Markov oracle against the golden figures of docs/design/query.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.notes import NOTE_DTYPE
+from streamer.music.notes import NOTE_DTYPE
 from training.evaluation.information_rate import (
     chroma,
     cosine_distances,
@@ -19,8 +19,8 @@ from training.evaluation.information_rate import (
     total_rate,
 )
 from training.evaluation.oracle import (
+    Oracle,
     build,
-    build_symbols,
     compress,
     find_motifs,
     information_rates,
@@ -32,18 +32,24 @@ GOLDEN_ATOL = 5e-7
 VALUES = [0, 1, 2, 3, 0.05, 1.05, 2.05, 3.05, 0, 1, 2, 3, 7, 0, 1, 2]
 
 
+def oracle_of(text: str) -> Oracle:
+    """Return the exact oracle of a string: characters match when they are equal."""
+    codes = np.array([ord(character) for character in text])
+    return build((codes[:, None] != codes[None, :]).astype(np.float64), 0.5)
+
+
 def test_suffix_links_of_a_string() -> None:
-    oracle = build_symbols("aabbabbabbab")
+    oracle = oracle_of("aabbabbabbab")
     assert oracle.suffix == (-1, 0, 1, 0, 3, 1, 3, 4, 5, 6, 7, 8, 9)
     assert oracle.length == (0, 0, 1, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8)
 
 
 def test_code_words_of_a_string() -> None:
-    assert compress(build_symbols("aabbabbabbab")) == [(0, 1), (1, 1), (0, 3), (1, 3), (8, 2)]
+    assert compress(oracle_of("aabbabbabbab")) == [(0, 1), (1, 1), (0, 3), (1, 3), (8, 2)]
 
 
 def test_information_rate_of_abracadabra() -> None:
-    total = information_rates(build_symbols("abracadabra")).sum()
+    total = information_rates(oracle_of("abracadabra")).sum()
     assert total == pytest.approx(6.287712, abs=GOLDEN_ATOL)
 
 
@@ -84,7 +90,7 @@ def test_silence_lies_at_the_origin_of_the_tonnetz() -> None:
 @given(st.text("abc", max_size=60))
 @settings(deadline=None)
 def test_suffixes_are_true_repetitions(text: str) -> None:
-    oracle = build_symbols(text)
+    oracle = oracle_of(text)
     for state in range(1, len(text) + 1):
         n, earlier = oracle.length[state], oracle.suffix[state]
         assert earlier < state
@@ -95,7 +101,7 @@ def test_suffixes_are_true_repetitions(text: str) -> None:
 @settings(deadline=None)
 def test_code_words_give_the_string_back(text: str) -> None:
     decoded = ""
-    for length, start in compress(build_symbols(text)):
+    for length, start in compress(oracle_of(text)):
         if length == 0:
             decoded += text[start - 1]
         for offset in range(length):
@@ -104,7 +110,7 @@ def test_code_words_give_the_string_back(text: str) -> None:
 
 
 def test_a_planted_repetition_is_a_motif() -> None:
-    motif = find_motifs(build_symbols("abcdef" + "xyz" + "abcdef" + "q"), 4)[0]
+    motif = find_motifs(oracle_of("abcdef" + "xyz" + "abcdef" + "q"), 4)[0]
     assert motif.spans == ((0, 6), (9, 15))
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streamer.controls import LiveControls
+from streamer.bundle.manifest import JudgeSpec
 from streamer.errors import BundleError
-from streamer.manifest import JudgeSpec
-from streamer.notes import from_array
+from streamer.music.notes import from_array
 from streamer.pipeline import Source, open_source
-from streamer.settings import ModelSettings, Settings
+from streamer.settings.settings import ModelSettings, Settings
 from tests.bundles import write_tiny_bundle
 from tests.training.evaluation.pieces import tunes
 from training.evaluation.judges import fit_judges
@@ -23,7 +22,7 @@ def opened(folder: Path, judge: str, **more: object) -> Source:
     bundle = write_tiny_bundle(folder, **more)
     model = ModelSettings(model=str(bundle.path), seed=1, judge=judge)  # type: ignore[arg-type]
     settings = replace(Settings(), model=model)
-    return open_source(settings, LiveControls(settings.controls))
+    return open_source(settings=settings)
 
 
 def specs() -> dict[str, JudgeSpec]:
@@ -63,7 +62,7 @@ def test_a_bundle_without_references_says_so_in_one_line(tmp_path: Path) -> None
 
 
 def test_the_made_up_corpus_itself_would_be_kept() -> None:
-    from streamer.notes import Phrase
+    from streamer.music.notes import Phrase
     from streamer.selection.filters import Context
     from streamer.selection.judges import make_judges
 

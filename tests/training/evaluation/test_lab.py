@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from streamer.cli import main
-from streamer.codec import published_codec
 from streamer.errors import DataError
-from streamer.midifile import write_midi
-from streamer.notes import NOTE_DTYPE, NoteArray
+from streamer.families.chain.codec import published_codec
+from streamer.families.chain.settings import RecallSettings
+from streamer.music.notes import NOTE_DTYPE, NoteArray
+from streamer.pipeline import open_source
+from streamer.settings.settings import Settings
 from tests.bundles import write_tiny_bundle
+from tests.midifiles import write_midi
 from tests.training.evaluation.pieces import tune
-from training.data.tensors import PieceInfo, TensorSet
 from training.evaluation.compare import compare, make_reference
-from training.evaluation.lab import LabSettings, evaluate
 from training.evaluation.musicset import MusicSet, measure_sets
-from training.evaluation.report import problems, table, to_html, to_json, to_markdown
+from training.families.chain.tensors import PieceInfo, TensorSet
+from training.lab.lab import LabSettings, evaluate
+from training.lab.report import problems, table, to_html, to_json, to_markdown
 
 QUICK = {"rates": 2, "processes": 1}
 LIGHT = ("figures", "signature", "distributions", "drift")
@@ -123,13 +127,16 @@ def test_bad_files_are_named_and_the_others_measured(corpus: Path, tmp_path: Pat
     write_midi(folder / "drums.mid", drums)
     (folder / "broken.mid").write_bytes(b"MThd\0\0\0\x06")
     (folder / "empty.mid").write_bytes(b"")
+    write_midi(folder / "torn.mid", tune(3))
+    (folder / "torn.mid").write_bytes((folder / "torn.mid").read_bytes()[:-9])
     lab = evaluate(LabSettings((str(folder),), corpus, controls=False, **QUICK))
     mixed = lab.report["sets"]["mixed"]
-    assert mixed["pieces"] == 2
+    assert mixed["pieces"] == 3
     left_out = {Path(s["file"]).name: s["reason"] for s in mixed["skipped"]}
     assert set(left_out) == {"silence.mid", "drums.mid", "broken.mid", "empty.mid"}
     lines = problems(lab)
     assert all("\n" not in line for line in lines)
+    assert any("mixed/torn.mid: the file ends 9 bytes early; " in line for line in lines)
     assert any("two sample: the two-sample test needs 5" in line for line in lines)
 
 
@@ -255,6 +262,59 @@ def test_what_cannot_be_evaluated_is_one_line(
     said = capsys.readouterr().err.strip()
     assert message in said
     assert "\n" not in said
+
+
+def test_a_bundle_is_rendered_as_is_asked_and_the_report_says_so(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = []
+
+    def opened(*, settings: Settings) -> Any:
+        rendered.append(settings)
+        return open_source(settings=settings)
+
+    monkeypatch.setattr("streamer.pipeline.open_source", opened)
+    bundle = write_tiny_bundle(tmp_path).path
+    asked = ["--ranking", "any", "--set", "recall.echo_share=0.8", "--set", "density=0.5"]
+    how = [
+        "--seeds",
+        "4",
+        "--minutes",
+        "0.1",
+        "--no-controls",
+        "--measures",
+        "figures",
+        "--limit",
+        "2",
+    ]
+    out = tmp_path / "out.json"
+    line = ["evaluate", str(bundle), "--reference", str(corpus), "--json", str(out), *asked, *how]
+    assert 0 == main([*line, "--rates", "0", "--processes", "1"])
+    (settings,) = rendered
+    assert (str(bundle), 4, "any") == (
+        settings.model.model, settings.model.seed, settings.model.ranking
+    )  # fmt: skip
+    assert 0.8 == settings.stage(RecallSettings).echo_share
+    assert 0.5 == settings.controls.density
+    told = json.loads(out.read_text())["drawing"]
+    assert {"recall.echo_share", "controls.density", "model.ranking"} == set(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--ranking", "any"], "none is named"),
+        (["--set", "recall.echo=1"], "recall.echo is unknown; known are"),
+        (["--set", "recall.echo_share=2"], "must be in range 0.0..1.0"),
+        (["--set", "model.seed=3"], "is said by --seeds here"),
+        (["--set", "density"], "must be NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_set_for_a_render_is_one_line(
+    options: list[str], said: str, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 != main(["evaluate", str(corpus), "--reference", str(corpus), *options])
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

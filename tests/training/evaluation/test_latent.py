@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.training.made_tunes import made_tunes
-from training.evaluation.latent import (
+from training.families.tunes.latent import (
     ASPECTS,
-    ModelPlayer,
+    ModelWriter,
     closeness,
     latent_use,
     monotone,
@@ -18,7 +18,7 @@ from training.evaluation.latent import (
     steering,
     style_accuracy,
 )
-from training.models.vrash import Vrash, VrashConfig
+from training.families.tunes.model import Vrash, VrashConfig
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_styles_are_told_apart_by_their_latents(model: Vrash) -> None:
 
 def test_steering_measures_five_stops_and_says_which_aspects_only_rise(model: Vrash) -> None:
     tunes = made_tunes()
-    rows = steering(ModelPlayer(model, tunes), tunes, "down", "up", count=4, notes=8)
+    rows = steering(ModelWriter(model, tunes), tunes, "down", "up", count=4, notes=8)
     assert [row["share"] for row in rows] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert set(rows[0]) == {"share", *ASPECTS}
     still = [dict(row, interval=0.5, length=float(i)) for i, row in enumerate(rows)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.notes import NOTE_DTYPE, NoteArray, sort_notes
+from streamer.music.notes import NOTE_DTYPE, NoteArray, sort_notes
 from tests.training.evaluation.pieces import tune
 from training.evaluation.distributions import (
     ASPECTS,

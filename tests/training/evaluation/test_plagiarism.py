@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import DataError
-from streamer.notes import NOTE_DTYPE, NoteArray
+from streamer.music.notes import NOTE_DTYPE, NoteArray
 from training.evaluation.plagiarism import CorpusIndex
 
 
@@ -42,7 +42,7 @@ def test_a_planted_copy_of_32_notes_is_found() -> None:
     corpus = [random_piece(rng, 3000) for _ in range(10)]
     piece = random_piece(rng, 1000)
     piece["pitch"][500:532] = corpus[7]["pitch"][1234:1266]
-    copy = CorpusIndex(corpus).longest_copy(piece)
+    copy = CorpusIndex(corpus).longest_copies([piece])[0]
     assert 32 <= copy.notes <= 33
     assert (copy.source, copy.start - 500, copy.source_start - 1234) in {(7, 0, 0), (7, -1, -1)}
 
@@ -52,8 +52,8 @@ def test_a_transposed_copy_is_found_by_intervals_alone() -> None:
     corpus = [random_piece(rng, 2000) for _ in range(4)]
     piece = random_piece(rng, 500)
     piece["pitch"][100:132] = corpus[2]["pitch"][50:82] + 5
-    assert CorpusIndex(corpus).longest_copy(piece).notes < 6
-    copy = CorpusIndex(corpus, transposed=True).longest_copy(piece)
+    assert CorpusIndex(corpus).longest_copies([piece])[0].notes < 6
+    copy = CorpusIndex(corpus, transposed=True).longest_copies([piece])[0]
     assert 32 <= copy.notes <= 33
     assert copy.source == 2
 
@@ -67,7 +67,7 @@ def test_the_run_is_the_longest(corpus: list[list[int]], piece: list[int]) -> No
     if not any(corpus):
         return
     index = CorpusIndex([piece_of(c) for c in corpus])
-    copy = index.longest_copy(piece_of(piece))
+    copy = index.longest_copies([piece_of(piece)])[0]
     assert copy.notes == longest_by_hand(corpus, piece)
     if copy.notes:
         source = corpus[copy.source][copy.source_start : copy.source_start + copy.notes]
@@ -76,16 +76,16 @@ def test_the_run_is_the_longest(corpus: list[list[int]], piece: list[int]) -> No
 
 def test_a_run_does_not_continue_from_one_piece_of_the_corpus_into_the_next() -> None:
     index = CorpusIndex([piece_of([60, 61, 62]), piece_of([63, 64, 65])])
-    assert index.longest_copy(piece_of([60, 61, 62, 63, 64, 65])).notes == 3
+    assert index.longest_copies([piece_of([60, 61, 62, 63, 64, 65])])[0].notes == 3
 
 
 def test_a_piece_of_the_corpus_itself_is_copied_whole() -> None:
     piece = random_piece(np.random.default_rng(2), 777)
-    assert CorpusIndex([piece]).longest_copy(piece).notes == 777
+    assert CorpusIndex([piece]).longest_copies([piece])[0].notes == 777
 
 
 def test_nothing_in_common_is_a_run_of_no_notes() -> None:
-    copy = CorpusIndex([piece_of([60, 61])]).longest_copy(piece_of([80, 81]))
+    copy = CorpusIndex([piece_of([60, 61])]).longest_copies([piece_of([80, 81])])[0]
     assert (copy.notes, copy.start, copy.source) == (0, -1, -1)
 
 

@@ -7,8 +7,8 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from streamer.errors import DataError
+from streamer.measures.signature import signature
 from streamer.selection.judges import JUDGE_NAMES
-from streamer.selection.signature import signature
 from tests.training.evaluation.pieces import tune, tunes
 from training.evaluation.judges import fit_judges
 from training.evaluation.signature import (

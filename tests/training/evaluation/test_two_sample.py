@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from streamer.errors import DataError
-from streamer.notes import NOTE_DTYPE, NoteArray
+from streamer.music.notes import NOTE_DTYPE, NoteArray
 from tests.training.evaluation.pieces import tunes
 from training.evaluation.excerpts import GROUPS, describe, excerpts
 from training.evaluation.two_sample import (

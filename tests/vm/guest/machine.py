@@ -18,6 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PERPETUO = "/opt/perpetuo/venv/bin/perpetuo"
+ENVIRON: dict[str, str] = {}
+"""What a scenario adds to the environment of each start."""
+
 RESULTS = Path("/dev/ttyS1")
 CLIENTS = Path("/proc/asound/seq/clients")
 GADGET = Path("/sys/kernel/config/usb_gadget/synth")
@@ -189,6 +192,7 @@ class Product:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={**more.pop("env", os.environ), **ENVIRON},
             **more,
         )
         self._thread = threading.Thread(target=self._read, daemon=True)

@@ -124,4 +124,5 @@ def scenario(report: Report) -> None:
     pulls(report, cable, SYNTH, [*hands, *[None] * FLICKERS])
 
 
-run(scenario)
+if __name__ == "__main__":
+    run(scenario)

@@ -1,1 +1,0 @@
-"""From MIDI files to windows of classes: corpora, tensor files and batches."""

@@ -1,1 +1,0 @@
-"""The families of models, and the layers that they share."""
