@@ -22,8 +22,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def checked(name: str, value: object) -> object:
-    stage, _, key = name.partition(".")
-    return getattr(getattr(load_settings(None, {name: value}), stage), key)
+    return load_settings(None, {name: value}).values()[name]
 
 
 def test_without_a_file_everything_has_its_default():
