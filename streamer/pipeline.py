@@ -39,7 +39,7 @@ from streamer.system.marks import Marked
 
 logger = logging.getLogger(__name__)
 
-OWN_OPTIONS = ("bits", "duet")
+OWN_OPTIONS = ("bits", "chords", "duet", "keys")
 """Controls that an option of their own name sets."""
 
 SEED_BITS = 32

@@ -64,8 +64,8 @@ def value_of(control: str, data: float) -> Any:
     spec = known_control(control)
     if not 0 <= data <= MOST:
         raise ValueError(f"data must be in range 0..{MOST}, not {data}")
-    if spec.choices:
-        return spec.choices[int(data * len(spec.choices) / (MOST + 1))]
+    if spec.examples:
+        return spec.examples[int(data * len(spec.examples) / (MOST + 1))]
     if spec.range is None:
         return data >= MIDDLE
     value = _between(spec.range, spec.neutral, data)

@@ -169,7 +169,7 @@ def value_text(spec: ControlSpec, value: Any, glyphs: Glyphs = BLOCKS) -> str:
         return spec.declared.unset[0] if spec.declared.unset else "unset"
     if isinstance(value, bool):
         return "on" if value else "off"
-    if spec.choices:
+    if spec.examples:
         return str(value)
     if spec.name in ("low", "high"):
         return pitch_name(int(value))

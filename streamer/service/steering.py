@@ -42,9 +42,9 @@ def steps_away(spec: ControlSpec, value: Any, by: int) -> Any:
     """
     if spec.kind == "switch":
         return by > 0
-    if spec.choices:
-        at = spec.choices.index(value) + by
-        return spec.choices[min(max(at, 0), len(spec.choices) - 1)]
+    if spec.examples:
+        at = spec.examples.index(value) + by if value in spec.examples else 0
+        return spec.examples[min(max(at, 0), len(spec.examples) - 1)]
     legal = spec.range
     if legal is None:
         return value

@@ -2,10 +2,9 @@
 
 In: changes by name from any source: the ``[controls]`` table, ``--set``, scenes, MIDI. Out: a
 :class:`Controls` snapshot, which generators read once a phrase, the scheduler at each change. The
-fields of :class:`Controls`, and of the groups in :data:`SHARED`, are the controls that several
-families share; those that one family has alone are fields of a dataclass in its own package, which
-its entry in :mod:`streamer.registry` names. All together are :func:`control_specs`, one flat list
-of names. No numpy here: the command line reads these declarations to answer ``--help``.
+fields of :class:`Controls`, and of :data:`SHARED`, several families share; those of one family are
+a dataclass in its own package, which :mod:`streamer.registry` names. All are :func:`control_specs`,
+a flat list of names. No numpy: the command line reads these declarations to answer ``--help``.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from streamer import registry
 from streamer.errors import ConfigError
 from streamer.music.scales import OCTAVE, Scale
 from streamer.settings.duet import DuetControls
+from streamer.settings.harmony import HarmonyControls
 from streamer.settings.returning import ReturnControls
 from streamer.settings.schema import Control, ControlGroup, ControlSpec, Range, specs_of
 from streamer.settings.taste import LET_GO, TasteControls
@@ -33,7 +33,7 @@ Pitch = Annotated[int, Range(0, 127)]
 Seconds = Annotated[float, Range(0.5, 30.0, "s")] | None
 Count = Annotated[int, Range(1, 64, "phrases")] | None
 
-SHARED: tuple[type[ControlGroup], ...] = (ReturnControls, TasteControls, DuetControls)
+SHARED = (HarmonyControls, ReturnControls, TasteControls, DuetControls)
 """Groups of controls that several families share, beside those of :class:`Controls`."""
 
 LEAST_SPAN = OCTAVE - 1
@@ -44,8 +44,7 @@ MOMENTARY = ("pause", "sleep", "keep", "duet_now", *LET_GO)
 restart keeps them."""
 
 PRESSED = ("keep", "duet_now", *LET_GO)
-"""Of these those that are obeyed once each time they are switched on, however shortly, and are off
-again by themselves."""
+"""Of these those that are obeyed once each time they are switched on, and off again then."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """How a control may be called: it is a key of TOML and a word on the command line."""

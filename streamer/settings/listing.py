@@ -61,6 +61,8 @@ def values_of(spec: ControlSpec) -> str:
     """Return the legal values in words: ``0.25..4.0 x``, ``true or false``, ``off, major, ...``."""
     if spec.range is not None:
         return str(spec.range)
+    if spec.reading is not None:
+        return spec.reading.words
     return ", ".join(spec.choices) or "true or false"
 
 
@@ -92,6 +94,7 @@ def as_data(specs: Iterable[ControlSpec]) -> list[dict[str, Any]]:
             "low": None if spec.range is None else spec.range.low,
             "high": None if spec.range is None else spec.range.high,
             "choices": list(spec.choices),
+            "examples": [] if spec.reading is None else list(spec.reading.examples),
             "unit": spec.unit,
             "default": spec.default,
             "unset": None if spec.declared.unset is None else spec.declared.unset[0],

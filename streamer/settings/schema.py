@@ -16,7 +16,7 @@ import json
 import os
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,21 @@ class Text:
 
     pattern: re.Pattern[str]
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The legal values of a text that is read: those that ``read`` takes.
+
+    Attributes:
+        read: Returns the text as it is kept; ValueError with a few words that name what is wrong.
+        words: What it must be.
+        examples: Some, the plainest first: a knob goes through them.
+    """
+
+    read: Callable[[str], str]
+    words: str
+    examples: tuple[str, ...]
 
 
 class Wrong(Exception):
@@ -81,7 +96,9 @@ def convert(annotation: Any, value: Any) -> Any:
     """
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        legal = next((part for part in parts[1:] if isinstance(part, Range | Text)), None)
+        legal = next((part for part in parts[1:] if isinstance(part, Range | Text | Reading)), None)
+        if isinstance(legal, Reading):
+            return _read(legal, value)
         if isinstance(legal, Text):
             if not isinstance(value, str) or not legal.pattern.fullmatch(value):
                 raise Wrong(legal.words)
@@ -114,6 +131,15 @@ def convert(annotation: Any, value: Any) -> Any:
     if not isinstance(value, str) or not value.strip():
         raise Wrong("a text that is not empty")
     return value
+
+
+def _read(legal: Reading, value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong(legal.words)
+    try:
+        return legal.read(value)
+    except ValueError as error:
+        raise Wrong(f"{legal.words} ({error})") from error
 
 
 def _number(kind: type, legal: Range, value: Any) -> int | float:
@@ -204,10 +230,22 @@ class ControlSpec:
         return ()
 
     @property
-    def kind(self) -> Literal["number", "whole number", "switch", "choice"]:
+    def reading(self) -> Reading | None:
+        """How its text is read; None of what is no text."""
+        return next((part for part in _parts(self.annotation) if isinstance(part, Reading)), None)
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The words that a knob goes through: the choices, or examples of a text."""
+        return self.choices if self.reading is None else self.reading.examples
+
+    @property
+    def kind(self) -> Literal["number", "whole number", "switch", "choice", "text"]:
         """What its values are."""
         if self.choices:
             return "choice"
+        if self.reading is not None:
+            return "text"
         if takes(self.annotation, float):
             return "number"
         return "whole number" if takes(self.annotation, int) else "switch"

@@ -277,6 +277,7 @@ def declaration(spec: ControlSpec) -> dict[str, Any]:
         "high": None if legal is None else legal.high,
         "unit": spec.unit,
         "choices": list(spec.choices),
+        "examples": [] if spec.reading is None else list(spec.reading.examples),
         "default": spec.default,
         "neutral": spec.neutral,
         "group": spec.declared.group,

@@ -46,7 +46,10 @@ LOOK_SECONDS = 1.0
 MOST_QUEUED = 500
 """Messages that may wait for a broker that is gone."""
 
-MOST_PAYLOAD = 256
+MOST_PAYLOAD = 1024
+
+MOST_TEXT = 255
+"""Characters that Home Assistant lets a person write."""
 
 MOST_WRITES = 4
 """Scenes that are saved at once."""
@@ -286,6 +289,8 @@ def entity(spec: ControlSpec) -> tuple[str, dict[str, Any]]:
         return "switch", {"payload_on": "ON", "payload_off": "OFF"}
     if spec.kind == "choice":
         return "select", {"options": list(spec.choices)}
+    if spec.kind == "text":
+        return "text", {"max": MOST_TEXT}
     legal = spec.range
     low, high = (0.0, 1.0) if legal is None else (legal.low, legal.high)
     step = 1 if spec.kind == "whole number" else 0.01
@@ -310,7 +315,7 @@ def read(spec: ControlSpec, text: str) -> Any:
         return None
     if spec.kind == "switch":
         return {"on": True, "off": False, "true": True, "false": False}.get(text.lower(), text)
-    if spec.kind == "choice":
+    if spec.kind in ("choice", "text"):
         return text
     try:
         number = float(text)

@@ -119,6 +119,8 @@ def _control(spec: ControlSpec, value: Any) -> Node:
         node["TYPE"] = "T" if value else "F"
     elif spec.kind == "choice":
         node |= {"TYPE": "s", "RANGE": [{"VALS": list(spec.choices)}]}
+    elif spec.kind == "text":
+        node["TYPE"] = "s"
     else:
         node["TYPE"] = "f" if spec.kind == "number" else "i"
         if spec.range is not None:

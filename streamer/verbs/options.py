@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streamer.music.progressions import FILE_ENDS, text_or_file
 from streamer.registry import built_in
 from streamer.settings.controls import Controls, control_specs, known_control
 from streamer.settings.reading import load_settings, parse_setting
@@ -53,6 +54,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the bundle and how it is drawn from."""
     add_bundle(parser)
     add_drawing(parser, *_DRAWING)
+    add_harmony(parser)
     add_scene(parser)
     parser.add_argument(
         "--set",
@@ -120,6 +122,22 @@ def add_drawing(parser: argparse.ArgumentParser, *flags: str) -> None:
         name, metavar, text = _DRAWING[flag]
         text = text or f"1 is as trained, less is calmer; or one for each of {_arguments()}"
         add_setting(parser, flag, name, metavar=metavar, help=text)
+
+
+def add_harmony(parser: argparse.ArgumentParser) -> None:
+    """Add ``--chords`` and ``--keys``: text, or a file of it."""
+    for name, metavar, text in (
+        ("chords", '"Am F C G"', "chords that hold, one a bar and for ever"),
+        ("keys", '"C Am F/4"', "keys that hold, each for a bar, or for the bars behind its /"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            dest=f"controls.{name}",
+            type=_reader(f"controls.{name}", text_or_file),
+            default=None,
+            metavar=metavar,
+            help=f"{text}; or a file of them ({' or '.join(FILE_ENDS)})",
+        )
 
 
 def add_scene(parser: argparse.ArgumentParser) -> None:
@@ -242,10 +260,12 @@ def minutes(text: str) -> float:
     return value
 
 
-def _reader(name: str) -> Callable[[str], Any]:
+def _reader(name: str, opened: Callable[[str], str] = str) -> Callable[[str], Any]:
+    """Return an argparse type; ``opened`` gives what is written for what was typed."""
+
     def read(text: str) -> Any:
         try:
-            return parse_setting(name, text)
+            return parse_setting(name, opened(text))
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -21,7 +21,7 @@ from streamer.verbs.options import (
 )
 from streamer.verbs.report import report_file, tell
 
-LIVE_ALONE = ("sleep", "lead", "morph_seconds", "taste")
+LIVE_ALONE = ("sleep", "lead", "morph_seconds", "taste", "chords_from")
 """Beside what is pressed, and what a duet is played by."""
 
 

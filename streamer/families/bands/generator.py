@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from streamer.families.bands.chords import BandHarmony
 from streamer.families.bands.codec import BandCodec
 from streamer.families.bands.genres import Genres, PetalPath, SectionManner
 from streamer.families.bands.key import Keys, in_key
@@ -38,6 +39,7 @@ from streamer.families.bands.tracks import TRACKS
 from streamer.generators.base import Ahead
 from streamer.generators.choosing import Candidates, Chooser
 from streamer.generators.cutting import Rest, SectionTrail, rest_after, rest_of
+from streamer.generators.harmony import harmony_of
 from streamer.generators.sections import WindowSettings, in_order
 from streamer.generators.sectionspec import WindowSpec
 from streamer.generators.stats import GenerationStats, Playing
@@ -152,7 +154,7 @@ class BandGenerator(Ahead):
         """Return the next section; ``notes`` is not looked at, a section is a section."""
         del notes
         mark = self.mark()
-        written = self._next or self._choose()
+        written = self._next = self._next or self._choose()
         manner, rest = written.manner, self._rest
         self._note_ahead()
         self._next = self._choose()
@@ -206,7 +208,8 @@ class BandGenerator(Ahead):
         manner, self._first = self._first, None
         if manner is None:
             manner = self._genres.next(self._controls.snapshot(), self.codec.beats)
-        choice = self._chooser.choose(lambda _: self._draw(manner))
+        beat = self._beat + (self.codec.beats if self._next is not None else 0.0)
+        choice = self._chooser.choose(lambda _: self._draw(manner, beat))
         drawn = choice.candidates
         self._path.take(drawn.places[choice.best])
         self._recent.extend(note for note in choice.phrase.notes if not note.unpitched)
@@ -214,7 +217,7 @@ class BandGenerator(Ahead):
         self._keys.hear(self._before.states, self.codec.beats, self._rng)
         return _Written(self._before, manner, self._programs(manner))
 
-    def _draw(self, manner: SectionManner) -> _Drawn:
+    def _draw(self, manner: SectionManner, beat: float) -> _Drawn:
         controls, codec = self._controls.snapshot(), self.codec
         count = self._count(controls)
         began = self._timer()
@@ -224,11 +227,16 @@ class BandGenerator(Ahead):
         bars = math.ceil(codec.steps / self._bar_steps)
         entropies = entropies_of(shown)
         sections = []
+        chords = BandHarmony.of(harmony_of(controls), codec, beat, self._spec.metre)
         for k in range(count):
             noise = StateNoise.draw(self._rng, self._bar_steps, bars)
             heard = in_key(shown[k]) if self._drawing.related_keys else shown[k]
-            states = draw_states(heard, noise, temperature, controls.density)
-            states = self._keys.move(states, controls)
+            if chords is None:
+                states = draw_states(heard, noise, temperature, controls.density)
+            else:
+                heard = chords.moved(heard)
+                states = draw_states(heard, noise, temperature, controls.density, chords.nats)
+            states = self._keys.move(states, controls, settled=chords is not None)
             sections.append(
                 section_after(states, entropies[k], codec, self._before, self.longest_steps)
             )

@@ -110,14 +110,15 @@ class Keys(Marked):
         self._heard = np.zeros(OCTAVE)
         self._last = np.full(len(TRACKS), SILENCE)
 
-    def move(self, states: States, controls: Controls) -> States:
+    def move(self, states: States, controls: Controls, *, settled: bool = False) -> States:
         """Return a section in its key, and on the scale where one is set; drums stay.
 
         Args:
             states: ``(steps, 4)``.
             controls: Scale, root, lock and transposition are looked at.
+            settled: Whether it is in its key already, that of chords.
         """
-        wanted = self._wanted(controls)
+        wanted = None if settled else self._wanted(controls)
         if wanted is not None:
             states = transpose(states, best_shift(chroma(states), wanted))
         if self._related:

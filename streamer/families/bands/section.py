@@ -108,7 +108,11 @@ def nothing(steps: int) -> BandSection:
 
 
 def draw_states(
-    probabilities: NDArray[np.float32], noise: StateNoise, temperature: float, density: float = 1.0
+    probabilities: NDArray[np.float32],
+    noise: StateNoise,
+    temperature: float,
+    density: float = 1.0,
+    nats: NDArray[np.float32] | None = None,
 ) -> States:
     """Draw the states of a section.
 
@@ -117,6 +121,8 @@ def draw_states(
         noise: Of the section.
         temperature: Above 0; towards 0 the likeliest is taken.
         density: The live control: above 1 strikes gain on *hold* and silence.
+        nats: What each pitch of the tracks behind the drums loses at each step, ``(steps, 128)``;
+            None for nothing.
 
     Returns:
         ``(steps, 4)``.
@@ -130,7 +136,10 @@ def draw_states(
     kinds += temperature * noise.kinds[step % bar_steps]
     kind = kinds.argmax(-1)
     half = 2 * step // bar_steps % len(noise.pitches)
-    pitch = (np.log(np.maximum(struck, _LEAST)) + temperature * noise.pitches[half]).argmax(-1)
+    pitches = np.log(np.maximum(struck, _LEAST)) + temperature * noise.pitches[half]
+    if nats is not None:
+        pitches[:, DRUMS + 1 :] += nats[:, None]
+    pitch = pitches.argmax(-1)
     states = np.select([kind == _BEGINS, kind == _GOES_ON], [pitch, HOLD], SILENCE)
     return np.asarray(states, dtype=np.uint8)
 

@@ -32,6 +32,7 @@ class StepSettings:
             as should do (:mod:`streamer.families.chain.homing`).
         mood_notes: Notes, on average, until the stream takes on the mood of another training
             piece; 0 keeps it at the middle of the corpus.
+        beat_ms: Length of the quarters that chords count in music without a beat, ms, above 0.
     """
 
     phrase_notes: int = 32
@@ -45,6 +46,7 @@ class StepSettings:
     anew_notes: int = 1024
     homing: float = 1.0
     mood_notes: int = 1200
+    beat_ms: float = 500.0
 
     def __post_init__(self) -> None:
         for name in ("phrase_notes", "candidates", "past_notes"):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from streamer.engine.engine import Engine, State, StepBlock
 from streamer.engine.noise import gumbel_noise
+from streamer.families.chain.chords import ChordBeat, biased, guessed_onsets, in_rhythm
 from streamer.families.chain.continuity import again, with_velocity
 from streamer.families.chain.drawing import StepSettings
 from streamer.families.chain.ear import CHAIN_RELAX_ORDER, Ear, Heard, HeardContext
@@ -35,7 +36,9 @@ from streamer.families.chain.recall import LEAST_LOG_PROBABILITY, Figure
 from streamer.families.chain.steady import steadied
 from streamer.families.chain.steering import allowed_pitches, noise_bias
 from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
+from streamer.generators.harmony import harmony_of
 from streamer.generators.stats import SET_ASIDE
+from streamer.music.harmony import Harmony
 from streamer.music.notes import (
     PIANO_HIGH,
     PIANO_LOW,
@@ -210,9 +213,11 @@ class StepGenerator(Past):
             noise_again = second_noise(self._rng, (length, count), temperature[1], shift)
             withhold_past(noise_again[0], codec, self._cut_ms - self._end_ms)
             more[AGAIN_INPUT] = noise_again
-        began = self._timer()
-        block = self._engine.next_block(state.tile(count), noise, more)
-        self._stats.inference_s += self._timer() - began
+        harmony = harmony_of(controls)
+        if harmony is None:
+            block = self._block(state, noise, more)
+        else:
+            block = self._block_in(harmony, state, noise, more)
         notes = [self._decode(block, k) for k in range(count)]
         phrases = [self._phrase(block, k, own) for k, own in enumerate(notes)]
         heard = self._ear.hear(notes) if self._ear is not None else None
@@ -228,6 +233,33 @@ class StepGenerator(Past):
             notes=notes,
             heard=heard,
         )
+
+    def _block(
+        self, state: State, noise: NDArray[np.float32], more: dict[str, NDArray[np.float32]]
+    ) -> StepBlock:
+        """Draw K candidates with this noise, ``(notes, K, classes)``."""
+        began = self._timer()
+        block = self._engine.next_block(state.tile(noise.shape[1]), noise, more)
+        self._stats.inference_s += self._timer() - began
+        return block
+
+    def _block_in(
+        self,
+        harmony: Harmony,
+        state: State,
+        noise: NDArray[np.float32],
+        more: dict[str, NDArray[np.float32]],
+    ) -> StepBlock:
+        """Draw K candidates in a harmony: their rhythm, then their pitches by the beat."""
+        beat = ChordBeat(self._origin_ms, self._beat_ms)
+        start_ms = max(self._end_ms, self._cut_ms)
+        guessed = guessed_onsets(self._past, start_ms, len(noise))
+        first = self._block(state, biased(noise, harmony, guessed, beat), more)
+        drawn = self._rng.bit_generator.state
+        played = [self._decode(first, k) for k in range(noise.shape[1])]
+        self._rng.bit_generator.state = drawn  # the second drawing gets the same times
+        second = in_rhythm(noise, harmony, first.classes, played, self._codec, beat)
+        return self._block(state, second, more)
 
     def _drop_astray(self, phrases: list[Phrase], reasons: Reasons, controls: Controls) -> None:
         """Of what the filters kept, drop the part that would lead furthest from home."""

@@ -51,6 +51,7 @@ class Past(Choosing):
     marked = (
         *Choosing.marked, "_rng", "_homing", "_until_mood", "_state", "_past", "_memory",
         "_velocity", "_end_ms", "_cut_ms", "_since_anew", "_keys", "_ear", "_heard", "_at_once",
+        "_origin_ms", "_beat_ms",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,8 @@ class Past(Choosing):
         self._memory = FigureMemory(settings.recall)
         self._velocity = 0
         self._end_ms = self._cut_ms = 0.0
+        # Beats, which chords alone ask for, are counted from where the stream begins.
+        self._origin_ms, self._beat_ms = 0.0, settings.beat_ms
         self._since_anew = 0
         self._heard: deque[Note] = deque(maxlen=MOST_HEARD)
         self._at_once = False
@@ -88,7 +91,7 @@ class Past(Choosing):
         if not len(notes):
             raise ValueError("there must be 1 note or more in range 21..108 to continue from")
         played = from_array(notes)
-        self._end_ms = played[-1].onset_ms
+        self._end_ms = self._origin_ms = played[-1].onset_ms
         self._remember(played, played[0].onset_ms)
         self._memory.add(played)
         if self._ear is not None:

@@ -93,6 +93,7 @@ def step_settings(bundle: Bundle, settings: Settings) -> StepSettings:
             ranking=ranking_of(bundle, model, EAR if ear else ANY, ear=ear),
             limits=limits_for(bundle.manifest, settings.filters),
             recall=settings.stage(RecallSettings),
+            beat_ms=60_000.0 / settings.clock.tempo_bpm,
             **chosen(bundle, model, "phrase_notes", "candidates"),
             **own,
         )

@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 
 from streamer.bundle.codecs import codec_as
 from streamer.engine.engine import Engine, State, StepBlock
-from streamer.engine.noise import force_classes, gumbel_noise
+from streamer.engine.noise import Noise, force_classes, gumbel_noise
 from streamer.engine.session import Array
+from streamer.families.tunes.chords import block_in, in_written_key
 from streamer.families.tunes.codec import (
-    PITCH_CLASSES,
     TUNE_ARGUMENTS,
     TUNE_DTYPE,
     TuneArray,
@@ -44,11 +44,12 @@ from streamer.families.tunes.filters import TUNE_FILTERS, TUNE_RELAX_ORDER
 from streamer.families.tunes.key import Key, Modulation
 from streamer.families.tunes.line import PlainVoice, Tune, Voice, drop_open_bars, inside, told_of
 from streamer.families.tunes.memory import TuneMemory
-from streamer.families.tunes.noise import control_bias, end_bias, octave_shift, tonal_bias
+from streamer.families.tunes.noise import octave_shift, phrase_bias
 from streamer.families.tunes.returns import came_back, push_phrase, pushed_notes, unfit_return
 from streamer.families.tunes.style import Latent, Styles, asked_returning
 from streamer.generators.base import Choosing
 from streamer.generators.choosing import Candidates, Choice, Chooser
+from streamer.generators.harmony import harmony_of
 from streamer.generators.stats import GenerationStats
 from streamer.measures.entropy import Floats
 from streamer.music.notes import Note, Phrase
@@ -139,7 +140,6 @@ class TuneGenerator(Choosing):
         self._state = engine.initial_state(1)
         self.bar_beats: float | None = None
         self.beat_ms = 500.0
-        """Length of a quarter in the phrase that was returned last, ms."""
         self.last_tune: TuneArray = np.zeros(0, dtype=TUNE_DTYPE)
         """Notes of the phrase that was returned last, in the key that the model writes in."""
 
@@ -172,6 +172,7 @@ class TuneGenerator(Choosing):
             tune = self._tune = self._begin(controls)
         else:
             self._move(tune, controls)
+        tune = self._tune = in_written_key(tune, controls)
         length = notes or self._drawing.phrase_notes
         share = asked_returning(tune.manner, controls.recall)
         returning = tune.returns.draw(self._rng, share, length)
@@ -265,20 +266,18 @@ class TuneGenerator(Choosing):
         count = self._count(controls)
         temperature = tuple(t * controls.temperature for t in self._drawing.temperature)
         moved = octave_shift(controls, *self._styles.spec(tune.manner.style).pitch)
-        bias = end_bias(tune, length, codec, settings.least_notes, settings.most_notes)
-        bias += control_bias(controls, codec, tune.transpose + moved)
-        bias[:, :PITCH_CLASSES] += settings.tonality * tonal_bias(tune.past())
-        noise = gumbel_noise(
-            self._rng, (length, count, codec.offsets[-1]), temperature, codec, bias
-        )
+        harmony = harmony_of(controls)
+        bias = phrase_bias(tune, length, controls, codec, settings, moved, harmony)
+        shape = (length, count, codec.offsets[-1])
+        noise = gumbel_noise(self._rng, shape, temperature, codec, bias)
         if again is not None:
             self._stats.recalls_tried += 1
             part = again[: pushed_notes(self._rng, len(again))]
+            push = settings.return_strength * (1.0 if harmony is None else harmony.freedom)
             for k in range(count):
-                push_phrase(noise[:, k], part, codec, settings.return_strength)
-        began = self._timer()
-        block = self._engine.next_block(self._state.tile(count), noise)
-        self._stats.inference_s += self._timer() - began
+                push_phrase(noise[:, k], part, codec, push)
+        drawn = self._block
+        block = drawn(noise) if harmony is None else block_in(harmony, drawn, noise, tune, codec)
         whole = (codec.decode(block.classes[:, k]) for k in range(count))
         tunes = [notes[: tune.reach(notes)] for notes in whole]
         keys = [(key, octaves + moved) for key, octaves in map(tune.key_with, tunes)]
@@ -303,6 +302,13 @@ class TuneGenerator(Choosing):
             keys=keys,
             again=again,
         )
+
+    def _block(self, noise: Noise) -> StepBlock:
+        """Draw candidates from the present state with this noise, ``(notes, K, classes)``."""
+        began = self._timer()
+        block = self._engine.next_block(self._state.tile(noise.shape[1]), noise)
+        self._stats.inference_s += self._timer() - began
+        return block
 
     def _phrase(
         self,
@@ -391,9 +397,4 @@ class TuneGenerator(Choosing):
     def _behind(self, classes: NDArray[np.int64]) -> State:
         """Return the state after notes that were drawn from the present one."""
         noise = np.zeros((len(classes), 1, self._codec.offsets[-1]), dtype=np.float32)
-        began = self._timer()
-        state = self._engine.next_block(
-            self._state, force_classes(noise, classes, self._codec)
-        ).state
-        self._stats.inference_s += self._timer() - began
-        return state
+        return self._block(force_classes(noise, classes, self._codec)).state

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from streamer.engine.noise import FORBID, FORCE
 from streamer.families.tunes.codec import PITCH_CLASSES, UNIT_PARTS, TuneArray, TuneCodec
 from streamer.families.tunes.line import Tune
+from streamer.families.tunes.settings import TuneSettings
+from streamer.music.harmony import Harmony
 from streamer.music.scales import SCALE_STEPS, SOFT_LOCK_NATS
 from streamer.settings.controls import Controls
 
@@ -34,6 +36,33 @@ TONAL_NOTES, TONAL_DOUBT = 96, 4.0
 
 TONIC_NATS, TRIAD_NATS = 4.0, 2.0
 """Bias of the pitch of a note that is made to be the last."""
+
+
+def phrase_bias(
+    tune: Tune,
+    notes: int,
+    controls: Controls,
+    codec: TuneCodec,
+    settings: TuneSettings,
+    moved: int,
+    harmony: Harmony | None,
+) -> NDArray[np.float32]:
+    """Return what is added to the noise of the next notes, harmony aside, ``(notes, classes)``.
+
+    Args:
+        tune: Before them.
+        notes: How many.
+        controls: Live.
+        codec: The bundle's.
+        settings: How a tune is written.
+        moved: Octaves to its range, semitones.
+        harmony: What holds: the more strongly, the less a tune keeps to the notes that it has.
+    """
+    bias = end_bias(tune, notes, codec, settings.least_notes, settings.most_notes)
+    bias += control_bias(controls, codec, tune.transpose + moved)
+    tonality = settings.tonality * (1.0 if harmony is None else harmony.freedom)
+    bias[:, :PITCH_CLASSES] += tonality * tonal_bias(tune.past())
+    return bias
 
 
 def octave_shift(controls: Controls, low: int, high: int) -> int:

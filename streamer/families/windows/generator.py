@@ -14,12 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.families.windows.barquery import bars_of
+from streamer.families.windows.chords import SectionHarmony, moved_to
 from streamer.families.windows.codec import RollCodec
 from streamer.families.windows.path import AnswerPath, Path, Places
 from streamer.families.windows.player import PlainPlayer, SectionPlayer, WrittenBars
@@ -36,11 +38,12 @@ from streamer.families.windows.section import (
 )
 from streamer.families.windows.ties import Sounding
 from streamer.generators.base import Ahead
-from streamer.generators.choosing import Candidates, Chooser
+from streamer.generators.choosing import Candidates, Chooser, Reasons
 from streamer.generators.cutting import Rest, SectionTrail, rest_after, rest_of
+from streamer.generators.harmony import harmony_of
 from streamer.generators.sections import WindowSettings, in_order
 from streamer.generators.sectionspec import WindowSpec
-from streamer.generators.stats import GenerationStats
+from streamer.generators.stats import SET_ASIDE, GenerationStats
 from streamer.measures.entropy import CorpusEntropy
 from streamer.music.notes import Note, Phrase
 from streamer.selection.filters import FILTERS, LOOP_TAIL_NOTES, Context, Filter
@@ -192,7 +195,10 @@ class WindowGenerator(Ahead):
         )
         sounding = self._sounding()
         sections, tails = [], []
+        chords = SectionHarmony.of(harmony_of(controls), self.codec, beat, self._spec.metre)
         for cells in places.probabilities:
+            if chords is not None:
+                cells = moved_to(cells, self.codec, chords)
             evened = even_cells(cells, self._spec)
             values = evened.values
             tails.append(values[self.codec.steps :])
@@ -200,7 +206,7 @@ class WindowGenerator(Ahead):
                 values = hand_over(values, self._tail, turns)
             played = values[: self.codec.steps]
             sections.append(
-                read_section(played, evened, self.codec, self._spec, controls, sounding)
+                read_section(played, evened, self.codec, self._spec, controls, sounding, chords)
             )
         everything = [np.ones(len(section.notes), dtype=np.bool_) for section in sections]
         phrases = [
@@ -213,6 +219,7 @@ class WindowGenerator(Ahead):
             [context] * count,
             [None] * count,
             np.stack([section.entropies for section in sections], axis=1),
+            set_aside=None if chords is None else partial(_set_moved_aside, sections),
             places=places,
             sections=sections,
             tails=tails,
@@ -262,3 +269,11 @@ class WindowGenerator(Ahead):
         start_ms = beat * self.beat_ms
         end_ms = (beat + self.codec.beats) * self.beat_ms
         return Phrase(notes, unsure[:, None], start_ms, end_ms)
+
+
+def _set_moved_aside(sections: Sequence[Section], reasons: Reasons) -> None:
+    """Of what is kept, set the half aside of which chords have moved more notes."""
+    kept = [k for k, reason in enumerate(reasons) if reason is None]
+    order = sorted(kept, key=lambda k: sections[k].moved)
+    for k in order[max(len(order) // 2, 1) :]:
+        reasons[k] = SET_ASIDE

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.families.windows.chords import SectionHarmony, fitted
 from streamer.families.windows.codec import CELL_DTYPE, RollCodec
 from streamer.families.windows.ties import Sounding, with_ties
 from streamer.generators.sectionspec import WindowSpec
@@ -39,6 +40,7 @@ class Section:
         first: Pitches in the first step that may go on from before, with the length of each.
         entropies: Of each step (:func:`step_entropies`), ``(steps, 1)`` float32, nats.
         unsure: Mean entropy of the cells of each note, ``(notes,)`` float32, nats.
+        moved: Share of its notes that chords have moved, 0..1.
     """
 
     notes: NDArray[Any]
@@ -46,6 +48,7 @@ class Section:
     first: dict[int, int]
     entropies: NDArray[np.float32]
     unsure: NDArray[np.float32]
+    moved: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +111,7 @@ def read_section(
     spec: WindowSpec,
     controls: Controls,
     sounding: Sounding | None = None,
+    chords: SectionHarmony | None = None,
 ) -> Section:
     """Decide which cells sound.
 
@@ -120,6 +124,7 @@ def read_section(
         controls: Density moves the threshold, range takes cells away, a scale lock moves them to
             the next note of the scale.
         sounding: What sounds until the section begins; None where that is not known.
+        chords: To what notes are fitted; None leaves them.
     """
     uncertain = evened.uncertain[: len(values)]
     held = values[..., 0]
@@ -131,6 +136,9 @@ def read_section(
         cells[..., 1] = values[..., 1] > struck_above
         if spec.tie and sounding is not None:
             cells = with_ties(cells, values, codec.low, sounding, spec.tie, struck_above)
+    moved = 0.0
+    if chords is not None:
+        cells, moved = fitted(cells, values, codec, chords)
     cells = on_scale(cells, codec, controls)
     cells[:, ~allowed_keys(codec, controls)] = False
     notes = codec.decode(cells)
@@ -146,6 +154,7 @@ def read_section(
         first={key: starts[key] for key in keys.tolist() if not struck[key - codec.low]},
         entropies=evened.entropies[: len(values)].astype(np.float32)[:, None],
         unsure=_of_notes(uncertain[..., 0], notes, codec),
+        moved=moved,
     )
 
 

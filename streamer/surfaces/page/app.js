@@ -9,7 +9,7 @@ if (query.has("token")) {
 const token = sessionStorage.getItem("token") || "";
 const roll = new Roll($("roll"));
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
-const GROUPS = { character: "Character", returning: "What comes back", taste: "Taste", query: "Answers", tracks: "Tracks", playing: "Playing",
+const GROUPS = { character: "Character", harmony: "Harmony", returning: "What comes back", taste: "Taste", query: "Answers", tracks: "Tracks", playing: "Playing",
   pitch: "Pitch and scale", scenes: "From scene to scene", buffer: "Buffer" }; // in this order, others behind
 let socket = null, specs = {}, rows = {}, values = {}, held = {}, wanted = {}, sending = 0, lost = 0, state = {};
 let synth = null, latency = 0.12, family = "", coming = {};
@@ -25,7 +25,7 @@ function shown(spec, value) {
   if (spec.kind === "switch") return value ? "on" : "off";
   if (spec.name === "low" || spec.name === "high") return NAMES[value % 12] + (Math.floor(value / 12) - 1);
   if (spec.name === "root") return NAMES[value];
-  if (spec.kind === "choice") return value;
+  if (spec.kind === "choice" || spec.kind === "text") return value;
   const number = Number.isInteger(value) ? String(value) : value.toFixed(2);
   return spec.unit === "x" ? "× " + number : spec.unit ? number + " " + spec.unit : number;
 }
@@ -82,6 +82,7 @@ function show(name, value) {
   row.out.textContent = (old ? shown(spec, old.heard) + " → " : "") + shown(spec, value);
   if (spec.kind === "switch") row.input.checked = value;
   else if (spec.kind === "choice") row.input.value = value;
+  else if (spec.kind === "text") { if (!row.input.dataset.typing) row.input.value = value; }
   else {
     row.input.value = toSlider(spec, value);
     row.input.setAttribute("aria-valuetext", shown(spec, value));
@@ -123,6 +124,15 @@ function controlRow(spec) {
   if (spec.kind === "choice") {
     input = element("select", { id }, ...spec.choices.map(c => element("option", { value: c }, c)));
     input.onchange = () => move(spec.name, input.value);
+  } else if (spec.kind === "text") { // sent as it is entered; what holds stands beside it
+    const list = element("datalist", { id: id + "-list" }, ...spec.examples.map(e => element("option", { value: e })));
+    input = element("input", { id, type: "text", list: list.id, maxlength: 1000, autocomplete: "off", spellcheck: "false" });
+    about.append(list);
+    input.oninput = () => { input.dataset.typing = "1"; };
+    input.onchange = () => {
+      delete input.dataset.typing;
+      if (socket && socket.readyState === 1) socket.send(JSON.stringify({ set: { [spec.name]: input.value } }));
+    };
   } else if (spec.kind === "switch") {
     input = element("input", { id, type: "checkbox" });
     input.onchange = () => move(spec.name, input.checked);
