@@ -34,6 +34,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "root": {"scale": "major"},
     "scale_lock": {"scale": "major"},
     "again_bars": {"again": 1.0},
+    "chord_strength": {"chords": "Am F C G"},
 }
 """What must be set for a control to be heard at all."""
 
@@ -46,6 +47,8 @@ MOVED = {
     "scale": "lydian",
     "bits": 0,
     "steadiness": 1.0,
+    "chords": "Am F C G",
+    "keys": "F#",
 }
 """Where a low position of a knob changes nothing, or cannot stand alone."""
 

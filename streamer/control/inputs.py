@@ -31,6 +31,7 @@ from typing import Any, Protocol
 
 from streamer.control.bindings import Bindings, value_of
 from streamer.control.knobs import Knobs, Move, name_of
+from streamer.control.lefthand import LeftHand
 from streamer.control.morphing import SceneChanger
 from streamer.control.scenes import Programs
 from streamer.midi.clock import ClockFollower, Followed
@@ -199,7 +200,7 @@ class MidiControl:
         self._told = (1.0, False)
         self._changes: dict[str, Any] = {}
         self._pressed: dict[int, float] = {}
-        self._knobs = Knobs()
+        self._knobs, self._hand = Knobs(), LeftHand()
         self._said: Counter[str] = Counter()
         self._obeyed_at = float("-inf")
         self._stop = threading.Event()
@@ -222,12 +223,16 @@ class MidiControl:
 
     def turn(self) -> None:
         """Wait for something to come, or for a look at the clock, and do what is asked."""
-        self._clock.wait_until(self._clock.now() + LOOK_SECONDS, self.inbox.arrived)
+        now = self._clock.now()
+        self._clock.wait_until(min(now + LOOK_SECONDS, self._hand.due), self.inbox.arrived)
         self.inbox.arrived.clear()
         for at, data in self.inbox.drain():
             message = normalised(data)
             if message is not None:
                 self._hear(message, at)
+        chord = self._hand.read(self._clock.now(), self._controls.snapshot())
+        if chord is not None:
+            self._gather("chords", chord)
         self._apply()
         self._follow(self._clock.now())
 
@@ -241,6 +246,8 @@ class MidiControl:
         if not has_channel(message):
             self._system(message, at)
         elif self._settings.channel in (None, channel_of(message) + 1):
+            if is_note(message):
+                self._hand.hear(message, at)
             if played and takes is not None:
                 takes(message, at)
             elif is_control(message):
@@ -263,6 +270,7 @@ class MidiControl:
 
     def _control_change(self, channel: int, number: int, data: int, at: float) -> None:
         if number in (ALL_SOUND_OFF, ALL_NOTES_OFF):
+            self._hand.hear(control(channel, number, data), at)
             for takes in filter(None, (self._query, self._duet)):
                 takes(control(0, number, data), at)
             if number == ALL_SOUND_OFF and at - self._obeyed_at >= OBEY_SECONDS:

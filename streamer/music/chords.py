@@ -129,12 +129,12 @@ def read_chord(word: str) -> Chord | None:
         above, slash = rest, ""
     steps = _quality(above)
     if steps is None:
-        raise ValueError(f"{_shown(word)} is no chord: behind a root comes one of {SAID}")
+        raise ValueError(f"{shown_word(word)} is no chord: behind a root comes one of {SAID}")
     tones, bass = {(root + step) % OCTAVE for step in steps}, root
     if slash:
         bass, low, more = _note(low, "bass note")
         if more:
-            raise ValueError(f"{_shown(word)} has no bass note behind its /")
+            raise ValueError(f"{shown_word(word)} has no bass note behind its /")
         tones.add(bass)
     symbol = f"{name}{above}/{low}" if slash else f"{name}{above}"
     return Chord(symbol, root, tuple(sorted(tones)), bass, bool(slash))
@@ -156,7 +156,7 @@ def read_key(word: str) -> Key | None:
     wanted = rest.removeprefix("-").lower()
     scale = next((one for one in SCALE_STEPS if one == wanted and one != "off"), None)
     if scale is None or not rest.startswith("-"):
-        raise ValueError(f"{_shown(word)} is no key: write C, Am or D-dorian")
+        raise ValueError(f"{shown_word(word)} is no key: write C, Am or D-dorian")
     return Key(f"{name}-{scale}", root, scale)
 
 
@@ -183,7 +183,7 @@ def _note(word: str, what: str) -> tuple[int, str, str]:
     """Return the pitch class that a word begins with, how it is spelt, and what is behind it."""
     found = _NAME.fullmatch(word) if len(word) <= MOST_WORD else None
     if found is None:
-        raise ValueError(f"{_shown(word)} is no {what}: it must begin with a note from A to G")
+        raise ValueError(f"{shown_word(word)} is no {what}: it must begin with a note from A to G")
     letter, sign, rest = found[1].upper(), found[2], found[3]
     sign = "#" if sign == "♯" else "b" if sign == "♭" else sign
     return (_NOTES[letter] + _SIGNS[sign]) % OCTAVE, letter + sign, rest
@@ -196,7 +196,7 @@ def _quality(text: str) -> tuple[int, ...] | None:
     return QUALITIES.get(plain)
 
 
-def _shown(word: str) -> str:
+def shown_word(word: str) -> str:
     """Return a word as a message shows it: short, and nothing that a terminal would obey."""
     text = ascii(word)[1:-1] if not word.isprintable() else word
     return text if len(text) <= MOST_WORD else f"{text[:MOST_WORD]}..."

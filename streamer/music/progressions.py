@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from streamer.music.chords import Chord, Key, read_chord, read_key
+from streamer.music.chords import Chord, Key, read_chord, read_key, shown_word
 
 OFF = "off"
 """What is written for none."""
@@ -113,7 +113,7 @@ def read_key_plan(text: str) -> tuple[str, KeyPlan | None]:
         # isdigit alone takes digits of any script
         count = int(bars) if bars.isascii() and bars.isdigit() and len(bars) < 4 else 0
         if slash and not 1 <= count <= MOST_BARS:
-            raise ValueError(f"{name}/{bars[:8]} holds for no number of bars in 1..{MOST_BARS}")
+            raise ValueError(f"{shown_word(word)} holds for no number of bars in 1..{MOST_BARS}")
         keys.append((key, count if slash else 1))
         words.append(("N" if key is None else key.symbol) + (f"/{count}" if slash else ""))
     if not 1 <= len(keys) <= MOST_SLOTS:
@@ -162,9 +162,8 @@ def _slot(word: str, before: Slot | None, bars: float) -> Slot:
     name = name.strip('"')
     beats = _beats(number) if colon else None
     if colon and beats is None:
-        raise ValueError(
-            f"{name[:8]}:{number[:8]} holds for no beats in {LEAST_BEATS:g}..{MOST_BEATS:g}"
-        )
+        legal = f"{LEAST_BEATS:g}..{MOST_BEATS:g}"
+        raise ValueError(f"{shown_word(word)} holds for no beats in {legal}")
     if name == "%":
         if before is None:
             raise ValueError("% stands for the chord before it, and there is none")

@@ -109,6 +109,7 @@ def fitted(
     values: NDArray[np.float64],
     codec: RollCodec,
     chords: SectionHarmony,
+    onward: frozenset[int] = frozenset(),
 ) -> tuple[NDArray[np.bool_], float]:
     """Return the cells with notes that do not fit moved to where they do, and how many were.
 
@@ -117,10 +118,10 @@ def fitted(
         values: What it was read from, in the same shape, 0..1.
         codec: What they mean.
         chords: Of the section.
+        onward: Pitches whose note, struck before the section, may go on into it: so it does.
 
     Returns:
-        The cells, and the share of notes that were moved, 0..1. A note that was struck before the
-        section goes on as it was.
+        The cells, and the share of notes that were moved, 0..1.
     """
     p = np.clip(values[..., 0], _LEAST, 1 - _LEAST)
     logits = np.log(p) - np.log1p(-p)
@@ -130,10 +131,11 @@ def fitted(
     for note in notes:
         onset, stop = int(note["onset"]), int(note["onset"] + note["length"])
         key = int(note["pitch"]) - codec.low
-        to = key if note["held"] else _best(logits[onset:stop], chords.nats[onset], key)
+        goes_on = bool(note["held"]) and int(note["pitch"]) in onward
+        to = key if goes_on else _best(logits[onset:stop], chords.nats[onset], key)
         moved += to != key
         out[onset:stop, to, 0] = True
-        if codec.onsets and not note["held"]:
+        if codec.onsets and (to != key or not note["held"]):
             out[onset, to, 1] = True
     return out, moved / max(len(notes), 1)
 

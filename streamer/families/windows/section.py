@@ -138,7 +138,8 @@ def read_section(
             cells = with_ties(cells, values, codec.low, sounding, spec.tie, struck_above)
     moved = 0.0
     if chords is not None:
-        cells, moved = fitted(cells, values, codec, chords)
+        onward = frozenset[int]() if sounding is None else sounding.onward
+        cells, moved = fitted(cells, values, codec, chords, onward)
     cells = on_scale(cells, codec, controls)
     cells[:, ~allowed_keys(codec, controls)] = False
     notes = codec.decode(cells)
