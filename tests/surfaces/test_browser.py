@@ -125,6 +125,21 @@ def test_a_fader_that_is_moved_is_obeyed_and_shown(page, daemon):
     assert comes(lambda: page.execute_script(pressed) == "true")
 
 
+def test_chords_are_written_into_a_field_and_what_is_none_is_told(page, daemon):
+    enter = (
+        "const f = document.getElementById('c-chords'); f.value = arguments[0];"
+        "f.dispatchEvent(new Event('input')); f.dispatchEvent(new Event('change'))"
+    )
+    page.execute_script(enter, "am f7")
+    assert comes(lambda: daemon.controls()["chords"] == "Am F7")
+    assert comes(lambda: "Am F7" in page.execute_script("return rows.chords.out.textContent"))
+    page.execute_script(enter, "H7")
+    assert comes(lambda: "H7 is no chord" in says(page, "toast"))
+    assert "Am F7" == daemon.controls()["chords"]
+    page.execute_script(enter, "off")
+    assert comes(lambda: daemon.controls()["chords"] == "off")
+
+
 def test_pause_holds_the_music_and_play_goes_on(page, daemon):
     button = page.find_element("id", "pause")
     for value, text in ((True, "Play"), (False, "Pause")):
