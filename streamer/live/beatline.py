@@ -6,8 +6,8 @@ time has no grid: its beats, which only a clock that is sent counts, begin with 
 Places in beats never go back, where music of another bundle begins neither: in free time beats run
 on as long as they were, and what has a grid begins on a whole one.
 
-Thread: the scheduler's; :meth:`BeatLine.hear`, :meth:`BeatLine.beat` and
-:meth:`BeatLine.own_beat_ms` may be called by any.
+Thread: the scheduler's; :meth:`BeatLine.hear`, :meth:`BeatLine.put_beat`, :meth:`BeatLine.beat`
+and :meth:`BeatLine.own_beat_ms` may be called by any.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ MOST_REACHES = 64
 
 SLACK_SECONDS = 0.05
 """So little past its beat the music still begins, a little late, instead of a beat later."""
+
+DRAWN_SHARE = 0.1
+"""Music that is drawn to a beat runs so much faster or slower at most."""
+
+IN_PHASE_BEATS = 0.002
+"""A beat that was put somewhere lies there: a millisecond at 120 BPM."""
+
+SAME_TEMPO = 0.01
+"""Music whose tempo is off by more than this share is not drawn to the beat that was put."""
 
 _ROUNDING_MS = 1e-6
 _ROUNDING_BEATS = 1e-6
@@ -65,10 +74,23 @@ class BeatLine:
         self._reaches: deque[_Reach] = deque(maxlen=MOST_REACHES)
         self._rests = 0.0
         self._followed = Followed()
+        self._put: Followed | None = None
 
     def hear(self, followed: Followed) -> None:
         """Take note of what another machine's clock says; any thread."""
         self._followed = followed
+
+    def put_beat(self, at: float, tempo_bpm: float) -> None:
+        """Let a beat fall on a moment, or a whole number of beats after it; any thread.
+
+        The music is drawn there within eight beats, a tenth faster or slower at most, while it
+        plays at that tempo by itself. What has no beats, and sends none, is left alone.
+
+        Args:
+            at: Seconds of the clock.
+            tempo_bpm: Quarters a minute, above 0, at which the music plays from now on.
+        """
+        self._put = Followed(external=True, locked=True, tempo_bpm=tempo_bpm, at=at)
 
     def begin(self, place_ms: float) -> None:
         """Let the first beat lie here, unless the music has beats already."""
@@ -187,22 +209,41 @@ class BeatLine:
         reach = self._reach(place_ms)
         return None if reach.free else reach.beat_ms
 
-    def rate(self, own: float, timeline: Timeline, now: float) -> float:
+    def rate(self, own: float, timeline: Timeline, now: float, speed: float = 1.0) -> float:
         """Return how fast the music is to run at ``now``, 1 being its own speed.
 
         Args:
             own: For music in free time.
             timeline: Where it is.
             now: Seconds of the clock.
+            speed: Times that, where no other machine's clock says how fast.
         """
         followed, place_ms = self._followed, timeline.now_ms(now)
-        if self._reach(place_ms).free:
+        free = self._reach(place_ms).free
+        if not self.follows:
+            return (own if free else 1.0) * speed * self._drawn(timeline, now, speed)
+        if free:
             return own
         reference_bpm = 60_000.0 / self.beat_ms(place_ms)
         if followed.halted or not timeline.running:
             return followed.rate(reference_bpm)
         ahead = self.beat(place_ms) - followed.beat_at(now)
         return locked_rate(followed, reference_bpm, ahead)
+
+    def _drawn(self, timeline: Timeline, now: float, speed: float) -> float:
+        """Return how many times as fast the music runs to come to the beat that was put."""
+        put = self._put
+        if put is None or not (self._reaches and timeline.running):
+            return 1.0
+        place_ms = timeline.now_ms(now)
+        off = self.beat(place_ms) - put.beat_at(now)
+        off -= round(off)
+        tempo_bpm = 60_000.0 * speed / self.beat_ms(place_ms)
+        strays = abs(tempo_bpm / put.tempo_bpm - 1.0) > SAME_TEMPO
+        if strays or abs(off) < IN_PHASE_BEATS:
+            self._put = None
+            return 1.0
+        return 1.0 - min(max(off, -DRAWN_SHARE), DRAWN_SHARE)
 
     def turn(self, timeline: Timeline, now: float) -> float:
         """Return when the length of beats changes next, in seconds; infinity where it does not."""

@@ -1,4 +1,4 @@
-"""What other threads ask of the scheduler: to end, to be silent, to stand still, to say something.
+"""What other threads ask of the scheduler: to end, to stand still, to say or play something else.
 
 In: calls from any thread. Out: flags and queues that the scheduler looks at in its next turn, and a
 wake so that the turn comes at once. No caller waits.
@@ -9,7 +9,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 
+from streamer.live.beatline import BeatLine
+from streamer.live.sendtime import SendTime
+from streamer.midi.clock import Followed
+from streamer.settings.controls import Controls
 from streamer.system.clock import Wake
 
 
@@ -18,10 +23,14 @@ class Requests:
 
     Args:
         wake: Ends the scheduler's wait.
+        beats: Those of the music.
     """
 
-    def __init__(self, wake: Wake) -> None:
-        self._wake = wake
+    def __init__(self, wake: Wake, beats: BeatLine) -> None:
+        self._wake, self._beats = wake, beats
+        self._rate, self._steered = 1.0, SendTime()
+        self._early = 0.0
+        """How much sooner than it is meant all is sent, seconds (:mod:`streamer.ports.delays`)."""
         self._said: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._to_mute = frozenset[int]()
         self._stop, self._panic, self._pause, self._halt = (threading.Event() for _ in range(4))
@@ -50,6 +59,45 @@ class Requests:
             self._cut_off.set()
         self._yield.set()
         self._wake.set()
+
+    def steer(self, controls: Controls) -> None:
+        """Obey these controls in every note that leaves from now on, and in the speed of playing.
+
+        What sounds keeps its key.
+        """
+        self._steered = SendTime.of(controls)
+        self._wake.set()
+
+    def follow(self, rate: float, *, halted: bool) -> None:
+        """Obey another machine's clock: the speed of playing, and whether it stands.
+
+        Raises:
+            ValueError: ``rate`` is not above 0.
+        """
+        if not rate > 0:
+            raise ValueError(f"rate must be above 0, not {rate}")
+        if rate == self._rate and halted is self._halt.is_set():
+            return
+        self._rate = rate
+        if halted:
+            self._halt.set()
+        else:
+            self._halt.clear()
+        self._wake.set()
+
+    def beat(self, followed: Followed) -> None:
+        """Take note of another machine's beat, on which music with beats of its own is laid."""
+        self._beats.hear(replace(followed, at=followed.at - self._early))
+
+    def put_beat(self, at: float, tempo_bpm: float) -> None:
+        """Let a beat fall on a moment (:meth:`streamer.live.beatline.BeatLine.put_beat`)."""
+        self._beats.put_beat(at - self._early, tempo_bpm)
+        self._wake.set()
+
+    @property
+    def follows(self) -> bool:
+        """Whether another machine gives the tempo."""
+        return self._beats.follows
 
     def pause(self) -> None:
         """Silence everything and hold the music where it is."""

@@ -28,16 +28,14 @@ from streamer.live.intake import Intake
 from streamer.live.pacing import Pacer
 from streamer.live.requests import Requests
 from streamer.live.sender import Sender
-from streamer.live.sendtime import SendTime
 from streamer.live.striking import Striker
 from streamer.live.synth import Voices, synth_greeting
 from streamer.live.timeline import Timeline
-from streamer.midi.clock import Followed
 from streamer.midi.greeting import Greeting
 from streamer.midi.sounding import Key, SoundingTable
 from streamer.music.pulse import Pulse
 from streamer.ports.base import Port, settle
-from streamer.settings.controls import Controls
+from streamer.ports.delays import Delays
 from streamer.settings.midi import SynthSettings
 from streamer.settings.settings import SchedulerSettings
 from streamer.system.clock import Clock
@@ -75,6 +73,7 @@ class Scheduler(Requests):
         bar_beats: Quarters of the bars that are counted; None counts none.
         watch: Told at each turn where the music is.
         greeting: What a synth is told when it comes; None makes it of ``synth``.
+        delays: Outputs that are sent to later than others.
         opening: Given the number of an opening (:attr:`streamer.music.notes.Phrase.opens`) as it is
             reached, returns all that synths are told from then on; it must not wait.
     """
@@ -95,8 +94,9 @@ class Scheduler(Requests):
         watch: Callable[[Pulse], object] | None = None,
         greeting: Greeting | None = None,
         opening: Callable[[int], Iterable[bytes]] = lambda number: (),
+        delays: Delays | None = None,
     ) -> None:
-        super().__init__(buffer.filled)
+        super().__init__(buffer.filled, BeatLine(60_000.0 / (send_bpm or 120.0), bar_beats))
         self._buffer, self._port, self._clock = buffer, port, clock
         self._settings = settings or SchedulerSettings()
         self._tend, self._watch = tend, watch
@@ -104,9 +104,7 @@ class Scheduler(Requests):
         self._greeting = Greeting(synth_greeting(synth)) if greeting is None else greeting
         self._pacer = Pacer(synth.wire, message_spacing_ms / 1000.0)
         self._timeline = Timeline()
-        self._rate, self._steered = 1.0, SendTime()
         self._remade_at = float("-inf")
-        self._beats = BeatLine(60_000.0 / (send_bpm or 120.0), bar_beats)
         self.clock_out: ClockOut = NoClock()
         if send_bpm is not None:
             self.clock_out = ClockSender(self._timeline, send_bpm, clock.now(), self._beats)
@@ -116,7 +114,11 @@ class Scheduler(Requests):
         )
         self._queue: list[Event] = []
         self.along = Along(self._wake.set)
-        self._out = Sender(port, clock, self._pacer, table or SoundingTable(), self._place_ms)
+        self._delays = delays or Delays(clock)
+        self._early = self._delays.early_seconds
+        self._out = Sender(
+            port, clock, self._pacer, table or SoundingTable(), self._place_ms, self._delays.flush
+        )
         late_ms = self._settings.late_note_on_ms
         self._striker = Striker(self._out, self._greeting, late_ms, opening)
         self.lateness = self._striker.lateness
@@ -124,35 +126,6 @@ class Scheduler(Requests):
         self.last_advance = clock.now()
         self.policy = "SCHED_OTHER"
         self.stalls = 0
-
-    def steer(self, controls: Controls) -> None:
-        """Obey these controls in every note that leaves from now on, and in the speed of playing.
-
-        What sounds keeps its key.
-        """
-        self._steered = SendTime.of(controls)
-        self._wake.set()
-
-    def follow(self, rate: float, *, halted: bool) -> None:
-        """Obey another machine's clock: the speed of playing, and whether it stands.
-
-        Raises:
-            ValueError: ``rate`` is not above 0.
-        """
-        if not rate > 0:
-            raise ValueError(f"rate must be above 0, not {rate}")
-        if rate == self._rate and halted is self._halt.is_set():
-            return
-        self._rate = rate
-        if halted:
-            self._halt.set()
-        else:
-            self._halt.clear()
-        self._wake.set()
-
-    def beat(self, followed: Followed) -> None:
-        """Take note of another machine's beat, on which music with beats of its own is laid."""
-        self._beats.hear(followed)
 
     @property
     def waiting_for_port(self) -> bool:
@@ -232,6 +205,7 @@ class Scheduler(Requests):
             self._out.doubt_if_away()
             self._out.silence()
             self._out.insist(self.clock_out.stop())
+            self._delays.flush()
 
     def settle(self) -> None:
         """Silence once more what may not have heard it; called when :meth:`run` has ended.
@@ -321,7 +295,7 @@ class Scheduler(Requests):
 
     def _wait(self, deadline: float, spin: float = 0.0) -> bool:
         """Wait; return whether something else is to be looked at first."""
-        clock_at = self.clock_out.deadline()
+        clock_at = min(self.clock_out.deadline(), self._delays.deadline())
         if clock_at <= deadline:
             # Not before the last look: what is overdue is due now.
             deadline, spin = max(clock_at, self.last_advance), self._spin
@@ -332,11 +306,12 @@ class Scheduler(Requests):
         return woken or clock_at <= deadline
 
     def _send_clocks(self) -> None:
-        """Send the clocks that are due, where somebody hears them."""
+        """Send the clocks that are due, where somebody hears them, and what has waited."""
         now = self._clock.now()
         for message in self.clock_out.due(now):
             if self._out.epoch:
                 self._out.send(message, self._timeline.now_ms(now))
+        self._delays.turn(now)
 
     def _look(self, due: float) -> float:
         """Return the present; where the clock leapt since the last look, let the music stand still.
@@ -373,7 +348,7 @@ class Scheduler(Requests):
                 self.clock_out.again()
         speed = 1.0 if self._beats.follows else self._steered.tempo_scale
         self._out.tape.run_at(speed, self._timeline.now_ms(now))
-        rate = self._beats.rate(self._rate, self._timeline, now) * speed
+        rate = self._beats.rate(self._rate, self._timeline, now, speed)
         if rate != self._timeline.rate:
             self._timeline.set_rate(rate, now)
         if not epoch or self.held:

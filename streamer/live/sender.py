@@ -32,6 +32,7 @@ class Sender:
         pacer: How fast messages may follow each other.
         table: What sounds; what is in it already is silenced first.
         now_ms: The present as a place in the music, ms.
+        flush: Lets no output be behind when all was silenced.
 
     Attributes:
         table: As given.
@@ -48,9 +49,10 @@ class Sender:
         pacer: Pacer,
         table: SoundingTable,
         now_ms: Callable[[], float],
+        flush: Callable[[], object] = lambda: None,
     ) -> None:
         self._port, self._clock, self._pacer, self._now_ms = port, clock, pacer, now_ms
-        self.table, self.tape = table, Tape()
+        self.table, self.tape, self._flush = table, Tape(), flush
         self.owners: dict[Key, int] = {}
         self.epoch = self.port_losses = 0
         table.use(0)
@@ -120,6 +122,7 @@ class Sender:
     def silence(self, *, panic: bool = False) -> None:
         """End everything that sounds; with ``panic`` tails too."""
         self.insist(self.table.silence(panic=panic))
+        self._flush()
         self.owners.clear()
 
     @property

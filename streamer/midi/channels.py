@@ -1,11 +1,13 @@
-"""MIDI channels on their way to an output: which goes where, and which nowhere.
+"""What a person writes behind a port's name: which channel goes where, and how much later.
 
-In: what a person writes behind a port's name. Out: a table of 16 channels.
+In: a port as it is written. Out: its name, a table of 16 channels, an offset in milliseconds.
 
 ==================  ==============================================================
 ``NAME@5``          the stream's first channel is heard on 5, the next on 6
 ``NAME@1=10,2=off`` the first on 10, the second not at all, the others as they are
 ``NAME@2=1,*=off``  the second on 1, no other
+``NAME@-20ms``      all is sent 20 ms sooner than to the others
+``NAME@5,+35ms``    on 5 and 6, 35 ms later
 ==================  ==============================================================
 """
 
@@ -20,6 +22,11 @@ ChannelMap = tuple[int | None, ...]
 
 _SUFFIX = re.compile(r"^(?P<name>.*)@(?P<channels>[0-9*=,a-z]+)$", re.IGNORECASE)
 
+_OFFSET = re.compile(r"^(?P<port>.*)[@,](?P<offset>[+-]?[0-9.]+)(?P<unit>ms)?$")
+
+EARLIEST_MS, LATEST_MS = -50.0, 200.0
+"""How far an output can be moved in time."""
+
 
 def moved_by(offset: int) -> ChannelMap:
     """Return the table that moves each channel up; the sum goes round at 16.
@@ -32,23 +39,49 @@ def moved_by(offset: int) -> ChannelMap:
     return tuple((channel + offset) % CHANNELS for channel in range(CHANNELS))
 
 
+def split_offset(spec: str) -> tuple[str, float]:
+    """Part how much later an output is to be from what else is written of it.
+
+    Returns:
+        The port with its channels, and ms; 0 where nothing is written.
+
+    Raises:
+        ValueError: It is out of range, or no number.
+    """
+    found = _OFFSET.match(spec.strip())
+    if found is None or (found["unit"] is None and found["offset"][0] not in "+-"):
+        return spec.strip(), 0.0
+    text = found["offset"]
+    if found["unit"] is None:
+        raise ValueError(f"an offset must have its unit, as in {text}ms, not {text}")
+    try:
+        offset_ms = float(text)
+    except ValueError as error:
+        raise ValueError(f"an offset must be written as in +35ms, not {text}ms") from error
+    if not EARLIEST_MS <= offset_ms <= LATEST_MS:
+        legal = f"{EARLIEST_MS:g}..{LATEST_MS:g}"
+        raise ValueError(f"an offset must be in range {legal} ms, not {offset_ms:g}")
+    return found["port"].strip(), offset_ms
+
+
 def split_channels(spec: str) -> tuple[str, ChannelMap | None]:
     """Part what is written behind a port's name from the name.
 
     Returns:
-        The name, and the table; None where nothing is written.
+        The name, and the table; None where nothing is written. An offset is left out.
 
     Raises:
         ValueError: What is written is no such thing.
     """
-    found = _SUFFIX.match(spec.strip())
+    spec, _ = split_offset(spec)
+    found = _SUFFIX.match(spec)
     if found is None:
-        return spec.strip(), None
+        return spec, None
     name, text = found["name"].strip(), found["channels"].lower()
     if text.isdigit():
         return name, moved_by(_channel(text))
     if "=" not in text:
-        return spec.strip(), None  # a name with an @ in it
+        return spec, None  # a name with an @ in it
     table: dict[str, int | None] = {}
     for pair in text.split(","):
         source, equals, target = pair.partition("=")

@@ -14,8 +14,8 @@ what a user types       what is played to
 ``null``                nothing
 ======================  ===========================================================
 
-Channels may stand behind it (:mod:`streamer.midi.channels`). Several are played to at once by
-:func:`open_outputs`.
+Channels and an offset may stand behind it (:mod:`streamer.midi.channels`). Several are played to
+at once by :func:`open_outputs`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from streamer.errors import PortError, RecordingError
 from streamer.midi.channels import split_channels
 from streamer.ports.backends import make_backends, why_no_jack
 from streamer.ports.base import Port, PortInfo
+from streamer.ports.delays import Delays
 from streamer.ports.fluidsynth import SynthPort, find_fluidsynth, find_soundfont
 from streamer.ports.jackwatch import server_name
 from streamer.ports.live import Choose, LivePort, virtual_port
@@ -82,6 +83,7 @@ def open_outputs(
     *,
     wait: bool = False,
     owner: MidiOwner | None = None,
+    delays: Delays | None = None,
 ) -> tuple[Port, Callable[[], bool]]:
     """Open all that the settings name.
 
@@ -93,6 +95,8 @@ def open_outputs(
         greeting: What each synth is told when it is back while others play on, as it stands then.
         wait: As for :func:`open_port`.
         owner: The same; where there is none yet, one for all of them is made and closed with them.
+        delays: Takes the outputs that have an offset, which the scheduler looks after; None leaves
+            offsets alone.
 
     Returns:
         One port for all, and what the scheduler is to call at each turn.
@@ -100,9 +104,13 @@ def open_outputs(
     Raises:
         StreamerError: As for :func:`open_port`; nothing stays open then.
     """
+    delays = delays or Delays(clock)
+    offsets = dict(zip(settings.specs, settings.offsets, strict=True))
+    delays.early_seconds = settings.early_seconds
     if len(settings.specs) == 1:
-        port = open_port(settings.specs[0], settings, wait=wait, owner=owner)
-        return port, lambda: False
+        spec = settings.specs[0]
+        port = open_port(spec, settings, wait=wait, owner=owner)
+        return delays.line(port, offsets[spec]), lambda: False
     shared = owner
     with ExitStack() as opened:
         if owner is None and any(map(is_live, settings.names)):
@@ -114,7 +122,10 @@ def open_outputs(
             port = _on_channels(spec, settings, _Opening(wait, shared, siblings))
             opened.callback(port.close)
             silent = split_channels(spec)[0].startswith(("file:", "null"))
-            (followers if silent else heard).append(port)
+            if silent:
+                followers.append(port)
+            else:
+                heard.append(delays.line(port, offsets[spec]))
         opened.pop_all()
     if not heard:
         heard, followers = followers, []

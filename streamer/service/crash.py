@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import mmap
 import os
 import sys
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -52,7 +54,7 @@ class LastingTable(SoundingTable):
             scheduler's first silence ends them.
     """
 
-    def __init__(self, path: Path, mark: Path | None = None) -> None:
+    def __init__(self, path: Path, mark: Path | None = None, lag_seconds: float = 0.0) -> None:
         """Open or make the file and take over what is in it.
 
         Args:
@@ -60,6 +62,8 @@ class LastingTable(SoundingTable):
             mark: In a folder that is not: a file that is there while something may sound. Where it
                 is there and ``path`` is not, the power was cut, and any key may be down on a synth
                 that has another supply.
+            lag_seconds: How long a message may be on its way (:mod:`streamer.ports.delays`): what
+                it has ended stays in the file so long.
 
         Raises:
             OSError: The file cannot be made, or another perpetuo that plays uses it.
@@ -80,6 +84,7 @@ class LastingTable(SoundingTable):
             os.close(handle)
             raise
         self._handle, self._mark_path = handle, mark
+        self._lag, self._ending = lag_seconds, deque[tuple[float, bytes]]()
         if len(left) == SIZE and left.startswith(MAGIC):
             self._take_over()
         else:
@@ -100,7 +105,12 @@ class LastingTable(SoundingTable):
     def after(self, message: bytes, now: float = 0.0) -> None:
         """Take out what a message, sent without an error at ``now`` seconds, has ended."""
         super().after(message, now)
-        self._unmark(message)
+        if not self._lag:
+            self._unmark(message)
+            return
+        if ends_note(message) or lifts_pedal(message):
+            self._ending.append((now + self._lag, message))
+        self._unmark_ended(now)
 
     def doubt(self, since: float) -> None:
         """Enter the keys whose note-off was sent from ``since`` on, in seconds, once more."""
@@ -112,6 +122,7 @@ class LastingTable(SoundingTable):
         """Let the file go; what still sounds stays in it for the next start."""
         if self._bytes.closed:
             return
+        self._unmark_ended(math.inf)
         self._bytes.close()
         os.close(self._handle)
         if self._mark_path is not None and not self._keys and not self._pedals:
@@ -129,6 +140,17 @@ class LastingTable(SoundingTable):
             self._bytes[_place(*key_of(message))] = 0
         elif lifts_pedal(message):
             self._bytes[PEDALS_AT + channel_of(message)] = 0
+
+    def _unmark_ended(self, now: float) -> None:
+        """Take out what ended, and has arrived by ``now``; not what has begun again since."""
+        while self._ending and self._ending[0][0] <= now:
+            _, message = self._ending.popleft()
+            if ends_note(message):
+                again = key_of(message) in self._keys
+            else:
+                again = channel_of(message) in self._pedals
+            if not again:
+                self._unmark(message)
 
     def _take_over(self) -> None:
         """Enter what the file says is on."""
@@ -183,18 +205,21 @@ def _path(folder: Path, port: str) -> Path:
     return folder / f"sounding-{zlib.crc32(port.encode()):08x}"
 
 
-def open_table(folder: Path, port: str, mark: Path | None = None) -> SoundingTable:
+def open_table(
+    folder: Path, port: str, mark: Path | None = None, lag_seconds: float = 0.0
+) -> SoundingTable:
     """Return a lasting table for a port, or a common one where no file can be had.
 
     Args:
         folder: The runtime folder (:func:`streamer.system.folders.runtime_folder`).
         port: The port as it was asked for: what was left sounding on another is not ended here.
         mark: As :class:`LastingTable` takes it.
+        lag_seconds: The same.
     """
     if sys.platform == "win32":  # no folder in memory, and no lock that a crash lets go of
         return SoundingTable()
     try:
-        return LastingTable(_path(folder, port), mark)
+        return LastingTable(_path(folder, port), mark, lag_seconds)
     except BlockingIOError:
         logger.info("another perpetuo plays to %s; a crash of this one is not silenced", port)
     except OSError as error:

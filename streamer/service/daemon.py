@@ -28,6 +28,7 @@ from streamer.live.tap import Tap, TappedPort
 from streamer.midi.greeting import Greeting
 from streamer.pipeline import Source, open_source, refuse_idle_control
 from streamer.ports.base import Port
+from streamer.ports.delays import Delays
 from streamer.ports.echo import EchoFilter
 from streamer.ports.opening import open_outputs
 from streamer.ports.owner import MidiOwner
@@ -130,10 +131,7 @@ def _play(wanted: _Wanted, signals: Signals, clock: Clock) -> None:
             opened.callback(owner.close)
             owner.sent = lambda message: echo.sent(message, clock.now())
         told = Greeting(synth_greeting(settings.synth))
-        port, tend = open_outputs(
-            settings.port, clock, told, wait=upkeep.waits_for_port, owner=owner
-        )
-        opened.callback(port.close)
+        port, tend, delays = _outputs(upkeep, clock, told, owner, opened)
         source = _source(wanted, upkeep)
         told.clear()
         told.put(source.greeting)
@@ -146,7 +144,9 @@ def _play(wanted: _Wanted, signals: Signals, clock: Clock) -> None:
             guard.silent()
             signals.silent()
 
-        stream = StreamThreads(source, port, settings, clock, upkeep.table, tend, told, tap, silent)
+        stream = StreamThreads(
+            source, port, settings, clock, upkeep.table, tend, told, tap, silent, delays
+        )
         upkeep.attach(stream, shelved=wants_surfaces(settings.live))
         opened.callback(upkeep.bundles.close)
         stream.scheduler.along.aside = both(held.add, record)
@@ -169,6 +169,18 @@ def _play(wanted: _Wanted, signals: Signals, clock: Clock) -> None:
                 upkeep.supervise(lambda: stream.scheduler.last_advance, stream.figures)
             )
             _watch(stream, view, upkeep, clock, until)
+
+
+def _outputs(
+    upkeep: Upkeep, clock: Clock, told: Greeting, owner: MidiOwner | None, opened: ExitStack
+) -> tuple[Port, Callable[[], bool], Delays]:
+    """Open what is played to; return it, what looks after it, and the outputs that wait."""
+    delays = Delays(clock)
+    port, tend = open_outputs(
+        upkeep.settings.port, clock, told, wait=upkeep.waits_for_port, owner=owner, delays=delays
+    )
+    opened.callback(port.close)
+    return port, tend, delays
 
 
 def _input_owner(wanted: _Wanted) -> MidiOwner | None:

@@ -27,6 +27,7 @@ from streamer.live.synth import synth_greeting
 from streamer.midi.greeting import Greeting
 from streamer.pipeline import Source, open_source
 from streamer.ports.base import Port
+from streamer.ports.delays import Delays
 from streamer.ports.opening import open_outputs
 from streamer.ports.sinks import ChannelPort
 from streamer.selection.filters import Filter
@@ -115,24 +116,29 @@ class Stream:
             check_files(settings)
             # The port first: a name that is wrong is told before the model is loaded.
             told = Greeting(synth_greeting(settings.synth))
-            port, tend = self._open_port(told, opened)
+            delays = Delays(self._clock)
+            port, tend = self._open_port(told, opened, delays)
             source = open_source(self._bundle, settings, self.controls, filters=self._filters)
             told.clear()
             told.put(source.greeting)
             port, _ = recorded(port, settings, opened)
-            threads = StreamThreads(source, port, settings, self._clock, tend=tend, greeting=told)
+            threads = StreamThreads(
+                source, port, settings, self._clock, tend=tend, greeting=told, delays=delays
+            )
             threads.mark_with(self._taste)
             opened.callback(threads.stop)
             threads.start()
             self._playing, self._opened = (source, threads), opened.pop_all()
         atexit.register(self._end)
 
-    def _open_port(self, told: Greeting, opened: ExitStack) -> tuple[Port, Callable[[], bool]]:
+    def _open_port(
+        self, told: Greeting, opened: ExitStack, delays: Delays
+    ) -> tuple[Port, Callable[[], bool]]:
         """Return what is played to, and what the scheduler is to call at each turn."""
         settings = self._settings
         if self._own_port is not None:
             return ChannelPort(self._own_port, settings.port.channel - 1), lambda: False
-        port, tend = open_outputs(settings.port, self._clock, told)
+        port, tend = open_outputs(settings.port, self._clock, told, delays=delays)
         opened.callback(port.close)
         return port, tend
 

@@ -23,6 +23,7 @@ HELP = (
     ("left right", "move it (- and + too); 0 puts it back"),
     ("1 to 9", "take on a scene"),
     ("k", "keeps the last half hour as a .mid file"),
+    ("t", "taps the tempo, two to eight times (T chooses what begins with t)"),
     ("y n", "yes, more like this; no, something else (likes, dislikes what sounds)"),
     ("i", "shows what goes on inside, and again the music"),
     ("?", "shows this, and again the music"),
@@ -71,7 +72,7 @@ def _specs_of(family: str) -> Sequence[ControlSpec]:
     return [
         spec
         for spec in control_specs().values()
-        if spec.name not in ("pause", "keep", "like", "dislike")
+        if spec.name not in ("pause", "keep", "tap", "like", "dislike")
         and (not spec.families or not family or family in spec.families)
     ]
 
@@ -140,6 +141,9 @@ class Steering:
             pressed = "like" if key == "y" else "dislike"
             self._desk.controls.update(**{pressed: True})
             self.message = f"{pressed}d"
+        elif key == "t":
+            self._desk.controls.update(tap=True)
+            self.message = "tapped"
         elif key == "q":
             self.message = "ends"
             self._stop()

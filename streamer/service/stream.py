@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from streamer.control.taptempo import TapTempo
 from streamer.errors import EngineError, StreamerError, StreamHangs
 from streamer.live.buffer import RollingBuffer
 from streamer.live.scheduler import Scheduler
@@ -26,6 +27,7 @@ from streamer.midi.sounding import SoundingTable
 from streamer.music.notes import Phrase
 from streamer.pipeline import Source, family_for
 from streamer.ports.base import Port
+from streamer.ports.delays import Delays
 from streamer.selection.taste import Taste
 from streamer.service.figures import StreamFigures
 from streamer.service.marking import Marking
@@ -69,6 +71,7 @@ class StreamThreads:
         greeting: What synths are told, which the port shares; None takes the source's.
         tap: Is told of each phrase that is written; None where nobody looks.
         silent: Called when everything was silenced at the end, in the scheduler's thread.
+        delays: Outputs that are sent to later than others.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class StreamThreads:
         greeting: Greeting | None = None,
         tap: Tap | None = None,
         silent: Callable[[], object] = lambda: None,
+        delays: Delays | None = None,
     ) -> None:
         self._succession, self._port, self._clock = Succession(source), port, clock
         self._tap = tap
@@ -102,8 +106,10 @@ class StreamThreads:
             watch=None if turns is None else turns.see,
             greeting=source.greeting if greeting is None else greeting,
             opening=self._succession.open,
+            delays=delays,
         )
         self._controls = source.controls
+        self._taps = TapTempo(self._controls, self._scheduler, clock, lambda: self.own_bpm)
         self._succession.attach(self._scheduler)
         self._told_silent = silent
         self._writing = TurnWriting(
@@ -170,6 +176,7 @@ class StreamThreads:
     def start(self) -> None:
         """Start the threads; the first note sounds as soon as the first phrase is drawn."""
         self._controls.listen(self._obey)
+        self._controls.listen(self._taps.obey)
         self._obey(self._controls.snapshot())
         for thread in self._threads:
             thread.start()
@@ -227,6 +234,18 @@ class StreamThreads:
                 f"port {self._port.name} may be blocked: restart its MIDI system"
             )
 
+    @property
+    def own_bpm(self) -> float:
+        """Quarters a minute at the music's own speed; in free time those of the settings."""
+        beat_ms = self._beat_ms
+        return self._clock_settings.tempo_bpm if beat_ms is None else 60_000.0 / beat_ms
+
+    @property
+    def _beat_ms(self) -> float | None:
+        """Length of a quarter of what sounds, or will sound first, at its own pace, ms."""
+        scheduler = self._scheduler
+        return scheduler.beat_ms if scheduler.phrases_begun else self.source.generator.beat_ms
+
     def figures(self) -> StreamFigures:
         """Return the figures of this moment; any thread."""
         scheduler, buffer, source = self._scheduler, self._buffer, self.source
@@ -266,9 +285,7 @@ class StreamThreads:
     def _beat(self) -> dict[str, float | None]:
         """Return tempo and place in beats, where the music has any, as the figures have them."""
         scheduler = self._scheduler
-        beat_ms, pace = scheduler.beat_ms, scheduler.pace
-        if not scheduler.phrases_begun:
-            beat_ms = self.source.generator.beat_ms  # what will sound first
+        beat_ms, pace = self._beat_ms, scheduler.pace
         if beat_ms is None:
             follows = self._clock_settings.mode == "follow" and pace > 0
             return {"bpm": self._clock_settings.tempo_bpm * pace if follows else None}

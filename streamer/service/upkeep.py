@@ -108,6 +108,7 @@ class Upkeep:
             runtime_folder(environ),
             " + ".join(settings.port.specs),
             state_folder(environ) / PLAYING_MARK if self._in_service else None,
+            lag_seconds=settings.port.lag_seconds,
         )
 
     @property

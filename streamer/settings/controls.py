@@ -26,6 +26,7 @@ from streamer.settings.harmony import HarmonyControls
 from streamer.settings.returning import ReturnControls
 from streamer.settings.schema import Control, ControlGroup, ControlSpec, Range, specs_of
 from streamer.settings.taste import LET_GO, TasteControls
+from streamer.settings.tempo import TempoControls
 
 Group = TypeVar("Group", bound=ControlGroup)
 Share = Annotated[float, Range(0.0, 1.0)]
@@ -33,17 +34,17 @@ Pitch = Annotated[int, Range(0, 127)]
 Seconds = Annotated[float, Range(0.5, 30.0, "s")] | None
 Count = Annotated[int, Range(1, 64, "phrases")] | None
 
-SHARED = (HarmonyControls, ReturnControls, TasteControls, DuetControls)
+SHARED = (TempoControls, HarmonyControls, ReturnControls, TasteControls, DuetControls)
 """Groups of controls that several families share, beside those of :class:`Controls`."""
 
 LEAST_SPAN = OCTAVE - 1
 """How far ``high`` lies above ``low`` at least: any pitch can be folded in by octaves."""
 
-MOMENTARY = ("pause", "sleep", "keep", "duet_now", *LET_GO)
+MOMENTARY = ("pause", "sleep", "keep", "tap", "duet_now", *LET_GO)
 """Wishes of the moment: another scene leaves them as they are, no scene is saved with them, and no
 restart keeps them."""
 
-PRESSED = ("keep", "duet_now", *LET_GO)
+PRESSED = ("keep", "tap", "duet_now", *LET_GO)
 """Of these those that are obeyed once each time they are switched on, and off again then."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -307,13 +308,7 @@ def _owners() -> Mapping[str, type[ControlGroup]]:
 
 def _family_groups() -> list[tuple[type[ControlGroup], str]]:
     """Return the dataclass of each family that has controls of its own, and the family's name."""
-    found = []
-    for family in registry.every():
-        if family.controls is None:
-            continue
-        kind = registry.opened(family.controls)
-        found.append((kind, family.name))
-    return found
+    return [(registry.opened(one.controls), one.name) for one in registry.every() if one.controls]
 
 
 def lets_go(name: str, value: Any) -> bool:

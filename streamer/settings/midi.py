@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from streamer.midi.channels import split_channels
+from streamer.midi.channels import split_channels, split_offset
 from streamer.settings.schema import Range
 
 Data = Annotated[int, Range(0, 127)]
@@ -32,7 +32,7 @@ class PortSettings:
 
     Attributes:
         port: ``auto``, ``virtual``, ``jack``, ``null``, ``synth``, ``file:PATH``, or part of a
-            port's name, with its own channels behind it where it needs any
+            port's name, with its own channels and its offset in time behind it where it needs any
             (:mod:`streamer.midi.channels`); or several such, which all get the music.
         channel: MIDI channel as people count it, 1..16, of ports that name none.
         allow: ``auto`` takes no port but one whose name holds one of these; ``*`` and ``?`` stand
@@ -60,9 +60,14 @@ class PortSettings:
             raise ValueError(f"port must be 1..{MOST_OUTPUTS} ports, not {len(self.specs)}")
         for spec in self.specs:
             try:
-                split_channels(spec)
+                name, offset_ms = split_channels(spec)[0], split_offset(spec)[1]
             except ValueError as error:
                 raise ValueError(f"port {spec!r}: {error}") from error
+            if offset_ms and (name == "null" or name.startswith("file:")):
+                raise ValueError(
+                    f"port {spec!r}: {name.partition(':')[0]} has no offset, which is for what is "
+                    f"heard; leave {offset_ms:+g}ms out"
+                )
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -73,6 +78,21 @@ class PortSettings:
     def names(self) -> tuple[str, ...]:
         """The ports without what is written of channels."""
         return tuple(split_channels(spec)[0] for spec in self.specs)
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """How much later than it is meant each port is sent to, seconds; below 0 is sooner."""
+        return tuple(split_offset(spec)[1] / 1000.0 for spec in self.specs)
+
+    @property
+    def early_seconds(self) -> float:
+        """How much sooner than it is meant all is sent, so that one port can be sooner."""
+        return max(0.0, -min(self.offsets))
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long a message may be on its way to a port that waits for it."""
+        return max(self.offsets) + self.early_seconds
 
 
 @dataclass(frozen=True, slots=True)

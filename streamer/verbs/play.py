@@ -124,7 +124,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         help="auto (hardware, else a port of our own), virtual (a port of our own), jack or "
         "jack:NAME (the same, or an output, on JACK alone), synth (FluidSynth), null, file:PATH, "
         "or part of a name from `perpetuo ports`; several times for several at once, each with its "
-        "own channels where it needs any: NAME@5, NAME@1=10,2=off",
+        "own channels, or sooner or later than the others: NAME@5, NAME@1=10,2=off, NAME@-20ms, "
+        "NAME@5,+35ms",
     )
     add_setting(
         parser,
