@@ -10,7 +10,8 @@ from pathlib import Path
 
 from streamer.checks.finding import Finding
 from streamer.control.controller import wants_input
-from streamer.errors import PortError
+from streamer.control.link import library
+from streamer.errors import ConfigError, PortError
 from streamer.ports import backends
 from streamer.ports.base import PortInfo
 from streamer.ports.fluidsynth import find_fluidsynth, find_soundfont, probe_synth
@@ -131,6 +132,12 @@ def check_midi_clock(settings: Settings, heard: Finding) -> Finding:
             return Finding("MIDI clock", "ok", f"sent, {clock.tempo_bpm:g} BPM")
         text = "nobody hears the clock that is sent: neither synth, file nor null takes it"
         return Finding("MIDI clock", "note", text)
+    if clock.mode == "link":
+        try:
+            library()
+        except ConfigError as error:
+            return Finding("MIDI clock", "fail", str(error))
+        return Finding("MIDI clock", "ok", f"Ableton Link, bars of {clock.link_quantum} beats")
     if heard.level == "fail":
         text = "there is no MIDI clock to follow; mend the input, or play with --clock internal"
         return Finding("MIDI clock", "fail", text)

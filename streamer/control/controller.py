@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from streamer.control.bindings import FILE_NAME, Bindings
-from streamer.control.inputs import MidiControl, Stage, TakesNotes
+from streamer.control.follow import Stage
+from streamer.control.inputs import MidiControl, TakesNotes
 from streamer.control.knobs import knob_named
 from streamer.control.morphing import SceneChanger
 from streamer.control.scenes import live_programs

@@ -27,14 +27,15 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from streamer.control.bindings import Bindings, value_of
+from streamer.control.follow import Obedience, Stage
 from streamer.control.knobs import Knobs, Move, name_of
 from streamer.control.lefthand import LeftHand
 from streamer.control.morphing import SceneChanger
 from streamer.control.scenes import Programs
-from streamer.midi.clock import ClockFollower, Followed
+from streamer.midi.clock import ClockFollower
 from streamer.midi.messages import (
     ACTIVE_SENSING,
     ALL_NOTES_OFF,
@@ -71,9 +72,6 @@ LOOK_SECONDS = 0.1
 MOST_WAITING = 8192
 """Messages that may wait; of a flood the oldest are left out."""
 
-RATE_STEP = 0.0005
-"""A smaller change of the tempo is not worth a word to the scheduler; nobody hears it."""
-
 MOST_LINES = 256
 """Lines that are counted."""
 
@@ -83,22 +81,6 @@ OBEY_SECONDS = 0.5
 TakesNotes = Callable[[bytes, float], object]
 """Takes a note-on, a note-off, or a CC that ends all notes, and when it came, seconds. A duet takes
 CC64 too."""
-
-
-class Stage(Protocol):
-    """What an input moves besides the controls: the scheduler."""
-
-    def panic(self) -> None:
-        """Silence everything at once; the music goes on after it."""
-        ...
-
-    def beat(self, followed: Followed) -> None:
-        """Take note of another machine's beat; called several times a second."""
-        ...
-
-    def follow(self, rate: float, *, halted: bool) -> None:
-        """Obey another machine's clock."""
-        ...
 
 
 def normalised(data: bytes) -> bytes | None:
@@ -184,7 +166,7 @@ class MidiControl:
         scenes: SceneChanger | None = None,
     ) -> None:
         self._query, self._duet = query, duet
-        self._settings, self._clock_settings = settings, clock_settings
+        self._settings = settings
         self._controls, self._stage, self._clock = controls, stage, clock
         first = controls.snapshot()
         self._configured = configured or (lambda: first)
@@ -193,11 +175,12 @@ class MidiControl:
         self._scenes = scenes or SceneChanger(controls, self._configured)
         self._echo = echo or EchoFilter(settings.echo_seconds)
         self._follower: ClockFollower | None = None
+        self._obedience: Obedience | None = None
         if clock_settings.mode == "follow":
             self._follower = ClockFollower(
                 clock_settings.lost_seconds, stop_holds=clock_settings.stop_holds
             )
-        self._told = (1.0, False)
+            self._obedience = Obedience(self._follower, stage, clock_settings.tempo_bpm)
         self._changes: dict[str, Any] = {}
         self._pressed: dict[int, float] = {}
         self._knobs, self._hand = Knobs(), LeftHand()
@@ -234,7 +217,8 @@ class MidiControl:
         if chord is not None:
             self._gather("chords", chord)
         self._apply()
-        self._follow(self._clock.now())
+        if self._obedience is not None:
+            self._obedience.turn(self._clock.now())
 
     def _hear(self, message: bytes, at: float) -> None:
         takes = self._query or self._duet
@@ -347,17 +331,3 @@ class MidiControl:
                 self._controls.update(**{name: value})
             except ValueError as error:
                 logger.debug("%s was not moved: %s", name, error)
-
-    def _follow(self, now: float) -> None:
-        if self._follower is None:
-            return
-        followed = self._follower.look(now)
-        self._stage.beat(followed)
-        rate = followed.rate(self._clock_settings.tempo_bpm)
-        old_rate, old_halted = self._told
-        if followed.halted is old_halted and abs(rate / old_rate - 1.0) < RATE_STEP:
-            return
-        if followed.halted is not old_halted:
-            logger.info("the other machine %s", "has stopped" if followed.halted else "plays")
-        self._told = rate, followed.halted
-        self._stage.follow(rate, halted=followed.halted)

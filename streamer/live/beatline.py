@@ -70,7 +70,7 @@ class BeatLine:
     def __init__(self, beat_ms: float, bar: float | None = None) -> None:
         if not beat_ms > 0:
             raise ValueError(f"beat_ms must be above 0, not {beat_ms}")
-        self._default_ms, self._bar = beat_ms, bar
+        self._default_ms, self._own_bar = beat_ms, bar
         self._reaches: deque[_Reach] = deque(maxlen=MOST_REACHES)
         self._rests = 0.0
         self._followed = Followed()
@@ -126,7 +126,8 @@ class BeatLine:
         counted = bool(self._reaches)
         self.begin(0.0)
         here = self.beat(start_ms)
-        whole = math.ceil(here - _ROUNDING_BEATS)
+        unit = (self._followed.bar if self.follows else None) or 1
+        whole = math.ceil(here / unit - _ROUNDING_BEATS) * unit
         self._rests = whole - grid.beat
         return max(whole - here, 0.0) * self.beat_ms(start_ms) if counted else 0.0
 
@@ -134,6 +135,11 @@ class BeatLine:
         """Forget the grids from a place on: what had them is not played."""
         while len(self._reaches) > 1 and self._reaches[-1].start_ms >= place_ms:
             self._reaches.pop()
+
+    @property
+    def _bar(self) -> float | None:
+        """Quarters of the bars that are counted; None while nobody counts any."""
+        return self._own_bar or (self._followed.bar if self.follows else None)
 
     @property
     def gridded(self) -> bool:
@@ -165,9 +171,9 @@ class BeatLine:
         return beats * beat_ms
 
     def realign(self, start_ms: float, grid: Grid | None, timeline: Timeline) -> float:
-        """Return how long the next phrase waits for a bar line of the clock that is followed, ms.
+        """Return how long the next phrase waits for its place in the bars that are followed, ms.
 
-        0 where no bars are counted, or where it begins on one: beats are in phase already, so that
+        0 where no bars are counted, or where it lies there: beats are in phase already, so that
         only whole ones are waited for. The place in beats goes on by a bar.
 
         Args:
@@ -179,8 +185,10 @@ class BeatLine:
         known = followed.external and followed.locked and not followed.halted
         if self._bar is None or grid is None or not known or not timeline.running:
             return 0.0
-        song = round(followed.beat_at(timeline.deadline(start_ms)))
-        wait = -song % self._bar
+        song = followed.beat_at(timeline.deadline(start_ms))
+        # Of music with bars of its own each phrase begins on one; else the places are compared.
+        place = 0.0 if self._own_bar else grid.beat + self._rests
+        wait = round(place - song) % self._bar
         if wait:
             self._rests += self._bar
             logger.info("waiting %g beats for the other machine's bar line", wait)

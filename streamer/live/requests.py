@@ -29,7 +29,7 @@ class Requests:
     def __init__(self, wake: Wake, beats: BeatLine) -> None:
         self._wake, self._beats = wake, beats
         self._rate, self._steered = 1.0, SendTime()
-        self._early = 0.0
+        self.early_seconds = 0.0
         """How much sooner than it is meant all is sent, seconds (:mod:`streamer.ports.delays`)."""
         self._said: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._to_mute = frozenset[int]()
@@ -87,11 +87,11 @@ class Requests:
 
     def beat(self, followed: Followed) -> None:
         """Take note of another machine's beat, on which music with beats of its own is laid."""
-        self._beats.hear(replace(followed, at=followed.at - self._early))
+        self._beats.hear(replace(followed, at=followed.at - self.early_seconds))
 
     def put_beat(self, at: float, tempo_bpm: float) -> None:
         """Let a beat fall on a moment (:meth:`streamer.live.beatline.BeatLine.put_beat`)."""
-        self._beats.put_beat(at - self._early, tempo_bpm)
+        self._beats.put_beat(at - self.early_seconds, tempo_bpm)
         self._wake.set()
 
     @property

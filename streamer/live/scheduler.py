@@ -115,7 +115,7 @@ class Scheduler(Requests):
         self._queue: list[Event] = []
         self.along = Along(self._wake.set)
         self._delays = delays or Delays(clock)
-        self._early = self._delays.early_seconds
+        self.early_seconds = self._delays.early_seconds
         self._out = Sender(
             port, clock, self._pacer, table or SoundingTable(), self._place_ms, self._delays.flush
         )

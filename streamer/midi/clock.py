@@ -135,6 +135,8 @@ class Followed:
         beat: Place in the song, in quarters, at ``at``.
         at: Seconds of the clock that timed the messages.
         starts: How often a Start has begun the song anew.
+        bar: Quarters of its bars, of which one begins at beat 0; None where it says nothing of
+            bars.
     """
 
     external: bool = False
@@ -144,6 +146,7 @@ class Followed:
     beat: float = 0.0
     at: float = 0.0
     starts: int = 0
+    bar: float | None = None
 
     def beat_at(self, now: float) -> float:
         """Return the place in the song, in quarters, at ``now`` in seconds."""

@@ -33,6 +33,7 @@ from streamer.ports.echo import EchoFilter
 from streamer.ports.opening import open_outputs
 from streamer.ports.owner import MidiOwner
 from streamer.registry import FAMILIES
+from streamer.service.beats import another_beat, refuse_lacking
 from streamer.service.display import View, shows_view
 from streamer.service.guard import Guard
 from streamer.service.outside import ports_seen, surfaces, wants_surfaces
@@ -121,7 +122,7 @@ def _play(wanted: _Wanted, signals: Signals, clock: Clock) -> None:
         guard = opened.enter_context(Guard(ending, settings.port))
         opened.enter_context(signals)
         check_files(settings)
-        _refuse_unheard_clock(settings)
+        _refuse_clock(settings)
         upkeep = Upkeep(settings, clock, load, resumes=wanted.resume is not None)
         opened.callback(upkeep.close)
         # The port first: a name that is wrong is told before the model is loaded.
@@ -252,8 +253,9 @@ def _tapped(port: Port, wanted: _Wanted, clock: Clock) -> tuple[Port, Tap | None
     return TappedPort(port, tap, clock.now), tap
 
 
-def _refuse_unheard_clock(settings: Settings) -> None:
-    """Refuse a MIDI clock that is asked for where nobody could hear it (ConfigError)."""
+def _refuse_clock(settings: Settings) -> None:
+    """Refuse a clock that nobody could hear, or that cannot be had (ConfigError)."""
+    refuse_lacking(settings.clock)
     asked = "clock.mode" in settings.asked and settings.clock.mode == "send"
     deaf = all(
         name in ("null", "synth") or name.startswith("file:") for name in settings.port.names
@@ -297,6 +299,7 @@ def _open_outside(
                 scenes=upkeep.scenes,
             )
         )
+    opened.enter_context(another_beat(settings.clock, stream, clock))
     opened.enter_context(surfaces(settings.live, desk))
 
 

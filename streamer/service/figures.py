@@ -40,7 +40,8 @@ class StreamFigures:
         duet: Whose turn it is, a word; "" where nobody plays with the machine.
         muted: Tracks that are silent, where the music has tracks.
         family: Of the bundle.
-        clock: Whose beat it is: ``internal``, ``send`` or ``follow``.
+        clock: Whose beat it is: ``internal``, ``send``, ``follow`` or ``link``.
+        clock_says: What a person is told of it; "" where the beat is the stream's own.
         bpm: Tempo of this moment; None in free time.
         beat: Quarters since the stream's beginning, in music that has a beat; None in free time.
     """
@@ -71,6 +72,7 @@ class StreamFigures:
     bpm: float | None = None
     beat: float | None = None
     duet: str = ""
+    clock_says: str = ""
 
     def line(self) -> str:
         """Return the figures as one line of a log."""

@@ -152,7 +152,8 @@ def _line(marks: list[list[bool]], line: int, middle: int, glyphs: Glyphs) -> st
 
 def clock_text(figures: StreamFigures) -> str:
     """Return whose beat it is, its tempo, and the bar and beat of music that has any."""
-    parts = [{"follow": "follows", "send": "sends"}.get(figures.clock, "its own")]
+    named = {"follow": "follows", "send": "sends"}
+    parts = [figures.clock_says or named.get(figures.clock, "its own")]
     if figures.bpm:
         parts.append(f"{figures.bpm:.0f} BPM")
     else:

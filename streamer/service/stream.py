@@ -33,6 +33,7 @@ from streamer.service.figures import StreamFigures
 from streamer.service.marking import Marking
 from streamer.service.partner import Partner
 from streamer.service.succession import Succession
+from streamer.service.tempo import StreamTempo
 from streamer.service.turns import TurnWriting
 from streamer.settings.controls import Controls
 from streamer.settings.settings import Settings
@@ -72,6 +73,9 @@ class StreamThreads:
         tap: Is told of each phrase that is written; None where nobody looks.
         silent: Called when everything was silenced at the end, in the scheduler's thread.
         delays: Outputs that are sent to later than others.
+
+    Attributes:
+        tempo: Of the stream, and what is shown of it.
     """
 
     def __init__(
@@ -109,7 +113,12 @@ class StreamThreads:
             delays=delays,
         )
         self._controls = source.controls
-        self._taps = TapTempo(self._controls, self._scheduler, clock, lambda: self.own_bpm)
+        early = self._scheduler.early_seconds
+        self.tempo = StreamTempo(
+            self._scheduler, lambda: self.source, self._controls, settings.clock, early
+        )
+        tempo = self.tempo
+        self._taps = TapTempo(self._controls, self._scheduler, clock, lambda: tempo.own_bpm)
         self._succession.attach(self._scheduler)
         self._told_silent = silent
         self._writing = TurnWriting(
@@ -234,18 +243,6 @@ class StreamThreads:
                 f"port {self._port.name} may be blocked: restart its MIDI system"
             )
 
-    @property
-    def own_bpm(self) -> float:
-        """Quarters a minute at the music's own speed; in free time those of the settings."""
-        beat_ms = self._beat_ms
-        return self._clock_settings.tempo_bpm if beat_ms is None else 60_000.0 / beat_ms
-
-    @property
-    def _beat_ms(self) -> float | None:
-        """Length of a quarter of what sounds, or will sound first, at its own pace, ms."""
-        scheduler = self._scheduler
-        return scheduler.beat_ms if scheduler.phrases_begun else self.source.generator.beat_ms
-
     def figures(self) -> StreamFigures:
         """Return the figures of this moment; any thread."""
         scheduler, buffer, source = self._scheduler, self._buffer, self.source
@@ -279,20 +276,9 @@ class StreamThreads:
             family=family_for(source.bundle).name,
             clock=self._clock_settings.mode,
             duet="" if self.partner is None else self.partner.duet.said,
-            **self._beat(),
+            clock_says=self.tempo.source(),
+            **self.tempo.figures(),
         )
-
-    def _beat(self) -> dict[str, float | None]:
-        """Return tempo and place in beats, where the music has any, as the figures have them."""
-        scheduler = self._scheduler
-        beat_ms, pace = self._beat_ms, scheduler.pace
-        if beat_ms is None:
-            follows = self._clock_settings.mode == "follow" and pace > 0
-            return {"bpm": self._clock_settings.tempo_bpm * pace if follows else None}
-        return {
-            "bpm": 60_000.0 / beat_ms * (pace or 1.0),
-            "beat": max(scheduler.now_beats, 0.0),
-        }
 
     def _generate(self) -> None:
         """Fill the buffer until it is closed; the generator thread."""

@@ -15,7 +15,7 @@ from streamer.midi.channels import split_channels, split_offset
 from streamer.settings.schema import Range
 
 Data = Annotated[int, Range(0, 127)]
-ClockMode = Literal["internal", "follow", "send"]
+ClockMode = Literal["internal", "follow", "send", "link"]
 Outside = Literal["fold", "drop"]
 Wire = Literal["fast", "din", "din-running-status"]
 
@@ -157,17 +157,22 @@ class ClockSettings:
     """Whose beat it is.
 
     Attributes:
-        mode: ``internal`` is alone, ``send`` gives MIDI clock to others, ``follow`` takes it.
+        mode: ``internal`` is alone, ``send`` gives MIDI clock to others, ``follow`` takes it,
+            ``link`` joins a session of Ableton Link.
         tempo_bpm: Tempo of the clock that is sent; and the tempo of a followed clock at which music
             in free time runs at its own speed.
         lost_seconds: So long without a clock, and the stream is its own master again.
         stop_holds: Whether a Stop holds the music even when the clock ceases after it.
+        link_quantum: Beats of the bar that is shared over Link, on which music with beats begins.
+        link_start_stop: Whether the start and stop of the session's other programs are obeyed.
     """
 
     mode: ClockMode = "internal"
     tempo_bpm: Annotated[float, Range(20, 400, "BPM")] = 120.0
     lost_seconds: Annotated[float, Range(0.2, 60, "s")] = 2.0
     stop_holds: bool = False
+    link_quantum: Annotated[int, Range(1, 16, "beats")] = 4
+    link_start_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock",
         "clock.mode",
         metavar="MODE",
-        help="internal, send (MIDI clock to others) or follow (another machine's clock)",
+        help="internal, send (MIDI clock to others), follow (another machine's clock) or link "
+        "(Ableton Link, with the extra `link`)",
     )
     _add_inputs(parser)
     parser.add_argument(

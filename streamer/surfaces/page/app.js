@@ -240,7 +240,7 @@ function figures(next) {
   if (kind !== family) { family = kind; build(Object.values(specs)); }
   if (moved) $("bundle").value = state.next_model || state.model;
   const doing = state.waiting_for_port ? "waits for its port" : state.day?.quiet ? "quiet hours" : state.paused ? "paused" : state.duet === "listening" ? "listens to you" : "playing";
-  $("what").textContent = `${state.model} → ${state.port} · ${doing}` + (state.next_model ? ` · ${state.next_model} follows` : "") + (state.playing ? " · " + state.playing : "");
+  $("what").textContent = `${state.model} → ${state.port} · ${doing}` + (state.clock_says ? ` · ${state.clock_says}` + (state.bpm ? ` ${Math.round(state.bpm)} BPM` : "") : "") + (state.next_model ? ` · ${state.next_model} follows` : "") + (state.playing ? " · " + state.playing : "");
   document.title = (state.paused ? "❚❚ " : "♪ ") + state.model + " – Perpetuo";
   const names = [...new Set(state.sounding.map(([, pitch]) => pitch))].sort((a, b) => a - b)
     .map(pitch => NAMES[pitch % 12] + (Math.floor(pitch / 12) - 1));

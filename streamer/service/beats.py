@@ -1,0 +1,46 @@
+"""Another machine's beat that comes by no MIDI input, followed while the stream plays.
+
+In: ``clock.mode`` and a stream. Out: a context in which it obeys. What is lacking is told before
+anything is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streamer.control.follow import Following
+from streamer.control.link import library, link_follower
+from streamer.service.stream import StreamThreads
+from streamer.settings.midi import ClockSettings
+from streamer.system.clock import Clock
+
+FIND_SECONDS = 1.5
+"""So long music waits for a session of Link to be found, on whose bar it is to begin."""
+
+
+def refuse_lacking(settings: ClockSettings) -> None:
+    """Refuse a source of beats whose library is not there (ConfigError)."""
+    if settings.mode == "link":
+        library()
+
+
+@contextmanager
+def another_beat(settings: ClockSettings, stream: StreamThreads, clock: Clock) -> Iterator[None]:
+    """Let a stream obey the beat of another machine while the context lasts.
+
+    Args:
+        settings: Which, if any.
+        stream: Not started yet.
+        clock: Time.
+
+    Raises:
+        ConfigError: What it needs is not installed.
+    """
+    if settings.mode != "link":
+        yield
+        return
+    source = link_follower(settings, stream.tempo, clock)
+    stream.tempo.source = lambda: source.said
+    with Following(source, stream.scheduler, clock, settings.tempo_bpm, FIND_SECONDS):
+        yield
