@@ -39,6 +39,13 @@ def test_rtmidi_is_asked_for_only_where_it_has_a_wheel(python, asked):
     assert asked == marker.evaluate({"python_version": python})
 
 
+def test_what_is_under_the_gpl_comes_with_an_extra_of_its_own_alone():
+    extras = PROJECT["optional-dependencies"]
+    asked = {name for name, lines in extras.items() if "LinkPython-extern" in requirements(lines)}
+    assert {"link", "dev"} == asked
+    assert ["LinkPython-extern"] == [*requirements(extras["link"])]
+
+
 def imported_at_start(package: str) -> set[str]:
     """Names of what the package's modules import at their top, and the modules that these are."""
     waiting, seen, found = list((ROOT / package).rglob("*.py")), set(), set()

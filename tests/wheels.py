@@ -3,8 +3,8 @@
     python -m tests.wheels                       3.11 to 3.14, x86-64 and aarch64
     python -m tests.wheels --only 3.13 aarch64
 
-pip is asked to resolve what pyproject.toml says for the base and the extras `live`, `mqtt` and
-`metrics`, from wheels alone, for another Python than its own; nothing is installed. Wants the
+pip is asked to resolve what pyproject.toml says for the base and the extras `live`, `mqtt`, `link`
+and `metrics`, from wheels alone, for another Python than its own; nothing is installed. Wants the
 package index.
 """
 
@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PYTHONS, MACHINES = ("3.11", "3.12", "3.13", "3.14"), ("x86_64", "aarch64")
-EXTRAS = ("live", "mqtt", "metrics")
+EXTRAS = ("live", "mqtt", "link", "metrics")
 PLATFORMS = ("manylinux_2_28_{}", "manylinux_2_27_{}", "manylinux_2_17_{}", "manylinux2014_{}")
 OFFLINE = ("ConnectionError", "Failed to establish", "Temporary failure", "Connection refused",
            "Could not find a version that satisfies the requirement numpy")  # fmt: skip
