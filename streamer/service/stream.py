@@ -113,11 +113,9 @@ class StreamThreads:
             delays=delays,
         )
         self._controls = source.controls
-        early = self._scheduler.early_seconds
-        self.tempo = StreamTempo(
-            self._scheduler, lambda: self.source, self._controls, settings.clock, early
+        self.tempo = tempo = StreamTempo(
+            self._scheduler, lambda: self.source, self._controls, settings.clock
         )
-        tempo = self.tempo
         self._taps = TapTempo(self._controls, self._scheduler, clock, lambda: tempo.own_bpm)
         self._succession.attach(self._scheduler)
         self._told_silent = silent

@@ -26,7 +26,6 @@ class StreamTempo:
         heard: Returns the source that is heard.
         controls: Live.
         settings: Whose beat it is.
-        early_seconds: How much sooner than it is meant all is sent.
 
     Attributes:
         source: Tells what is shown of the source of the beat; "" where there is none.
@@ -38,10 +37,9 @@ class StreamTempo:
         heard: Callable[[], Source],
         controls: LiveControls,
         settings: ClockSettings,
-        early_seconds: float = 0.0,
     ) -> None:
         self._scheduler, self._heard, self._controls = scheduler, heard, controls
-        self._settings, self._early = settings, early_seconds
+        self._settings = settings
         self.source: Callable[[], str] = lambda: SAYS.get(settings.mode, "")
 
     @property
@@ -61,7 +59,7 @@ class StreamTempo:
         scheduler = self._scheduler
         if scheduler.beat_ms is None or not scheduler.phrases_begun or not scheduler.pace:
             return None
-        return scheduler.now_beats - self._early * self.bpm / 60.0
+        return scheduler.now_beats - scheduler.early_seconds * self.bpm / 60.0
 
     @property
     def held(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from streamer.control.bindings import Bindings
 from streamer.control.inputs import MidiControl
+from streamer.control.knobs import knob_named
 from streamer.control.taptempo import REFUSED, TapTempo
 from streamer.live.buffer import RollingBuffer
 from streamer.live.scheduler import Scheduler
@@ -124,7 +125,7 @@ def test_a_pad_that_was_learnt_taps_with_each_stroke(tapping):
         InputSettings(), ClockSettings(), tapping.live, FakeStage(), tapping.clock,
         bindings=bindings,
     )  # fmt: skip
-    bindings.learn("tap")
+    bindings.bind("tap", knob_named("CC20"))
     for _ in range(4):
         for data in (127, 0):
             control.inbox.put(bytes((0xB0, 20, data)))
