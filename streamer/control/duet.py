@@ -33,18 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from streamer.midi.messages import (
-    ALL_NOTES_OFF,
-    ALL_SOUND_OFF,
-    CONTROL_PEDAL,
-    DRUM_CHANNEL,
-    PEDAL_DOWN_FROM,
-    channel_of,
-    ends_note,
-    is_control,
-    is_note,
-    key_of,
-)
+from streamer.midi.keyboard import KeyboardState, Touch
 from streamer.midi.sounding import Key
 from streamer.settings.controls import Controls
 from streamer.settings.duet import DuetControls
@@ -130,9 +119,8 @@ class Duet:
         self._wanted = controls.of(DuetControls)
         self._phase = BY_ITSELF.get(self._wanted.duet, Phase.LISTENING)
         self._turn = 0
+        self._keys = KeyboardState()
         self._down: dict[Key, Played] = {}
-        self._ringing: set[Key] = set()
-        self._pedals: set[int] = set()
         self._waiting: deque[Played] = deque()
         self._quiet_since = self._last_at = float("-inf")
         self._call_at: float | None = None
@@ -163,7 +151,7 @@ class Duet:
     def sounding(self) -> frozenset[Key]:
         """Keys of the person that are down, or sound under the pedal; any thread."""
         with self._lock:
-            return frozenset(self._down) | self._ringing
+            return self._keys.sounding
 
     def obey(self, controls: Controls) -> None:
         """Obey these controls from now on; any thread."""
@@ -195,64 +183,35 @@ class Duet:
             at: When it came, seconds.
         """
         with self._lock:
-            if is_control(message):
-                self._control(channel_of(message), message[1], message[2], at)
-            elif is_note(message) and channel_of(message) != DRUM_CHANNEL:
-                if ends_note(message):
-                    self._release(key_of(message), at)
-                else:
-                    self._strike(key_of(message), message[2], at)
+            touch = self._keys.take(message)
+            self._end(touch, at)
+            if touch.struck is not None:
+                self._strike(touch.struck, message[2], at)
         self.moved.set()
 
-    def _control(self, channel: int, number: int, value: int, at: float) -> None:
-        if number == CONTROL_PEDAL:
-            if value >= PEDAL_DOWN_FROM:
-                self._pedals.add(channel)
-            elif channel in self._pedals:
-                self._pedals.discard(channel)
-                self._ringing = {key for key in self._ringing if key[0] != channel}
-                self._rest(at)
-        elif number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
-            self._release_all(at)
+    def _end(self, touch: Touch, at: float) -> None:
+        """Take note of what keys have come up, and whether nothing sounds any more."""
+        for key in touch.released:
+            self._last_at = at
+            if (played := self._down.pop(key, None)) is not None:
+                played.until = max(at, played.at)
+        if touch.ended and not self._keys.sounding:
+            self._quiet_since = at
 
     def _strike(self, key: Key, velocity: int, at: float) -> None:
+        self._last_at = at
         if self._phase is Phase.OFF:
             return
         if self._takes_turns and self._phase in (Phase.PLAYING, Phase.THINKING):
             self._call_at = None
             self._yield()
-        self._release(key, at)
-        played = Played(key, velocity, key[0] in self._pedals, at)
+        played = Played(key, velocity, key[0] in self._keys.pedals, at)
         self._call_at = at if self._call_at is None else self._call_at
         self._down[key] = played
-        self._ringing.discard(key)
-        self._last_at = at
         if len(self._waiting) == MOST_WAITING:
             self._waiting.popleft()
             self.left_out += 1
         self._waiting.append(played)
-
-    def _release(self, key: Key, at: float) -> None:
-        played = self._down.pop(key, None)
-        if played is None:
-            return
-        played.until = max(at, played.at)
-        self._last_at = at
-        if key[0] in self._pedals:
-            self._ringing.add(key)
-        self._rest(at)
-
-    def _release_all(self, at: float) -> None:
-        """End all keys, those under the pedal too."""
-        for played in self._down.values():
-            played.until = max(at, played.at)
-        self._down.clear()
-        self._ringing.clear()
-        self._rest(at)
-
-    def _rest(self, at: float) -> None:
-        if not (self._down or self._ringing):
-            self._quiet_since = at
 
     def _yield(self) -> None:
         """Let the machine be silent, and go back to what has been heard of it."""
@@ -268,8 +227,8 @@ class Duet:
             held: Whether the music stands: then the machine takes nothing over.
         """
         with self._lock:
-            if self._down and now - self._last_at > LONGEST_SECONDS:
-                self._release_all(now)
+            if self._keys.down and now - self._last_at > LONGEST_SECONDS:
+                self._end(self._keys.end_all(), now)
             pressed, self._pressed = self._pressed, False
             if self._phase is Phase.LISTENING and self._takes_turns and not held:
                 if pressed or now >= self._takes_over_at():
@@ -281,7 +240,7 @@ class Duet:
 
     def _takes_over_at(self) -> float:
         """Return when the machine takes over by itself; infinite while there is nothing to say."""
-        if self._call_at is None or self._down or self._ringing:
+        if self._call_at is None or self._keys.sounding:
             return float("inf")
         return max(self._quiet_since, self._last_at) + self._wanted.duet_after
 
@@ -308,7 +267,7 @@ class Duet:
         """Return when there is something to do next if nothing is played, seconds."""
         with self._lock:
             first = self._waiting[0].known_at if self._waiting else float("inf")
-            left = self._last_at + LONGEST_SECONDS if self._down else float("inf")
+            left = self._last_at + LONGEST_SECONDS if self._keys.down else float("inf")
             listens = self._phase is Phase.LISTENING and self._takes_turns
             takes = self._takes_over_at() if listens else float("inf")
             return min(first, left, takes)
@@ -316,7 +275,7 @@ class Duet:
     @property
     def is_silent(self) -> bool:
         """Whether no key of the person sounds."""
-        return not (self._down or self._ringing)
+        return not self.sounding
 
     @property
     def call_seconds(self) -> float:

@@ -14,20 +14,8 @@ from collections import deque
 from collections.abc import Callable
 
 from streamer.generators.heard import key_of_notes
-from streamer.midi.messages import (
-    ALL_NOTES_OFF,
-    ALL_SOUND_OFF,
-    CONTROL_PEDAL,
-    DRUM_CHANNEL,
-    PEDAL_DOWN_FROM,
-    channel_of,
-    ends_note,
-    is_control,
-    is_note,
-    key_of,
-    note_off,
-    note_on,
-)
+from streamer.midi.keyboard import KeyboardState
+from streamer.midi.messages import note_off, note_on
 from streamer.midi.sounding import Key
 from streamer.music.notes import Note
 from streamer.music.scales import OCTAVE, SCALE_STEPS
@@ -55,9 +43,8 @@ class Shadow:
         self._send, self._controls = send, controls
         self._lock = threading.Lock()
         self._known: deque[int] = deque(maxlen=MOST_KNOWN)
+        self._keys = KeyboardState()
         self._sounding: dict[Key, int] = {}
-        self._ringing: set[Key] = set()
-        self._pedals: set[int] = set()
 
     @property
     def plays(self) -> bool:
@@ -80,27 +67,11 @@ class Shadow:
     def hear(self, message: bytes) -> None:
         """Take in a note, a pedal, or a CC that ends notes, normalised."""
         with self._lock:
-            if is_control(message):
-                self._control(channel_of(message), message[1], message[2])
-            elif is_note(message) and channel_of(message) != DRUM_CHANNEL:
-                key = key_of(message)
-                if not ends_note(message):
-                    self._end(key)
-                    self._strike(key, message[2])
-                elif key[0] in self._pedals:
-                    self._ringing.add(key)
-                else:
-                    self._end(key)
-
-    def _control(self, channel: int, number: int, value: int) -> None:
-        if number in (ALL_NOTES_OFF, ALL_SOUND_OFF):
-            self._end_all()
-        elif number == CONTROL_PEDAL and value >= PEDAL_DOWN_FROM:
-            self._pedals.add(channel)
-        elif number == CONTROL_PEDAL:
-            self._pedals.discard(channel)
-            for key in [key for key in self._ringing if key[0] == channel]:
+            touch = self._keys.take(message)
+            for key in touch.ended:
                 self._end(key)
+            if touch.struck is not None:
+                self._strike(touch.struck, message[2])
 
     def _strike(self, key: Key, velocity: int) -> None:
         self._known.append(key[1])
@@ -123,7 +94,6 @@ class Shadow:
         return frozenset((root + step) % OCTAVE for step in SCALE_STEPS[scale])
 
     def _end(self, key: Key) -> None:
-        self._ringing.discard(key)
         pitch = self._sounding.pop(key, None)
         if pitch is not None:
             self._send(note_off(0, pitch))
@@ -131,7 +101,6 @@ class Shadow:
     def _end_all(self) -> None:
         for key in [*self._sounding]:
             self._end(key)
-        self._ringing.clear()
 
 
 def shadow_of(pitch: int, scale: frozenset[int]) -> int | None:

@@ -3,7 +3,8 @@
 In: bytes of files and messages. Out: the one vocabulary of messages (:func:`note_on`,
 :func:`decode`), notes in ms (:func:`read_midi`), notes in beats
 (:func:`read_beats`), the beat of another machine (:class:`ClockFollower`), and what sounds at the
-moment (:class:`SoundingTable`), from which silence is made. No port is opened here, and nothing
+moment (:class:`SoundingTable`), from which silence is made; what a player does
+(:class:`KeyboardState`). No port is opened here, and nothing
 waits; a damaged file is a :class:`streamer.errors.MidiFileError`, or is salvaged.
 
 Threads: functions are for any; each object belongs to one thread where it says no other.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from streamer.midi.channels import ChannelMap, split_channels
     from streamer.midi.clock import ClockFollower, Followed
     from streamer.midi.greeting import Greeting
+    from streamer.midi.keyboard import KeyboardState
     from streamer.midi.messages import (
         CONTROL_PEDAL,
         Message,
@@ -44,6 +46,7 @@ else:
         channels="ChannelMap split_channels",
         clock="ClockFollower Followed",
         greeting="Greeting",
+        keyboard="KeyboardState",
         messages=(
             "CONTROL_PEDAL Message channel_of check_message control decode encode ends_note "
             "has_channel is_control key_of note_off note_on starts_note"
@@ -55,8 +58,9 @@ else:
 
 __all__ = [
     "BEAT_DTYPE", "CONTROL_PEDAL", "DEFAULT_LIMITS", "NO_LIMITS", "BeatPiece", "ChannelMap",
-    "ClockFollower", "Followed", "Greeting", "Message", "Metre", "MidiLimits", "MidiPiece",
-    "SoundingTable", "TempoMap", "channel_of", "check_message", "control", "decode", "encode",
-    "ends_note", "has_channel", "is_control", "key_of", "note_off", "note_on", "parse_beats",
-    "parse_midi", "read_beats", "read_midi", "read_piece", "split_channels", "starts_note",
+    "ClockFollower", "Followed", "Greeting", "KeyboardState", "Message", "Metre", "MidiLimits",
+    "MidiPiece", "SoundingTable", "TempoMap", "channel_of", "check_message", "control",
+    "decode", "encode", "ends_note", "has_channel", "is_control", "key_of", "note_off",
+    "note_on", "parse_beats", "parse_midi", "read_beats", "read_midi", "read_piece",
+    "split_channels", "starts_note",
 ]  # fmt: skip
