@@ -12,7 +12,8 @@ import queue
 from collections.abc import Callable
 
 from streamer.live.sender import Sender
-from streamer.midi.messages import key_of, note_off, starts_note
+from streamer.midi.messages import ends_note, key_of, note_off, starts_note
+from streamer.midi.sounding import Key
 
 Aside = Callable[[bytes, float], object]
 """Takes a message that a person has played, and its place as heard, ms; it must not wait."""
@@ -61,12 +62,24 @@ class Along:
         """
         while not self._waiting.empty():
             message = self._waiting.get()
-            starts = starts_note(message)
-            if starts and not plays:
-                continue
-            if starts and key_of(message) in out.table.keys:
-                out.owners.pop(key_of(message), None)
-                out.send(note_off(*key_of(message)), at_ms)
-            out.send(message, at_ms)
+            if starts_note(message):
+                if plays:
+                    self._strike(out, message, at_ms)
+            elif not ends_note(message) or self._claims(out, key_of(message)):
+                out.send(message, at_ms)
         while not self._played.empty():
             self.aside(self._played.get(), out.tape.heard_ms(at_ms))
+
+    @staticmethod
+    def _strike(out: Sender, message: bytes, at_ms: float) -> None:
+        """Begin a note; what sounded on its key has no claim on it any more."""
+        key = key_of(message)
+        if key in out.table.keys:
+            out.owners.pop(key, None)
+            out.send(note_off(*key), at_ms)
+        out.send(message, at_ms)
+
+    @staticmethod
+    def _claims(out: Sender, key: Key) -> bool:
+        """Whether a key sounds, and not since the music has struck it."""
+        return key in out.table.keys and key not in out.owners

@@ -77,9 +77,9 @@ class Striker:
         if event.channel in self.muted:
             return
         key = (event.channel, event.pitch)
-        if key in self._out.owners:
+        if key in self._out.table.keys:  # of the music, or of what leaves beside it
             self._out.send(note_off(*key), event.deadline_ms)
-            del self._out.owners[key]
+            self._out.owners.pop(key, None)
         if event.pedal and event.channel not in self._out.table.pedals:
             self._out.send(control(event.channel, CONTROL_PEDAL, 127), event.deadline_ms)
         self._out.owners[key] = event.serial
