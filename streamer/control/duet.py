@@ -172,7 +172,7 @@ class Duet:
                 self._phase = Phase.THINKING
         elif mode == "continue" and plays:
             self._phase = Phase.PLAYING
-        elif plays or (self._phase is Phase.THINKING and before in BY_ITSELF):
+        elif plays or (self._phase is Phase.THINKING and not {before, mode} <= {*TURNS}):
             self._yield()
 
     def hear(self, message: bytes, at: float) -> None:

@@ -405,3 +405,37 @@ def test_a_loop_that_is_slow_is_known_after_some_notes():
     assert {key_of(m) for m in desk.taken if ends_note(m)} <= {
         key_of(m) for m in desk.taken if starts_note(m)
     }
+
+
+@pytest.mark.parametrize("before", ["trade", "continue"])
+def test_a_shadow_that_is_asked_for_while_the_machine_thinks_lets_it_say_nothing(before):
+    table = Table(duet=before)
+    table.play(1.0)
+    phase, turn = table.duet.look(4.0)
+    table.set(duet="shadow")
+    table.duet.begun(turn)
+    assert (Phase.THINKING, Phase.YIELDING) == (phase, table.duet.phase)
+    table.yields()
+    table.play(5.0)
+    assert ([(1, False)], Phase.LISTENING) == (table.let_go, table.phase(1e6))
+
+
+@pytest.mark.parametrize(("before", "after"), [("trade", "continue"), ("continue", "trade")])
+def test_another_way_of_taking_turns_lets_the_machine_go_on_that_thinks(before, after):
+    table = Table(duet=before)
+    table.play(1.0)
+    _, turn = table.duet.look(4.0)
+    table.set(duet=after)
+    table.duet.begun(turn)
+    assert ([], Phase.PLAYING) == (table.let_go, table.duet.phase)
+
+
+def test_a_key_that_was_down_before_the_duet_began_is_no_silence():
+    table = Table(duet="off")
+    table.duet.hear(note_on(0, 48, 64), 0.5)
+    table.set(duet="trade")
+    table.yields()
+    table.play(1.0)
+    assert Phase.LISTENING is table.phase(9.0)
+    table.duet.hear(note_off(0, 48), 10.0)
+    assert Phase.THINKING is table.phase(10.0 + AFTER)
