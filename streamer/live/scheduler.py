@@ -212,8 +212,10 @@ class Scheduler(Requests):
 
         A port that went, came, or both since the last look at it, half a second ago, has heard
         nothing of the silence. What cannot be told now, because it is gone, stays in the table.
+        What was noted beside the music since is passed on.
         """
         settle(self._port)
+        self.along.turn(self._out, self._place_ms(), plays=False)
         if self._out.doubt_if_away():
             self._out.silence()
 

@@ -25,9 +25,9 @@ from streamer.control.duet import TURNS, Duet, Phase, Played
 from streamer.control.shadow import Shadow
 from streamer.live.buffer import RollingBuffer, until
 from streamer.live.scheduler import Scheduler
-from streamer.midi.messages import ends_all, on_channel
 from streamer.music.notes import ARGUMENTS, Note, Phrase
 from streamer.pipeline import Source
+from streamer.service.noting import Noting
 from streamer.service.turns import TurnWriting
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.duet import DuetControls
@@ -59,9 +59,6 @@ MOST_AGAIN = 128
 
 HEARS = 0.1
 """How often it is looked what is to be accompanied, seconds."""
-
-PERSON_CHANNEL = 15
-"""What a person plays is recorded on this channel, 0..15, beside the music's own."""
 
 LOOK_SECONDS = 0.05
 """How often it is looked whether an answer is over."""
@@ -97,6 +94,7 @@ class Partner:
         self._scheduler, self._clock = scheduler, clock
         self.duet = Duet(self._possible(controls.snapshot()), self.let_go)
         self._shadow = Shadow(controls.snapshot(), scheduler.along.send)
+        self._noting = Noting(scheduler.along.note)
         self._writing.finish = self._finish
         self._playing = self.duet.phase is Phase.OFF
         self._opened = self._all_written = False
@@ -129,8 +127,12 @@ class Partner:
         """Take in what a person plays (:meth:`streamer.control.duet.Duet.hear`); input's thread."""
         self.duet.hear(message, at)
         self._shadow.hear(message)
-        if self.duet.mode != "off" and not ends_all(message):
-            self._scheduler.along.note(on_channel(message, PERSON_CHANNEL))
+        self._noting.hear(message, wanted=self.duet.mode != "off")
+
+    def close(self) -> None:
+        """End every wait, and in the notes what the person has not ended; when all is silent."""
+        self._noting.end()
+        self.duet.close()
 
     def let_go(self, turn: int, cut: bool) -> None:
         """Let nothing more be heard of what is written; any thread."""

@@ -226,13 +226,13 @@ class StreamThreads:
         scheduling, drawing = self._threads
         if scheduling.ident is not None:
             scheduling.join(JOIN_SECONDS)
-            if not scheduling.is_alive():
-                self._scheduler.settle()
+        if self.partner is not None:
+            self.partner.close()
+        if scheduling.ident is not None and not scheduling.is_alive():
+            self._scheduler.settle()
         self._buffer.close()
         if self._turns is not None:
             self._turns.close()
-        if self.partner is not None:
-            self.partner.duet.close()
         _give_up_drawing(drawing, self._writing.interrupts)
         self._raise_failure()
         if scheduling.is_alive():

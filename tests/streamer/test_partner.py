@@ -502,3 +502,18 @@ def test_an_answer_ends_in_the_longest_rest_near_its_end():
     assert 1001.0 == ending_of(phrase, 1500.0, 600.0)
     assert 1601.0 == ending_of(phrase, 1700.0, 100.0)
     assert 2001.0 == ending_of(phrase, 2100.0, 1.0)
+
+
+def test_what_a_person_plays_is_noted_to_its_end_where_the_duet_is_switched_off_meanwhile():
+    duo, noted = Duo(), []
+    duo.scheduler.along.aside = lambda message, heard_ms: noted.append((heard_ms, message))
+    duo.hear(1001.0, control(0, 64, 127))
+    duo.play(1001.0, 60, seconds=1.5)
+    duo.set(1001.5, duet="off")
+    duo.play(1002.0, 62)
+    duo.hear(1003.0, control(0, 64, 0))
+    duo.run(1004.0)
+    pedal = [control(15, 64, 127), control(15, 64, 0)]
+    assert [pedal[0], note_on(15, 60, 64), note_off(15, 60), pedal[1]] == [m for _, m in noted]
+    first = noted[0][0]
+    assert [0.0, 0.0, 1500.0, 2000.0] == pytest.approx([at - first for at, _ in noted], abs=1.0)
