@@ -146,6 +146,11 @@ class Source:
         if self.shelf is not None and place is not None:
             self.shelf.add(phrase.start_ms, place)
 
+    def unshelve(self, place_ms: float) -> None:
+        """Hold no place from here on, in ms of the stream: what was written there is forgotten."""
+        if self.shelf is not None:
+            self.shelf.forget(place_ms)
+
     def mark(self) -> Any:
         """Return where the stream stands, to go back to."""
         return self._drawn_from.mark(), self.performer.mark()

@@ -16,7 +16,7 @@ import logging
 import re
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,9 +203,18 @@ class BookmarkShelf:
             held.pop()
         self._held = deque([*held, (start_ms, place)], maxlen=MOST_HELD)
 
+    def forget(self, place_ms: float) -> None:
+        """Hold no place at another or after it, in ms of the stream: nobody hears what follows."""
+        self._held = deque((one for one in self._held if one[0] < place_ms), maxlen=MOST_HELD)
+
+    @property
+    def places(self) -> Sequence[tuple[float, Place]]:
+        """What is held: the ms of the stream, and the place there; any thread."""
+        return list(self._held)
+
     def at(self, now_ms: float) -> Bookmark | None:
         """Return the place before the phrase that sounds; None where nothing does yet."""
-        held = list(self._held)
+        held = self.places
         found = [one for one in held if one[0] <= now_ms] or held[:1]
         if not found:
             return None

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from streamer.live.buffer import RollingBuffer, until
 from streamer.live.scheduler import Scheduler
 from streamer.music.notes import ARGUMENTS, Note, Phrase
 from streamer.pipeline import Source
+from streamer.service.accounts import Forgotten, Loose
 from streamer.service.noting import Noting
 from streamer.service.turns import TurnWriting
 from streamer.settings.controls import Controls, LiveControls
@@ -98,9 +97,9 @@ class Partner:
         self._writing.finish = self._finish
         self._playing = self.duet.phase is Phase.OFF
         self._opened = self._all_written = False
-        self._forgotten: _Forgotten | None = None
+        self._forgotten: Forgotten | None = None
         self._at: float | None = None
-        self._loose = _Loose()
+        self._loose = Loose()
         self._ends_ms: float | None = None
         self._answer_ms = 0.0
         self._known = writing.source
@@ -140,7 +139,7 @@ class Partner:
         place_ms, phrases = self._buffer.forget(now, turn)
         self._scheduler.let_go(cut=cut)
         if self._forgotten is None:
-            self._forgotten = _Forgotten(now, place_ms, phrases)
+            self._forgotten = Forgotten(now, place_ms, phrases)
 
     def wait(self) -> bool:
         """Wait until a phrase is to be drawn; return False when the buffer is closed."""
@@ -265,7 +264,10 @@ class Partner:
         self._all_written = False
         if forgotten is not None:
             place_ms = forgotten.place_ms
-            for phrase, before in forgotten.phrases:
+            written = [(phrase, before) for phrase, before in forgotten.phrases if before]
+            for source in (self._source, *(before.source for _, before in written)):
+                source.unshelve(place_ms)
+            for phrase, before in written:
                 if before.source is not self._source:
                     continue
                 if phrase.start_ms >= place_ms:
@@ -333,45 +335,6 @@ class Partner:
         if notes:
             self._at = max(at, played[-1].at)
             listener.hear(notes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Forgotten:
-    """What was not heard any more.
-
-    Attributes:
-        at: When, seconds.
-        place_ms: Where, in ms of the stream.
-        phrases: What ended after it, each with what it takes to go back to it.
-    """
-
-    at: float
-    place_ms: float
-    phrases: Sequence[tuple[Phrase, Any]]
-
-
-@dataclass(slots=True)
-class _Loose:
-    """Notes that were taken in since one was that had not ended yet.
-
-    Attributes:
-        mark: Of the source before them; None where there are none.
-        at: When the place was heard that the mark is of, seconds.
-        played: The notes.
-    """
-
-    mark: Any = None
-    at: float = 0.0
-    played: list[Played] = field(default_factory=list)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there are any, and all have ended."""
-        return self.mark is not None and all(one.until is not None for one in self.played)
-
-    def clear(self) -> None:
-        """Have none."""
-        self.mark, self.at, self.played = None, 0.0, []
 
 
 def ending_of(phrase: Phrase, ends_ms: float, about_ms: float) -> float | None:

@@ -517,3 +517,46 @@ def test_what_a_person_plays_is_noted_to_its_end_where_the_duet_is_switched_off_
     assert [pedal[0], note_on(15, 60, 64), note_off(15, 60), pedal[1]] == [m for _, m in noted]
     first = noted[0][0]
     assert [0.0, 0.0, 1500.0, 2000.0] == pytest.approx([at - first for at, _ in noted], abs=1.0)
+
+
+def shelved(folder):
+    settings = Settings(model=ModelSettings(model=str(write_tiny_bundle(folder).path), seed=3))
+    live = LiveControls(Controls.from_values({"duet": "continue"}))
+    return open_source(settings=settings, controls=live, shelved=True), live
+
+
+def test_a_bookmark_while_the_machine_listens_is_of_music_that_was_heard(tmp_path):
+    source, live = shelved(tmp_path)
+    duo = Duo(source=source, live=live)
+    duo.play(1001.0)
+    places = []
+
+    def look():
+        shelf, now_ms = source.shelf, duo.scheduler.now_ms
+        held = [at for at, _ in shelf.places]
+        places.append((now_ms, shelf.at(now_ms) is not None, held))
+
+    yielded_ms = []
+    duo.hear(1006.0, note_on(0, 60, 64))
+    duo.clock.at(1006.0, lambda: yielded_ms.append(duo.scheduler.now_ms))
+    duo.clock.at(1008.0, look)
+    duo.hear(1008.1, note_off(0, 60))
+    duo.clock.at(1011.0, look)
+    duo.run(1012.0)
+    (_, there, held), (_, again, later) = places
+    assert there
+    assert held[-1] <= yielded_ms[0]
+    assert again
+    assert later[-1] > held[-1], "the machine has played on"
+
+
+def test_a_bookmark_before_anything_was_heard_is_refused(tmp_path):
+    source, live = shelved(tmp_path)
+    duo, found = Duo(source=source, live=live), []
+    duo.play(1001.0)
+    duo.clock.at(1001.2 + AFTER + 0.006, lambda: found.append(len(source.shelf.places)))
+    duo.hear(1001.2 + AFTER + 0.008, note_on(0, 60, 64))
+    duo.clock.at(1004.0, lambda: found.append(source.shelf.at(duo.scheduler.now_ms)))
+    duo.run(1005.0)
+    assert found[0]
+    assert found[1] is None
