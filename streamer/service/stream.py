@@ -125,6 +125,7 @@ class StreamThreads:
             clock,
             self._note,
             opens=self._succession.expect,
+            heard=lambda: self._succession.heard,
             exact=settings.model.is_exact,
         )
         self._marking: Marking | None = None

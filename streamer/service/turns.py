@@ -6,19 +6,27 @@ buffer, from now on. Thread: the generator's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from streamer.music.notes import Phrase
+from streamer.pipeline import Source
 from streamer.service.following import Before
 from streamer.service.writing import FIRST_CANDIDATES, FIRST_PHRASE_NOTES, Writing
 
 
 class TurnWriting(Writing):
-    """Fills a buffer in turns; else as :class:`streamer.service.writing.Writing`."""
+    """Fills a buffer in turns; else as :class:`streamer.service.writing.Writing`.
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    Args:
+        args: As of that.
+        heard: Returns the source that is heard.
+        more: As of that.
+    """
+
+    def __init__(self, *args: Any, heard: Callable[[], Source], **more: Any) -> None:
         super().__init__(*args, **more)
-        self._opening = False
+        self._heard = heard
 
     def refresh(self) -> None:
         """Let what is written be drawn again, soon: what it is drawn by has changed."""
@@ -32,7 +40,6 @@ class TurnWriting(Writing):
         coming = self.coming
         if coming is None:
             return False
-        self._numbers, self._opening = self._numbers + 1, True
         self._go_on_with(coming, self._wanted, 0.0, [])
         return True
 
@@ -55,7 +62,8 @@ class TurnWriting(Writing):
         self._obeyed, self._first = self._wanted, False
         source.generator.set_candidates(min(self._candidates(), FIRST_CANDIDATES))
         place_ms = max(buffer.place_ms(self._clock.now()), buffer.end_ms)
-        if self._opening:
+        if self._heard() is not source:  # nor will be by what was forgotten since
+            self._numbers += 1
             source.begin(place_ms, self._numbers)
             self._opens(self._numbers, source)
         else:
@@ -70,6 +78,5 @@ class TurnWriting(Writing):
         if buffer.closed or not buffer.put(phrase, before, self.turn):
             source.go_back(end)
             return None
-        self._opening = False
         self._tell([(phrase, before)])
         return phrase

@@ -14,6 +14,7 @@ from streamer.midi.messages import control, ends_note, key_of, note_off, note_on
 from streamer.music.notes import Note
 from streamer.pipeline import open_source
 from streamer.service.partner import LEAD_SECONDS, Partner, ending_of
+from streamer.service.succession import Succession
 from streamer.service.turns import TurnWriting
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.settings import ModelSettings, SchedulerSettings, Settings
@@ -89,8 +90,16 @@ class Duo:
         self.source = source or mine
         self.port, self.buffer = TimedPort(self.clock), RollingBuffer(4.0, 10.0)
         settings = SchedulerSettings(lead_seconds=0.3, realtime_priority=0)
-        self.scheduler = Scheduler(self.buffer, self.port, self.clock, settings, synth=synth)
-        self.writing = writing = TurnWriting(self.source, self.buffer, self.clock)
+        self.succession = Succession(self.source)
+        self.scheduler = Scheduler(
+            self.buffer, self.port, self.clock, settings, synth=synth,
+            opening=lambda number: self.opening(number),
+        )  # fmt: skip
+        self.opening = self.succession.open
+        self.writing = writing = TurnWriting(
+            self.source, self.buffer, self.clock,
+            opens=self.succession.expect, heard=lambda: self.succession.heard,
+        )  # fmt: skip
         self.partner = Partner(
             buffer=self.buffer,
             writing=writing,
@@ -560,3 +569,48 @@ def test_a_bookmark_before_anything_was_heard_is_refused(tmp_path):
     duo.run(1005.0)
     assert found[0]
     assert found[1] is None
+
+
+@pytest.mark.parametrize("mode", ["trade", "continue"])
+def test_a_bundle_whose_first_phrase_is_cut_off_is_the_one_that_is_heard_at_its_next_turn(mode):
+    duo, heard = Duo(duet=mode), []
+    other = source_of(Ears(duo.live), duo.live, hears=True)
+    duo.play(1001.0)
+    duo.clock.at(1001.9, lambda: duo.writing.take_over(other))
+    duo.hear(1001.2 + AFTER + 0.008, note_on(0, 70, 64))
+    duo.clock.at(1001.2 + AFTER + 0.02, lambda: heard.append(duo.succession.heard))
+    duo.hear(1003.5, note_off(0, 70))
+    duo.clock.at(1004.5, lambda: heard.append(duo.succession.heard))
+    port = duo.run(1007.0)
+    assert [duo.source] * 2 == heard, "nothing of the other has sounded yet"
+    assert port.struck(1003.5)[0] > 1003.5 + AFTER
+    assert duo.succession.heard is other
+    assert_clean(port)
+
+
+def test_a_bundle_that_waits_for_the_end_of_a_phrase_as_a_key_is_played_is_heard_after_it():
+    duo, heard = Duo(), []
+    other = source_of(Ears(duo.live), duo.live, hears=True)
+    duo.play(1001.0)
+    duo.clock.at(1005.0, lambda: duo.writing.take_over(other))
+    duo.clock.at(1005.06, lambda: heard.extend([duo.writing.source, duo.succession.heard]))
+    duo.play(1005.06, 70)
+    port = duo.run(1010.0)
+    assert [other, duo.source] == heard, "it is written, and not heard yet"
+    assert duo.succession.heard is other
+    assert port.struck(1005.26 + AFTER)
+    assert_clean(port)
+
+
+def test_a_bundle_is_opened_once_however_many_turns_it_plays():
+    duo, opened = Duo(), []
+    tell = duo.succession.open
+    duo.opening = lambda number: (opened.append(number), tell(number))[1]
+    other = source_of(Ears(duo.live), duo.live, hears=True)
+    duo.play(1001.0)
+    duo.clock.at(1001.9, lambda: duo.writing.take_over(other))
+    for turn in range(3):
+        duo.play(1006.0 + 5.0 * turn)
+    duo.run(1022.0)
+    assert 1 == len(opened)
+    assert duo.succession.heard is other
