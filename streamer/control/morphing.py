@@ -5,8 +5,9 @@ A scene that morphs moves each number monotonely, once with each phrase and at m
 :data:`MOST_STEP` of its range, all together in a straight line, so that what goes together at both
 ends goes together on the way; what is no number, or has too few values for such steps (the root of
 a scale), changes once, half-way. A step is for the phrase that is written next: nothing is drawn
-again for it. What a hand moves meanwhile is the hand's. Where nothing is heard, it is there at
-once. A scene of another bundle is taken on when that is there, and not at all where it is not.
+again for it. What a hand moves meanwhile is the hand's. While a person has the turn in a duet, it
+goes on with time alone. Where nothing is heard, it is there at once. A scene of another bundle is
+taken on when that is there, and not at all where it is not.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ MOST_STEP = 0.05
 
 HALF_WAY = 0.5
 
+UNHEARD_SECONDS = 1.0
+"""From one step to the next where nobody hears them."""
+
 
 @dataclass(slots=True)
 class _Morph:
@@ -42,6 +46,7 @@ class _Morph:
         most: How far it may go with one phrase.
         set_to: What it last set each control to that it still moves.
         began: Seconds of the clock at its first look.
+        unheard_at: And at the last step that nobody heard.
         phrases: How many phrases had begun then, or at the last step.
         written: And how many had been written.
     """
@@ -53,6 +58,7 @@ class _Morph:
     most: float = 1.0
     set_to: dict[str, Any] = field(default_factory=dict)
     began: float | None = None
+    unheard_at: float = float("-inf")
     phrases: int = 0
     written: int = 0
 
@@ -170,7 +176,13 @@ class SceneChanger:
                 self._morph.set_to = left
 
     def step(
-        self, now: float, phrases: int, written: int | None = None, *, heard: bool = True
+        self,
+        now: float,
+        phrases: int,
+        written: int | None = None,
+        *,
+        heard: bool = True,
+        waits: bool = False,
     ) -> None:
         """Go on with what is on its way, by a step at most; a few times a second, one thread.
 
@@ -180,6 +192,7 @@ class SceneChanger:
             written: How many have been written, those not counted that took the place of others;
                 None counts as ``phrases``. A step is made when both have grown.
             heard: Whether anything sounds at all; else the scene is there at once.
+            waits: Whether the music is silent for a while: a person has the turn.
         """
         written = phrases if written is None else written
         with self._lock:
@@ -190,6 +203,10 @@ class SceneChanger:
                 self._go_to(morph, 1.0)
             elif morph.began is None:
                 morph.began, morph.phrases, morph.written = now, phrases, written
+            elif waits:
+                if now - morph.unheard_at >= UNHEARD_SECONDS:
+                    morph.unheard_at, morph.phrases, morph.written = now, phrases, written
+                    self._go_to(morph, min((now - morph.began) / morph.seconds, 1.0), gentle=True)
             elif phrases > morph.phrases and written > morph.written:
                 morph.phrases, morph.written = phrases, written
                 timed = (now - morph.began) / morph.seconds

@@ -46,6 +46,11 @@ class Stage(Protocol):
         """Whether the music is held."""
         ...
 
+    @property
+    def waits(self) -> bool:
+        """Whether the music is silent because a person has the turn in a duet."""
+        ...
+
     def dim(self, level: float) -> None:
         """Let notes be so loud from now on, 0..1; 0 holds the music."""
         ...
@@ -128,7 +133,13 @@ class Director:
         wall, now = self._wall().astimezone(UTC), self._now()
         self._follow(wall)
         self._keep_if_asked()
-        self._scenes.step(now, stage.phrases_begun, stage.phrases_written, heard=not stage.held)
+        self._scenes.step(
+            now,
+            stage.phrases_begun,
+            stage.phrases_written,
+            heard=not stage.held,
+            waits=stage.waits,
+        )
         asleep = self._timer.look(now, self._settings().plan.sleep_fade_seconds)
         level = min(self._plan.level(wall), asleep)
         if level != self._level or not self._began:

@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from streamer.control.duet import Phase
 from streamer.control.taptempo import TapTempo
 from streamer.errors import EngineError, StreamerError, StreamHangs
 from streamer.live.buffer import RollingBuffer
@@ -176,6 +177,11 @@ class StreamThreads:
     def held(self) -> bool:
         """Whether the music is held."""
         return self._scheduler.held
+
+    @property
+    def waits(self) -> bool:
+        """Whether the music is silent because a person has the turn in a duet."""
+        return self.partner is not None and self.partner.duet.phase is Phase.LISTENING
 
     def dim(self, level: float) -> None:
         """Let notes be so loud from now on, 0..1; 0 holds the music. Any thread."""

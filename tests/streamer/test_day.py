@@ -11,6 +11,7 @@ import pytest
 
 from streamer.control.day import DayPlan
 from streamer.control.morphing import SceneChanger
+from streamer.control.scenes import LiveScene
 from streamer.control.sun import sunrise_and_sunset
 from streamer.live.buffer import RollingBuffer
 from streamer.live.requests import Requests
@@ -41,6 +42,8 @@ def at(text: str, zone: ZoneInfo = BERLIN) -> datetime:
 class FakeStage:
     """A scheduler that begins a phrase at each look, where it may."""
 
+    waits = False
+
     def __init__(self) -> None:
         self.level, self.phrases_begun = 1.0, 0
 
@@ -57,8 +60,9 @@ class FakeStage:
 
     def play(self) -> bool:
         """Let a note sound, if any may; return whether it did."""
-        self.phrases_begun += not self.held
-        return not self.held
+        plays = not (self.held or self.waits)
+        self.phrases_begun += plays
+        return plays
 
 
 class Day:
@@ -373,7 +377,7 @@ def test_the_scheduler_sends_softer_notes_and_then_none(tmp_path):
         lambda: wall + timedelta(seconds=clock.now() - began),
     )  # fmt: skip
     director.begin()
-    scheduler.phrases_written = 0
+    scheduler.phrases_written, scheduler.waits = 0, False
     clock.every(0.25, lambda: director.look(scheduler))
     clock.at(began + 180.0, scheduler.stop)
     scheduler.run()
@@ -447,3 +451,13 @@ def test_nothing_is_written_where_nothing_is_planned(tmp_path: Path):
     assert (1.0, "", None) == (day.stage.level, day.live.scene, day.director.state()["next_at"])
     day.runs(20.0)
     assert DayPlan().is_empty
+
+
+def test_a_scene_that_morphs_goes_on_while_a_person_has_the_turn(year):
+    day = Day(year, at("2026-06-01T12:00"))
+    day.scenes.choose(LiveScene("far", {"density": 3.0}), 20.0)
+    day.stage.waits = True
+    day.runs(10.0)
+    assert 1.0 < day.live.snapshot().density < 3.0
+    day.runs(12.0)
+    assert 3.0 == day.live.snapshot().density

@@ -169,7 +169,7 @@ def test_nothing_is_kept_before_a_note_and_beyond_the_limit_and_nothing_is_remov
 class Stage:
     """A scheduler that holds nothing."""
 
-    phrases_begun, phrases_written, held = 0, 0, False
+    phrases_begun, phrases_written, held, waits = 0, 0, False, False
 
     def dim(self, level): ...
 

@@ -247,3 +247,30 @@ def test_a_scene_that_was_saved_can_be_chosen_at_once(tmp_path: Path):
     assert {"density": 0.5} == shelf.find("mine").changes
     with pytest.raises(KeyError, match="did you mean night"):
         shelf.find("nigth")
+
+
+def test_while_a_person_has_the_turn_a_scene_goes_on_with_time_and_needs_no_phrase():
+    live = LiveControls()
+    changer = SceneChanger(live, Controls)
+    changer.choose(LiveScene("far", {"density": 3.0}), 20.0)
+    seen = []
+    for quarter in range(100):
+        changer.step(quarter / 4.0, 7, waits=True)
+        seen.append(live.snapshot().density)
+    assert seen == sorted(seen)
+    assert 1.0 < seen[4 * 10] < 3.0
+    assert (3.0, False) == (seen[4 * 20 + 4], changer.morphing)
+    assert len({*seen}) <= 22, "not at every look"
+
+
+def test_a_scene_goes_on_step_by_step_when_the_machine_has_the_turn_again():
+    live = LiveControls()
+    changer = SceneChanger(live, Controls)
+    changer.choose(LiveScene("far", {"density": 3.0}), 40.0)
+    for second in range(10):
+        changer.step(float(second), 7, waits=True)
+    silent = live.snapshot().density
+    changer.step(11.0, 8)
+    assert 0 < live.snapshot().density - silent <= MOST_STEP * 3.75 + 1e-9
+    changer.step(12.0, 8)
+    assert live.snapshot().density - silent <= MOST_STEP * 3.75 + 1e-9
