@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -31,6 +32,9 @@ from streamer.settings.settings import SchedulerSettings
 from streamer.testing import FakeGenerator, ManualClock
 
 SETTINGS = SchedulerSettings(lead_seconds=0.05, realtime_priority=0)
+
+BUNDLE = SimpleNamespace(manifest=SimpleNamespace(name="dense"))
+"""What a source without a bundle is called by."""
 
 DRAWS_SECONDS = 0.03
 """How long a phrase is drawn at most, on the manual clock."""
@@ -116,7 +120,7 @@ def source_of(generator: Any, controls: LiveControls, *, hears: bool = False) ->
     """
     returning = Returning(generator, controls, 1, generator if hears else None)
     return Source(
-        bundle=cast(Bundle, None), generator=generator, performer=Performer(), controls=controls,
+        bundle=cast(Bundle, BUNDLE), generator=generator, performer=Performer(), controls=controls,
         seed=1, candidates=16, listener=returning if hears else None, returning=returning,
     )  # fmt: skip
 

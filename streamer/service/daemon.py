@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from streamer.control.controller import controller, input_owner, no_knob
-from streamer.control.duet import TURNS
 from streamer.control.scenes import SceneShelf
 from streamer.errors import BundleError, ConfigError, StreamerError, StreamHangs
 from streamer.generators.bookmark import Bookmark
@@ -32,9 +31,9 @@ from streamer.ports.delays import Delays
 from streamer.ports.echo import EchoFilter
 from streamer.ports.opening import open_outputs
 from streamer.ports.owner import MidiOwner
-from streamer.registry import FAMILIES
 from streamer.service.beats import another_beat, refuse_lacking
 from streamer.service.display import View, shows_view
+from streamer.service.duetguard import objection
 from streamer.service.guard import Guard
 from streamer.service.outside import ports_seen, surfaces, wants_surfaces
 from streamer.service.recordings import check_files, recorded
@@ -54,8 +53,8 @@ from streamer.system.realtime import settle
 logger = logging.getLogger(__name__)
 
 NO_PERSON = (
-    "--duet plays with a person on an input, and --input off hears none; give --input auto, "
-    "virtual or a port (`perpetuo ports`), or leave --duet out"
+    "--duet plays with a person on an input, and no input is heard (--input off, or nobody hears "
+    "the music either); give --input auto, virtual or a port (`perpetuo ports`), or --duet off"
 )
 
 TICK_SECONDS = 0.25
@@ -194,9 +193,17 @@ def _input_owner(wanted: _Wanted) -> MidiOwner | None:
     owner = input_owner(wanted.settings)
     if owner is None and wanted.learn is not None:
         raise ConfigError([no_knob(wanted.learn)])
-    if owner is None and wanted.settings.controls.of(DuetControls).duet != "off":
+    if owner is None and _duet_asked_for(wanted) != "off":
         raise ConfigError([NO_PERSON])
     return owner
+
+
+def _duet_asked_for(wanted: _Wanted) -> str:
+    """Return the duet that an option, the settings file or its scene asks for; a bookmark's not."""
+    settings = wanted.settings
+    if wanted.resume is not None and "controls.duet" not in settings.asked:
+        return "off"
+    return settings.controls.of(DuetControls).duet
 
 
 def _source(wanted: _Wanted, upkeep: Upkeep) -> Source:
@@ -223,18 +230,10 @@ def _opened(wanted: _Wanted, settings: Settings, upkeep: Upkeep) -> Source:
         resume=wanted.resume,
         shelved=wants_surfaces(settings.live),
     )
-    listener, mode = source.listener, upkeep.controls.snapshot().of(DuetControls).duet
-    if mode == "accompany" and not (listener and listener.accompanies):
-        raise BundleError(
-            f"bundle {source.bundle.manifest.name} goes on from what it hears and accompanies "
-            "nobody; play with --duet continue, or choose a bundle of bars or tunes "
-            "(`perpetuo models`)"
-        )
-    if listener is None and mode in TURNS:
-        raise BundleError(
-            f"bundle {source.bundle.manifest.name} takes in nothing that is played; leave --duet "
-            f"out, or choose a bundle of family {', '.join(FAMILIES)} (`perpetuo models`)"
-        )
+    mode = _duet_asked_for(wanted)
+    present = upkeep.controls.snapshot().of(DuetControls).duet
+    if mode == present and (problem := objection(mode, source)):
+        raise BundleError(problem)
     if wanted.learn is not None:
         refuse_idle_control(source.bundle, wanted.learn.partition("=")[0], "--learn")
     return source
@@ -281,9 +280,9 @@ def _open_outside(
     desk: Callable[[], Desk],
 ) -> None:
     """Open what steers the stream from outside: a MIDI controller and the surfaces."""
-    settings = wanted.settings
+    settings, heard = wanted.settings, None
     if owner is not None:
-        opened.enter_context(
+        heard = opened.enter_context(
             controller(
                 settings,
                 upkeep.controls,
@@ -299,6 +298,7 @@ def _open_outside(
                 scenes=upkeep.scenes,
             )
         )
+    stream.guard.hears = heard is not None
     opened.enter_context(another_beat(settings.clock, stream, clock))
     opened.enter_context(surfaces(settings.live, desk))
 
@@ -343,6 +343,7 @@ def _desk(
         heartbeat=lambda: scheduler.last_advance,
         now=clock.now,
         ports=lambda: ports_seen(owner),
+        objection=stream.guard.objection,
     )
 
 

@@ -8,7 +8,8 @@ scenes, recordings and what is kept take as long as a disk takes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from streamer.service.keeping import Keeping, NothingToKeep
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.reading import is_name
 from streamer.settings.settings import RecordSettings
-from streamer.surfaces.desk import Ghost, Refusal, Sent, Written
+from streamer.surfaces.desk import Ghost, Later, Refusal, Sent, Written
 from streamer.version import __version__
 
 SILENT_SECONDS = 10.0
@@ -58,6 +59,7 @@ class StreamDesk:
         heartbeat: When the scheduler did something last, seconds of the clock.
         now: Seconds of the clock.
         ports: The MIDI ports of the last look, as plain data.
+        objection: Says why what plays cannot obey changes of controls; "" where it can.
     """
 
     def __init__(
@@ -80,8 +82,9 @@ class StreamDesk:
         heartbeat: Callable[[], float],
         now: Callable[[], float],
         ports: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        objection: Callable[[Mapping[str, Any]], str] = lambda changes: "",
     ) -> None:
-        self.controls, self._taste = controls, taste
+        self.controls, self._taste, self._objection = controls, taste, objection
         self._figures, self._configured = figures, configured
         self._keeping, self._place_of = keeping, place_of
         self._scenes, self._changer, self._plan = scenes, changer, plan
@@ -89,6 +92,10 @@ class StreamDesk:
         self._record, self._tap, self._place = record, tap, place
         self._heartbeat, self._now = heartbeat, now
         self._ports, self._began = ports, now()
+
+    def objection(self, changes: Mapping[str, Any]) -> str:
+        """See :class:`streamer.surfaces.desk.Desk`."""
+        return self._objection(changes)
 
     def state(self) -> dict[str, Any]:
         """See :class:`streamer.surfaces.desk.Desk`."""
@@ -177,16 +184,25 @@ class StreamDesk:
 
     def choose_scene(self, name: str) -> None:
         """See :class:`streamer.surfaces.desk.Desk`."""
-        try:
-            coming = self._changer.choose(self._scenes.find(name))
-            if coming is not None:
+        later = self.start_scene(name)
+        if later is not None:
+            later()
+
+    def start_scene(self, name: str) -> Later | None:
+        """See :class:`streamer.surfaces.desk.Desk`."""
+        with _refusals(name):
+            scene = self._scenes.find(name)
+            if not scene.model and (problem := self._objection(scene.changes)):
+                raise Refusal(409, problem)
+            coming = self._changer.choose(scene)
+        if coming is None:
+            return None
+
+        def comes() -> None:
+            with _refusals(name):
                 coming.result()
-        except KeyError as error:
-            raise Refusal(404, str(error.args[0])) from error
-        except (ValueError, Refusal) as error:
-            cause = error if isinstance(error, Refusal) else error.__cause__
-            status = cause.status if isinstance(cause, Refusal) else 422
-            raise Refusal(status, f"scene {name}: {error}") from error
+
+        return comes
 
     def bundle(self) -> str:
         """See :class:`streamer.surfaces.desk.Desk`."""
@@ -318,6 +334,19 @@ class StreamDesk:
             found += [p for p in record.folder.glob("*.mid") if not p.is_symlink()]
         found += self._keeping.files()
         return [path for path in found if path.is_file()]
+
+
+@contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """Make a :class:`Refusal` of whatever speaks against a scene."""
+    try:
+        yield
+    except KeyError as error:
+        raise Refusal(404, str(error.args[0])) from error
+    except (ValueError, Refusal) as error:
+        cause = error if isinstance(error, Refusal) else error.__cause__
+        status = cause.status if isinstance(cause, Refusal) else 422
+        raise Refusal(status, f"scene {name}: {error}") from error
 
 
 def _written(note: Note) -> Written:

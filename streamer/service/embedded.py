@@ -123,7 +123,14 @@ class Stream:
             told.put(source.greeting)
             port, _ = recorded(port, settings, opened)
             threads = StreamThreads(
-                source, port, settings, self._clock, tend=tend, greeting=told, delays=delays
+                source,
+                port,
+                settings,
+                self._clock,
+                tend=tend,
+                greeting=told,
+                delays=delays,
+                hears=False,
             )
             threads.mark_with(self._taste)
             opened.callback(threads.stop)

@@ -14,23 +14,27 @@ return at once.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from streamer.control.duet import TURNS, Duet, Phase, Played
+from streamer.control.duet import Duet, Phase, Played
 from streamer.control.shadow import Shadow
 from streamer.live.buffer import RollingBuffer, until
 from streamer.live.scheduler import Scheduler
 from streamer.music.notes import ARGUMENTS, Note, Phrase
 from streamer.pipeline import Source
 from streamer.service.accounts import Forgotten, Loose
+from streamer.service.duetguard import objection
 from streamer.service.noting import Noting
 from streamer.service.turns import TurnWriting
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.duet import DuetControls
 from streamer.system.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 LEAD_SECONDS = 0.01
 """The first note of a turn leaves so long after it is drawn: the scheduler has to look."""
@@ -75,6 +79,7 @@ class Partner:
         controls: Live.
         scheduler: Sends them.
         clock: Time.
+        hears: Whether an input is heard.
 
     Attributes:
         duet: Whose turn it is.
@@ -88,11 +93,12 @@ class Partner:
         controls: LiveControls,
         scheduler: Scheduler,
         clock: Clock,
+        hears: Callable[[], bool] = lambda: True,
     ) -> None:
         self._buffer, self._writing, self._controls = buffer, writing, controls
-        self._scheduler, self._clock = scheduler, clock
+        self._scheduler, self._clock, self._hears = scheduler, clock, hears
         self.duet = Duet(self._possible(controls.snapshot()), self.let_go)
-        self._shadow = Shadow(controls.snapshot(), scheduler.along.send)
+        self._shadow = Shadow(self._possible(controls.snapshot()), scheduler.along.send)
         self._noting = Noting(scheduler.along.note)
         self._writing.finish = self._finish
         self._playing = self.duet.phase is Phase.OFF
@@ -110,16 +116,17 @@ class Partner:
         return self._writing.source
 
     def _possible(self, controls: Controls) -> Controls:
-        """Return the controls, without a duet where what plays hears nobody."""
-        listener, mode = self._source.listener, controls.of(DuetControls).duet
-        if mode in ("off", "shadow") or (listener and (listener.accompanies or mode in TURNS)):
-            return controls
-        return controls.with_changes({"duet": "off"})
+        """Return the controls, without a duet that what plays cannot play."""
+        mode = controls.of(DuetControls).duet
+        if objection(mode, self._source, hears=self._hears()):
+            return controls.with_changes({"duet": "off"})
+        return controls
 
     def obey(self, controls: Controls) -> None:
         """Obey these controls; any thread."""
-        self.duet.obey(self._possible(controls))
-        self._shadow.obey(controls)
+        possible = self._possible(controls)
+        self.duet.obey(possible)
+        self._shadow.obey(possible)
         self._buffer.rouse()
 
     def hear(self, message: bytes, at: float) -> None:
@@ -199,7 +206,10 @@ class Partner:
         """Let another source than before hear what has been played since the machine did."""
         self._known = self._source
         self._loose.clear()
-        self.obey(self._controls.snapshot())
+        controls = self._controls.snapshot()
+        self.obey(controls)
+        if problem := objection(controls.of(DuetControls).duet, self._source, hears=self._hears()):
+            logger.warning("it plays by itself: %s", problem)
         call, self._at = [*self._call], None
         self._hear(call, self._clock.now())
 

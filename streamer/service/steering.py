@@ -12,10 +12,14 @@ from typing import Any
 
 from streamer.settings.controls import control_specs
 from streamer.settings.schema import ControlSpec
-from streamer.surfaces.desk import Desk, Refusal
+from streamer.surfaces.aside import Aside
+from streamer.surfaces.desk import Desk, Later, Refusal, change
 
 STEPS = 40
 """Moves from one end of a control to the other."""
+
+MOST_WAITING = 4
+"""Scenes whose bundles are loaded, at once."""
 
 HELP = (
     ("space", "holds the music, lets it go on"),
@@ -95,6 +99,7 @@ class Steering:
         self._specs, self._at = _specs_of(family), 0
         self.page = "music"
         self.message = ""
+        self._aside = Aside(MOST_WAITING)
 
     @property
     def chosen(self) -> ControlSpec:
@@ -153,7 +158,16 @@ class Steering:
     def _move(self, by: int) -> None:
         spec = self.chosen
         value = self._desk.controls.snapshot().value(spec.name)
-        self._desk.controls.update(**{spec.name: steps_away(spec, value, by)})
+        steps = range(1, len(spec.choices) + 1) if spec.choices else (1,)
+        refused: Refusal | None = None
+        for wish in dict.fromkeys(steps_away(spec, value, by * step) for step in steps):
+            try:
+                change(self._desk, {spec.name: wish})
+                return
+            except Refusal as error:  # the next choice may be possible
+                refused = refused or error
+        if refused is not None:
+            raise refused
 
     def _take_on(self, number: int) -> None:
         scenes = self._desk.scenes()
@@ -161,8 +175,18 @@ class Steering:
             self.message = f"there are {len(scenes)} scenes"
             return
         name = str(scenes[number - 1]["name"])
-        self._desk.choose_scene(name)
-        self.message = f"scene {name}"
+        later = self._desk.start_scene(name)
+        self.message = f"scene {name}" if later is None else f"scene {name} comes"
+        if later is not None:
+            self._aside.start(lambda: self._wait(name, later))
+
+    def _wait(self, name: str, later: Later) -> None:
+        """Wait for the bundle of a scene; aside, so that keys are heard meanwhile."""
+        try:
+            later()
+            self.message = f"scene {name}"
+        except Refusal as error:
+            self.message = str(error)
 
     def _choose(self, letter: str) -> None:
         count = len(self._specs)

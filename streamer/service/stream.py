@@ -30,6 +30,7 @@ from streamer.pipeline import Source, family_for
 from streamer.ports.base import Port
 from streamer.ports.delays import Delays
 from streamer.selection.taste import Taste
+from streamer.service.duetguard import DuetGuard
 from streamer.service.figures import StreamFigures
 from streamer.service.marking import Marking
 from streamer.service.partner import Partner
@@ -74,9 +75,11 @@ class StreamThreads:
         tap: Is told of each phrase that is written; None where nobody looks.
         silent: Called when everything was silenced at the end, in the scheduler's thread.
         delays: Outputs that are sent to later than others.
+        hears: Whether an input is heard, on which a person may play; it may be known later.
 
     Attributes:
         tempo: Of the stream, and what is shown of it.
+        guard: Knows what duets can be played.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class StreamThreads:
         tap: Tap | None = None,
         silent: Callable[[], object] = lambda: None,
         delays: Delays | None = None,
+        *,
+        hears: bool = True,
     ) -> None:
         self._succession, self._port, self._clock = Succession(source), port, clock
         self._tap = tap
@@ -131,6 +136,9 @@ class StreamThreads:
         )
         self._marking: Marking | None = None
         self._turns = turns
+        self.guard = DuetGuard(
+            self._controls, lambda: self._writing.coming or self._writing.source, hears=hears
+        )
         self.partner = self._partner() if turns is None else None
         self._realtime_priority = settings.scheduler.realtime_priority
         self._threads = [
@@ -156,6 +164,7 @@ class StreamThreads:
             controls=self._controls,
             scheduler=self._scheduler,
             clock=self._clock,
+            hears=lambda: self.guard.hears,
         )
 
     @property
@@ -344,6 +353,8 @@ class StreamThreads:
         ) from error
 
     def _obey(self, controls: Controls) -> None:
+        if self.guard.turns_back(controls):
+            return  # all was told of what the controls are now
         lead = self._marks.high_seconds if controls.lead is None else controls.lead
         self._buffer.set_marks(min(self._marks.low_seconds, LOW_SHARE * lead), lead)
         self._scheduler.steer(controls)

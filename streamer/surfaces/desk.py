@@ -8,7 +8,7 @@ once, but for those of scenes, bundles, recordings and what is kept, which read 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,9 @@ from streamer.settings.schema import HEARD, ControlSpec
 MOST_CHANGES = 64
 """Controls that one message may move; there are fewer."""
 
+
+Later = Callable[[], object]
+"""What waits for something that takes seconds; it raises a :class:`Refusal` where nothing comes."""
 
 MOST_KEPT_SECONDS = 1800.0
 """What is held can be kept: half an hour."""
@@ -81,6 +84,10 @@ class Desk(Protocol):
         """The live controls: read, changed and listened to."""
         ...
 
+    def objection(self, changes: Mapping[str, Any]) -> str:
+        """Return why what plays cannot obey such changes of controls, in one line; "" if it can."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """Return what plays at this moment, in numbers and words that become JSON."""
         ...
@@ -131,6 +138,19 @@ class Desk(Protocol):
         Raises:
             Refusal: There is none of that name, it does not go together with what plays, or as
                 :meth:`choose_bundle`.
+        """
+        ...
+
+    def start_scene(self, name: str) -> Later | None:
+        """Take on a scene, or begin to; no bundle is waited for.
+
+        Returns:
+            None where it is taken on. Where it names another bundle, what returns when that is
+            loaded and the scene taken on, with a :class:`Refusal` where it is not: to be called
+            aside.
+
+        Raises:
+            Refusal: There is none of that name, or it does not go together with what plays.
         """
         ...
 
@@ -219,7 +239,8 @@ def change(desk: Desk, changes: Any) -> dict[str, Any]:
         changes: Control to value; null is what the control is by default.
 
     Raises:
-        Refusal: It is no such object, a name is unknown, or a value is out of range; nothing moves.
+        Refusal: It is no such object, a name is unknown, a value is out of range, or what plays
+            cannot obey it (409); nothing moves.
     """
     if not isinstance(changes, dict) or not changes or len(changes) > MOST_CHANGES:
         raise Refusal(
@@ -231,6 +252,8 @@ def change(desk: Desk, changes: Any) -> dict[str, Any]:
         name: specs[name].default if value is None and name in specs else value
         for name, value in changes.items()
     }
+    if problem := desk.objection(wanted):
+        raise Refusal(409, problem)
     try:
         desk.controls.update(**wanted)
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from streamer.settings.controls import Controls, control_specs
 from streamer.surfaces.desk import Written
 from tests.streamer.test_stats import figures
 from tests.surfaces.desks import FakeDesk
+from tests.waiting import comes
 
 
 @pytest.mark.parametrize(
@@ -150,3 +152,41 @@ def test_the_page_on_the_terminal_names_every_key():
     named = {word.strip("`,") for row in table.splitlines() for word in row.split("|")[1:2]}
     words = {word.strip("`,") for cell in named for word in cell.split()}
     assert {word for keys, _ in HELP for word in keys.split()} <= words
+
+
+def test_a_choice_that_cannot_be_is_said_and_the_next_one_is_reached():
+    class Deaf(FakeDesk):
+        def objection(self, changes):
+            return "it accompanies nobody" if changes.get("duet") == "accompany" else ""
+
+    desk = Deaf()
+    steering = Steering(desk, lambda: None)
+    while steering.chosen.name != "duet":
+        steering.press("d")
+    seen = []
+    for key in ["right"] * 4 + ["left"] * 4:
+        steering.press(key)
+        seen.append(desk.controls.snapshot().value("duet"))
+    assert ["trade", "continue", "shadow", "shadow"] == seen[:4]
+    assert ["continue", "trade", "off", "off"] == seen[4:]
+    desk.objection = lambda changes: "no input is heard"
+    steering.press("right")
+    assert ("no input is heard", "off") == (steering.message, seen[-1])
+
+
+def test_a_scene_whose_bundle_is_loaded_holds_up_no_key():
+    class Loading(FakeDesk):
+        loaded, asked = threading.Event(), []
+
+        def start_scene(self, name):
+            self.asked.append(name)
+            return lambda: self.loaded.wait(60.0) and self.choose_bundle("bnd")
+
+    desk = Loading()
+    steering = Steering(desk, lambda: None)
+    steering.press("1")
+    assert "scene calm comes" == steering.message
+    steering.press("space")
+    assert desk.controls.snapshot().pause
+    desk.loaded.set()
+    assert comes(lambda: "no bundle is called 'bnd'" in steering.message)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamer.settings.controls import LiveControls
-from streamer.surfaces.desk import Ghost, Refusal, Sent, Written
+from streamer.surfaces.desk import Ghost, Later, Refusal, Sent, Written
 
 
 class FakeDesk:
@@ -31,6 +31,12 @@ class FakeDesk:
         """Unset, whatever reads or writes a disk waits for it."""
         self.disk.set()
         self.waiting = 0
+        self.objects = ""
+        self.scene_bundle = "band"
+        """Of the scene elsewhere."""
+
+    def objection(self, changes: Mapping[str, Any]) -> str:
+        return self.objects if "duet" in changes else ""
 
     def state(self) -> dict[str, Any]:
         return {
@@ -76,6 +82,12 @@ class FakeDesk:
         if name not in ("calm", "night"):
             raise Refusal(404, f"no scene is called {name!r}; did you mean calm?")
         self.controls.put(self.controls.snapshot().with_changes({"density": 0.7}), name)
+
+    def start_scene(self, name: str) -> Later | None:
+        if name != "elsewhere":
+            self.choose_scene(name)
+            return None
+        return lambda: self.choose_bundle(self.scene_bundle)
 
     def bundle(self) -> str:
         return self.plays

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from streamer.control.morphing import SceneChanger
 from streamer.control.scenes import SceneShelf
 from streamer.generators.choosing import Candidates, Chooser
 from streamer.generators.stats import GenerationStats
@@ -18,7 +19,7 @@ from streamer.music.notes import Note, Phrase
 from streamer.service.desk import StreamDesk
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.settings import RecordSettings
-from streamer.surfaces.desk import Refusal
+from streamer.surfaces.desk import Refusal, change
 
 
 def desk_of(record: RecordSettings | None = None, tap: Tap | None = None) -> StreamDesk:
@@ -93,3 +94,23 @@ def test_what_was_dropped_is_shown_where_the_phrase_lies_that_was_written_for_it
     assert [("low", 50, 5010.0, True), ("low", 40, 5010.0, True)] == [
         (g.reason, g.notes[0].pitch, g.notes[0].onset_ms, g.notes[0].pedal) for g in ghosts
     ]
+
+
+def test_what_plays_says_what_it_cannot_do_before_anything_moves(tmp_path: Path):
+    (tmp_path / "together.toml").write_text('[controls]\nduet = "accompany"\ndensity = 0.5\n')
+    desk = desk_of()
+    desk._objection = lambda changes: "nobody" if changes.get("duet") == "accompany" else ""
+    desk._scenes = SceneShelf(tmp_path)
+    desk._changer = SceneChanger(desk.controls, Controls)
+    for wanted in (
+        lambda: change(desk, {"density": 0.5, "duet": "accompany"}),
+        lambda: desk.choose_scene("together"),
+    ):
+        with pytest.raises(Refusal, match="nobody") as caught:
+            wanted()
+        assert 409 == caught.value.status
+    assert Controls() == desk.controls.snapshot()
+    assert {"duet": "trade"} == change(desk, {"duet": "trade"})
+    with pytest.raises(Refusal, match="duet must be one of") as caught:
+        change(desk, {"duet": "both"})
+    assert 422 == caught.value.status
