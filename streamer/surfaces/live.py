@@ -14,11 +14,12 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from streamer.settings.controls import Controls
 from streamer.surfaces.aside import Aside
-from streamer.surfaces.desk import Desk, Refusal, Written, change, declarations, keep
+from streamer.surfaces.desk import Desk, Later, Refusal, Written, change, declarations, keep
 
 FIGURES_SECONDS = 0.5
 """How often figures are pushed."""
@@ -83,6 +84,7 @@ class Channel:
         self._seen: Controls | None = None
         self._controls: dict[str, Any] = {}
         self._answers: deque[str] = deque()
+        self._begun: deque[Later] = deque()
         self._scene = ""
         self._figures_at = float("-inf")
         self._credit, self._credit_at = BURST, clock()
@@ -173,11 +175,26 @@ class Channel:
         except Refusal as error:
             return problem(error)
 
+    def begun(self) -> Iterator[Later]:
+        """Yield what :meth:`obey` has begun and is to be waited for, in any thread.
+
+        What the client is told comes with a later look.
+        """
+        while self._begun:
+            yield partial(self._wait, self._begun.popleft())
+
+    def _wait(self, later: Later) -> None:
+        try:
+            later()
+        except Refusal as error:
+            self._answers.append(problem(error))
+
     def _obey(self, asked: dict[str, Any]) -> str | None:
         if "set" in asked:
             change(self._desk, asked["set"])
         elif isinstance(asked.get("scene"), str):
-            self._desk.choose_scene(asked["scene"])
+            if (later := self._desk.start_scene(asked["scene"])) is not None:
+                self._begun.append(later)
         elif isinstance(asked.get("bundle"), str):
             self._desk.choose_bundle(asked["bundle"])
         elif isinstance(asked.get("save"), str):

@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -32,7 +33,7 @@ from streamer.settings.controls import control_specs
 from streamer.settings.live import Broker
 from streamer.settings.schema import ControlSpec
 from streamer.surfaces.aside import Aside
-from streamer.surfaces.desk import Desk, Refusal, change
+from streamer.surfaces.desk import Desk, Later, Refusal, change
 from streamer.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -200,11 +201,12 @@ class MqttSurface:
                 raise Refusal(413, f"a command must have at most {MOST_PAYLOAD} bytes")
             text = message.payload.decode("utf-8", errors="replace")
             if word == "scene":
-                self._desk.choose_scene(text)
+                if (later := self._desk.start_scene(text)) is not None:
+                    self._aside.start(lambda: self._wait(word, later))
             elif word == "save":
                 self._aside.start(lambda: self._save(text))
             elif word == "bundle":
-                self._aside.start(lambda: self._choose_bundle(text))
+                self._aside.start(lambda: self._wait(word, partial(self._desk.choose_bundle, text)))
             else:
                 spec = control_specs().get(word)
                 change(self._desk, {word: text if spec is None else read(spec, text)})
@@ -220,12 +222,13 @@ class MqttSurface:
         except Refusal as error:
             self._say(str(error))
 
-    def _choose_bundle(self, name: str) -> None:
+    def _wait(self, word: str, later: Later) -> None:
+        """Wait for a bundle that is loaded for a command."""
         try:
-            self._desk.choose_bundle(name)
+            later()
         except Refusal as error:
             self._say(str(error))
-        self._told.pop("bundle", None)  # so that whoever asked sees what holds
+        self._told.pop(word, None)  # so that whoever asked sees what holds
         self._changed.set()
 
     def _say(self, line: str) -> None:

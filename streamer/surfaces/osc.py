@@ -30,7 +30,7 @@ from streamer.settings.controls import control_specs, lets_go
 from streamer.settings.live import Address
 from streamer.settings.schema import ControlSpec
 from streamer.surfaces.aside import Aside
-from streamer.surfaces.desk import Desk, Refusal, change
+from streamer.surfaces.desk import Desk, Later, Refusal, change
 from streamer.system.realtime import step_back
 
 logger = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ GATHER_SECONDS = 0.001
 
 Peer = tuple[str, int]
 
-DONE: Mapping[str, Callable[[Desk, str], str | None]] = {
-    "scene": lambda desk, name: desk.choose_scene(name),
+DONE: Mapping[str, Callable[[Desk, str], str | Later | None]] = {
+    "scene": lambda desk, name: desk.start_scene(name),
     "save": lambda desk, name: desk.save_scene(name),
     "bundle": lambda desk, name: desk.choose_bundle(name),
     "bookmark": lambda desk, _: str(desk.bookmark()["path"]),
 }
-"""What else is done by a word and a name; what it returns is the answer."""
+"""What else is done by a word and a name; what it returns is the answer, or is to be waited for."""
 
 
 WRITES = ("save", "bundle", "bookmark")
@@ -206,19 +206,25 @@ class OscSurface:
         """Do what is no change of a control; answer with what came of it, if anything."""
 
         def work() -> None:
-            try:
-                told = DONE[word](self._desk, text)
-            except Refusal as error:
-                self._say(sender, "error", str(error))
-                return
-            if told is not None:
+            told = DONE[word](self._desk, text)
+            if isinstance(told, str):
                 self._say(sender, word, told)
+            elif told is not None:  # what comes meanwhile is heard
+                self._start(told, sender)
 
-        if word not in WRITES:
-            work()  # here and now: what comes after it is meant to come after it
-            return
+        if word in WRITES:
+            self._start(work, sender)
+        else:
+            self._try(work, sender)  # here and now: what comes after it is meant to come after it
+
+    def _start(self, work: Later, sender: Peer) -> None:
+        """Do something aside."""
+        self._try(lambda: self._aside.start(lambda: self._try(work, sender)), sender)
+
+    def _try(self, work: Later, sender: Peer) -> None:
+        """Do something; a refusal is an answer."""
         try:
-            self._aside.start(work)
+            work()
         except Refusal as error:
             self._say(sender, "error", str(error))
 

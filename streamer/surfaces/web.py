@@ -371,7 +371,10 @@ class _Client:
                 self._aside.start(partial(channel.obey_aside, asked))
                 return None
             if live.waits_for_disk(asked):
-                return await self._aside.done(partial(channel.obey, asked))  # type: ignore[no-any-return]
+                told: str | None = await self._aside.done(partial(channel.obey, asked))
+                for later in channel.begun():
+                    self._aside.start(later)
+                return told
             return channel.obey(asked)
         except Refusal as error:
             if error.status == TOO_OFTEN:

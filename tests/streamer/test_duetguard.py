@@ -173,5 +173,5 @@ def test_a_duet_that_is_configured_and_cannot_be_played_is_refused(service, monk
     with pytest.raises(ConfigError, match="no input is heard"):
         play(replace(asked, input=InputSettings(port="off")), plain=True)
     monkeypatch.setattr(daemon, "input_owner", lambda settings: room.owner)
-    with pytest.raises(BundleError, match="tiny.*accompanies nobody"):
+    with pytest.raises(BundleError, match=r"tiny.*accompanies nobody"):
         play(replace(asked, input=InputSettings(port="nano")), plain=True)

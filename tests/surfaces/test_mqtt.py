@@ -212,3 +212,20 @@ def test_what_is_no_broker_is_refused_with_the_form(url):
 def test_what_is_written_is_read_back():
     for spec in control_specs().values():
         assert spec.default == read(spec, written(spec.default))
+
+
+@needs_mosquitto
+def test_a_scene_whose_bundle_is_loaded_holds_up_no_other_command(broker, desk, caplog):
+    surface = surface_on(broker, desk)
+    broker.first(surface.topic("status"))
+    desk.scene_bundle = "bnd"
+    desk.disk.clear()
+    try:
+        broker.publish(surface.topic("scene/set"), "elsewhere")
+        moved = Moved(desk, "root", 5)
+        broker.publish(surface.topic("root/set"), "5")
+        assert moved.wait()
+    finally:
+        desk.disk.set()
+    assert comes(lambda: "did you mean tiny?" in caplog.text)
+    surface.close()

@@ -239,3 +239,26 @@ def test_a_flood_and_what_is_no_osc_leave_the_last_value(desk, sender):
 def test_a_port_that_is_taken_is_one_line(surface, desk):
     with pytest.raises(ConfigError, match=r"live\.osc 127.* cannot be opened .* choose another"):
         OscSurface(desk, surface.address)
+
+
+def test_a_scene_whose_bundle_is_loaded_holds_up_no_knob_and_a_refusal_is_told(desk, sender):
+    desk.scene_bundle = "bnd"
+    desk.disk.clear()
+    try:
+        for _ in range(MOST_WRITES):
+            sender.say("scene/elsewhere")
+        sender.say("density", 0.5)
+        sender.say("get", "density")
+        assert 0.5 == sender.told("density")
+        sender.say("scene/elsewhere")
+        assert "try again in a moment" in sender.told("error")
+    finally:
+        desk.disk.set()
+    assert "did you mean tiny?" in sender.told("error")
+
+
+def test_a_control_that_what_plays_cannot_obey_is_answered_with_an_error(desk, sender):
+    desk.objects = "no input is heard"
+    sender.say("duet", "trade")
+    assert "no input is heard" == sender.told("error")
+    assert "off" == desk.controls.snapshot().value("duet")

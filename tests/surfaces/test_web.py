@@ -601,3 +601,20 @@ def test_the_page_of_the_api_is_made_from_the_routes():
         check=False,
     )
     assert (0, "") == (run.returncode, run.stderr)
+
+
+def test_a_page_that_waits_for_the_bundle_of_a_scene_is_heard_on_and_told_too(web, desk):
+    page = Page(web)
+    page.told("hello")
+    desk.scene_bundle = "bnd"
+    desk.disk.clear()
+    page.say({"scene": "elsewhere"})
+    page.say({"set": {"density": 0.5}})
+    page.say({"ping": 7})
+    try:
+        assert 7 == page.told("pong")["ping"]
+        assert 0.5 == desk.controls.snapshot().density
+    finally:
+        desk.disk.set()
+    assert "did you mean tiny?" in page.told("error")["error"]
+    page.close()
