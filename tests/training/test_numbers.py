@@ -115,7 +115,7 @@ def test_every_preset_holds_what_its_dataclasses_declare(name) -> None:
 
 @pytest.mark.parametrize(
     "line", ["baseline gated --tensors x.npz -o y", "ear --bundle piano --corpus x.npz -o y",
-             "encoder --tensors x.npz -o y.npz"],
+             "encoder --tensors x.npz -o y.npz", "filter --tunes x.npz -o y"],
 )  # fmt: skip
 def test_what_one_process_does_is_refused_to_several(line, capsys, monkeypatch) -> None:
     monkeypatch.setenv("RANK", "0")

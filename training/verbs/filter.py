@@ -90,6 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, write, and say how good each filter is."""
+    from training.run.ranks import refuse_others
+
+    refuse_others("filters are trained")
     _check(args)
     rng = np.random.default_rng(args.seed)
     encoder = open_encoder(args.encoder) if args.encoder else None
