@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import sys
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,44 @@ from training.verbs.study import OTHERS
 ROOT = Path(__file__).parents[2]
 
 
-def test_each_figure_is_one_command_that_can_be_typed(capsys):
+class Typed(Exception):
+    """The words of a command are what it takes."""
+
+
+def typed(monkeypatch, module, words):
+    """Let a module parse its words, and do nothing more."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(self, args=None, namespace=None):
+        parse(self, args, namespace)
+        raise Typed
+
+    run = import_module(module).main
+    with monkeypatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, "parse_args", stop)
+        patched.setattr(sys, "argv", [module, *words])
+        with pytest.raises(Typed):
+            run()
+
+
+@pytest.mark.parametrize("words", [["--no-such-option"], ["x", "-o", "y", "--sed", "3"], []])
+def test_a_command_of_a_module_with_an_option_that_there_is_not_is_found(
+    words, monkeypatch, capsys
+):
+    with pytest.raises(SystemExit):
+        typed(monkeypatch, "training.evaluation.figure_one", [*words, "--seeed", "1"])
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_each_figure_is_one_command_that_can_be_typed(capsys, monkeypatch):
     assert 0 == main(["study", "all", "--list"])
     lines = capsys.readouterr().out.splitlines()
     assert len(FIGURES) == len(lines)
     for figure, line in zip(FIGURES, lines, strict=True):
         words = shlex.split(line, comments=True)
         if words[0] == "python":
-            assert find_spec(words[2]) is not None
+            assert ["python", "-m"] == words[:2]
+            typed(monkeypatch, words[2], words[3:])
             continue
         args = build_parser(words[1:]).parse_args(words[1:])
         assert ([figure.name] if figure.name else None) == getattr(args, "only", None)
