@@ -21,6 +21,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -62,6 +63,9 @@ EXTRA_OF_PACKAGE = {"training": "train", "export": "export"}
 
 OURS = ("streamer", "training", "export", "__main__")
 """Packages whose mistakes in imports are defects, and no libraries to install."""
+
+INSTALLED = "site-packages"
+"""The folder of Python's in which each library has its own."""
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
@@ -169,6 +173,10 @@ def _guarded(arguments: list[str], others: Mapping[str, Callable[[Any], None]]) 
         status = _missing(arguments, error)
     except ImportError as error:
         status = _broken(arguments, error)
+    except MemoryError:
+        from streamer.system.installing import MORE_MEMORY
+
+        status = _fail(arguments, f"the memory does not suffice: {MORE_MEMORY}")
     except OSError as error:
         ended = isinstance(error, BrokenPipeError) and not error.filename
         status = 0 if ended else _fail(arguments, _system_error(error))
@@ -277,20 +285,30 @@ def _missing(arguments: list[str], error: ModuleNotFoundError) -> int:
 
 def _broken(arguments: list[str], error: ImportError) -> int:
     """Say which library is there and cannot be loaded."""
-    from streamer.system.installing import how_to_install
+    from streamer.system.installing import MORE_MEMORY, how_to_install, lacks_memory
 
+    library = _library_of(error)
+    if not library or library in OURS:
+        raise error  # a defect of ours
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if lacks_memory(error):
+        return _fail(arguments, f"{library} cannot be loaded ({reason}): {MORE_MEMORY}")
+    return _fail(
+        arguments,
+        f"{library} cannot be loaded ({reason}); install another build of it: "
+        f"{how_to_install(library, again=True)}",
+    )
+
+
+def _library_of(error: ImportError) -> str:
+    """Return which library is to be loaded, "" for none that is known."""
+    parts = Path(error.path or "").parts
+    if INSTALLED in parts[:-1]:  # of a part of it that is no Python the name is the part's alone
+        return parts[parts.index(INSTALLED) + 1].partition(".")[0]
     frames = traceback.walk_tb(error.__traceback__)
     modules = [str(frame.f_globals.get("__name__", "")).split(".")[0] for frame, _ in frames]
     strange = [name for name in modules if name not in (*OURS, "importlib", "contextlib")]
-    library = (error.name or "").split(".")[0] or (strange[-1] if strange else "")
-    if not library or library in OURS:
-        raise error  # a defect of ours
-    reason = str(error).strip().splitlines()
-    return _fail(
-        arguments,
-        f"{library} cannot be loaded ({reason[0] if reason else type(error).__name__}); install "
-        f"another build of it: {how_to_install(library, again=True)}",
-    )
+    return (error.name or "").split(".")[0] or (strange[-1] if strange else "")
 
 
 def _fail(arguments: list[str], *texts: str) -> int:

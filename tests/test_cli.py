@@ -124,6 +124,41 @@ def test_a_library_that_cannot_be_loaded_is_one_line_with_its_name(
     assert capsys.readouterr().err.startswith(line)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "libtorch_cpu.so: failed to map segment from shared object",
+        "libx.so: cannot allocate memory",
+        "DLL load failed: Out of memory",
+    ],
+)
+def test_a_library_that_the_memory_does_not_suffice_for_is_not_to_be_installed_again(
+    verb, capsys, said
+):
+    path = "/opt/lib/python3/site-packages/torch/_C.cpython-313.so"
+    verb(raising(ImportError(said, name="_C", path=path)))
+    assert cli.main(["fake"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"perpetuo fake: torch cannot be loaded ({said}): end other programs")
+    assert "install" not in err
+    assert 1 == err.count("\n")
+
+
+def test_a_library_that_does_not_fit_beside_others_is_no_lack_of_memory(verb, capsys):
+    said = "libgomp.so.1: cannot allocate memory in static TLS block"
+    verb(raising(ImportError(said, path="/x/site-packages/sklearn/_openmp.so")))
+    assert cli.main(["fake"]) == 1
+    assert "install another build of it" in capsys.readouterr().err
+
+
+def test_memory_that_does_not_suffice_is_one_line(verb, capsys):
+    verb(raising(MemoryError()))
+    assert cli.main(["fake"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("perpetuo fake: the memory does not suffice: end other programs")
+    assert 1 == err.count("\n")
+
+
 def test_an_import_of_ours_that_fails_is_a_defect_and_not_hidden(verb):
     def run(args):
         from streamer.errors import NothingOfTheKind  # noqa: F401

@@ -159,8 +159,10 @@ def _baselines(bundle: Bundle) -> tuple[dict[str, Contestant], list[str]]:
     for entry in sorted(entry_points(group=BASELINES), key=lambda e: e.name):
         try:
             found[entry.name] = entry.load()(bundle)
+        except ModuleNotFoundError as error:
+            missing.append(f"{entry.name}: {error.name} is not installed")
         except ImportError as error:
-            missing.append(f"{entry.name}: {error.name or error} is not installed")
+            missing.append(f"{entry.name}: cannot be loaded ({error})")
         except ValueError as error:
             missing.append(f"{entry.name}: {error}")
     if not found and not missing:

@@ -23,6 +23,22 @@ MADE_BY_MAKE = ("train", "export")
 """Extras that ``make install`` of a checkout brings, with a CPU build of torch."""
 
 
+MORE_MEMORY = "end other programs, or raise the limit (ulimit -v, MemoryMax= of a service)"
+"""What helps where the memory does not suffice."""
+
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "out of memory")
+"""What the loader of libraries says then, in small letters."""
+
+_OTHERWISE = "static tls block"
+"""Of which there is too little whatever the memory is."""
+
+
+def lacks_memory(error: ImportError) -> bool:
+    """Whether a library is there, and the memory does not suffice to load it."""
+    said = str(error).lower()
+    return _OTHERWISE not in said and any(words in said for words in _NO_MEMORY)
+
+
 def how_to_add(extra: str) -> str:
     """Return the command that adds an extra to this installation."""
     root = checkout()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,19 @@ def test_a_range_that_no_number_is_in_is_refused() -> None:
         Span(3, 2)
     with pytest.raises(ValueError, match="above 0"):
         Span(0, 2, logarithmic=True)
+
+
+def test_a_search_that_cannot_load_optuna_says_why_and_not_that_it_is_not_there(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "optuna", raising=False)
+    (tmp_path / "optuna.py").write_text(
+        "raise ImportError('libz.so: failed to map segment from shared object', name='zlib')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["search", "draw", "--tensors", "x.npz", "-o", str(tmp_path / "s")]
+    assert 1 == main(words)
+    err = capsys.readouterr().err
+    assert "failed to map segment" in err
+    assert "train extra" not in err
+    assert "install" not in err

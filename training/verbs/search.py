@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     load_preset(args.preset or args.model)
     try:
         import optuna
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigError([f"perpetuo search needs optuna: {how_to_add('train')}"]) from error
     import torch
 
