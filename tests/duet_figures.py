@@ -157,7 +157,8 @@ def through_jack(model: str, calls: Sequence[Sequence[Note]], say: Say) -> None:
             with jack.player("person", seconds, notes):
                 jack.connect("person:out", "mon:input")
                 jack.connect("person:out", "Perpetuo in:in")
-                messages = monitor.wait_for(is_enough, seconds + ROUND_SECONDS)
+                # A server that lets the listener go ends it early: what was heard counts.
+                messages = monitor.listen(is_enough, seconds + ROUND_SECONDS)
                 machine.terminate()
                 machine.wait(20.0)
         finally:

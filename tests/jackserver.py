@@ -26,8 +26,19 @@ ear.delete()
 """
 
 
+def silenced(messages):
+    """Whether the last message resets the controllers of a channel (CC121), as a silence ends.
+
+    A stream's first silence comes before its first note. Nobody else may play to the listener: what
+    comes from elsewhere may come last.
+    """
+    return bool(messages) and messages[-1][0] & 0xF0 == 0xB0 and messages[-1][1:2] == b"\x79"
+
+
 class Monitor:
     """``jack_midi_dump``, read by a thread of its own, so that a test can wait for a count.
+
+    What a test waits for is asked of an empty list too: nothing may have come yet.
 
     Attributes:
         times: Seconds of ``time.monotonic`` at which each message came out of it.

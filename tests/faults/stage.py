@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bundles import write_tiny_bundle
-from tests.jackserver import JackServer, Monitor
+from tests.jackserver import JackServer, Monitor, silenced
 from tests.service_manager import Service
 from tests.streams import struck, unpaired
 
@@ -132,7 +132,7 @@ class Stage:
     def end(self) -> str:
         """Stop the service as systemd does; return what is wrong with its end, or nothing."""
         status = self.service.stop()
-        heard = self.monitor.listen(lambda m: bool(m) and m[-1][:2] == b"\xb0\x79")
+        heard = self.monitor.listen(silenced)
         _, again, left = unpaired(heard)
         again += sum(unpaired(life)[1] for life in self.lives)
         if (status, again, left) == (128 + signal.SIGTERM, 0, 0):

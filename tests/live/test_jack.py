@@ -23,6 +23,7 @@ from streamer.settings.settings import SchedulerSettings
 from streamer.system.clock import MonotonicClock
 from streamer.testing import FakeGenerator
 from tests import bundles
+from tests.jackserver import silenced
 
 pytestmark = pytest.mark.jack
 
@@ -86,7 +87,7 @@ def struck(messages):
 
 def played_out(messages):
     """The silence at the end has come: CC121 after notes."""
-    return bool(struck(messages)) and messages[-1][:2] == b"\xb0\x79"
+    return bool(struck(messages)) and silenced(messages)
 
 
 def test_hundreds_of_notes_arrive_in_order_and_none_is_lost(jack):
@@ -112,7 +113,7 @@ def test_a_virtual_port_named_perpetuo_can_be_connected_to(jack):
         jack.connect("Perpetuo:out", "mon:input")
         with playing(port):
             monitor.wait_for(lambda messages: len(struck(messages)) >= 50)
-        heard = monitor.wait_for(lambda messages: messages[-1][:2] == b"\xb0\x79")
+        heard = monitor.wait_for(played_out)
     finally:
         port.close()
     assert check_pairs(heard) >= 50

@@ -5,16 +5,11 @@ import pytest
 from streamer import Settings, Stream
 from streamer.settings import SchedulerSettings
 from tests.bundles import write_tiny_bundle
-from tests.live.test_jack import check_pairs, struck
+from tests.live.test_jack import check_pairs, played_out, struck
 
 pytestmark = pytest.mark.jack
 
 QUICK = Settings(scheduler=SchedulerSettings(lead_seconds=0.05, realtime_priority=0))
-
-
-def quiet(messages):
-    """Whether the last that came resets the controllers: the end of a silence."""
-    return messages[-1][:2] == b"\xb0\x79"
 
 
 def test_two_streams_play_to_two_ports_and_end_apart(jack, tmp_path):
@@ -25,8 +20,8 @@ def test_two_streams_play_to_two_ports_and_end_apart(jack, tmp_path):
             first.wait_for(lambda messages: len(struck(messages)) >= 10)
             second.wait_for(lambda messages: len(struck(messages)) >= 10)
             assert ("left:input", "right:input") == (one.port_name, other.port_name)
-        heard = second.wait_for(quiet)
+        heard = second.wait_for(played_out)
         assert 10 <= check_pairs(heard)
         before = one.figures().notes_sent
         first.wait_for(lambda messages: len(struck(messages)) >= before + 5)
-    assert before + 5 <= check_pairs(first.wait_for(quiet))
+    assert before + 5 <= check_pairs(first.wait_for(played_out))
