@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,6 +97,7 @@ class Bindings:
         self._path = path
         self._lock = threading.Lock()
         self._learning: str | None = None
+        self._until = math.inf
         self._tried: dict[int, float] = {}
         self._pairs: set[int] = set()
         self._learnt: int | None = None
@@ -113,8 +115,20 @@ class Bindings:
         """The control that the next knob is bound to, or None."""
         return self._learning
 
-    def learn(self, control: str | None) -> None:
+    def learning_at(self, at: float) -> str | None:
+        """Return the control that a knob is bound to that is turned at a moment, or None.
+
+        Args:
+            at: As :meth:`learn` has it.
+        """
+        return self._learning if at <= self._until else None
+
+    def learn(self, control: str | None, until: float = math.inf) -> None:
         """Bind the next knob whose position changes to a control; None thinks better of it.
+
+        Args:
+            control: What it is to move.
+            until: By when it is turned, seconds of the clock by which it is heard.
 
         Raises:
             ValueError: There is no such control.
@@ -123,10 +137,17 @@ class Bindings:
             known_control(control)
         with self._lock:
             self._learning, self._tried, self._learnt = control, {}, None
+            self._until = until
 
     def forget(self, control: str) -> None:
-        """Let no knob move a control any more."""
+        """Let no knob move a control any more, and none be learnt for it.
+
+        Raises:
+            ValueError: There is no such control.
+        """
+        known_control(control)
         with self._lock:
+            self._learning = None if self._learning == control else self._learning
             self._bound = {n: name for n, name in self._bound.items() if name != control}
             self._own &= {*self._bound}
         self._write()
@@ -157,14 +178,20 @@ class Bindings:
         found = self.heard(Heard((Move(knob, position),)))
         return None if found is None else found[0]
 
-    def heard(self, heard: Heard) -> tuple[str, Move] | None:
+    def heard(self, heard: Heard, at: float = 0.0) -> tuple[str, Move] | None:
         """Return the control that a control change moves and the knob; when learning, bind first.
 
         A controller that was learnt, and then proves to be a half of a pair, gives way to the pair.
+
+        Args:
+            heard: What it may mean.
+            at: When it came, as :meth:`learn` has it.
         """
         if not heard.moves or FIRST_MODE_MESSAGE <= heard.moves[-1].knob < NRPN:
             return None
         with self._lock:
+            if at > self._until:
+                self._learning = None
             learnt = self._learn_from(heard)
             found = next(((self._bound[m.knob], m) for m in heard.moves if m.knob in self._bound),
                          None)  # fmt: skip

@@ -267,7 +267,7 @@ class MidiControl:
             for name in self.bindings.bound.values():
                 self._gather(name, configured.value(name))
             return
-        found = self.bindings.heard(self._knobs.hear(channel, number, data, at))
+        found = self.bindings.heard(self._knobs.hear(channel, number, data, at), at)
         if found is None:
             if number == CONTROL_PEDAL and self._duet is not None:
                 self._duet(control(channel, number, data), at)

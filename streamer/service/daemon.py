@@ -35,6 +35,7 @@ from streamer.service.beats import another_beat, refuse_lacking
 from streamer.service.display import View, shows_view
 from streamer.service.duetguard import objection
 from streamer.service.guard import Guard
+from streamer.service.learning import KnobLearning
 from streamer.service.outside import ports_seen, surfaces, wants_surfaces
 from streamer.service.recordings import check_files, recorded
 from streamer.service.reload import Load
@@ -153,8 +154,9 @@ def _play(wanted: _Wanted, signals: Signals, clock: Clock) -> None:
         upkeep.serve(stream.figures)
         settle()
         began = clock.now()
-        desk = cache(partial(_desk, settings, stream, upkeep, clock, tap, owner))
-        _open_outside(wanted, opened, stream, source, upkeep, clock, owner, echo, desk)
+        knobs = KnobLearning(clock.now)
+        desk = cache(partial(_desk, settings, stream, upkeep, clock, tap, owner, knobs))
+        _open_outside(wanted, opened, stream, source, upkeep, clock, owner, echo, knobs, desk)
         # From here on signals are noted; while something is opened they end the wait for it.
         signals.wake_at_end(
             stream.ended, upkeep.ask_reload if upkeep.reloads else None, stream.silence
@@ -277,6 +279,7 @@ def _open_outside(
     clock: Clock,
     owner: MidiOwner | None,
     echo: EchoFilter,
+    knobs: KnobLearning,
     desk: Callable[[], Desk],
 ) -> None:
     """Open what steers the stream from outside: a MIDI controller and the surfaces."""
@@ -300,6 +303,7 @@ def _open_outside(
         )
     stream.guard.hears = heard is not None
     opened.enter_context(another_beat(settings.clock, stream, clock))
+    knobs.bindings = None if heard is None else heard.bindings
     opened.enter_context(surfaces(settings.live, desk))
 
 
@@ -320,6 +324,7 @@ def _desk(
     clock: Clock,
     tap: Tap | None,
     owner: MidiOwner | None,
+    knobs: KnobLearning,
 ) -> Desk:
     """Return the stream as surfaces see it."""
     from streamer.service.desk import StreamDesk
@@ -344,6 +349,7 @@ def _desk(
         now=clock.now,
         ports=lambda: ports_seen(owner),
         objection=stream.guard.objection,
+        knobs=knobs,
     )
 
 

@@ -25,6 +25,7 @@ from streamer.selection.taste import Taste
 from streamer.service.choosing import BundleChoice
 from streamer.service.figures import StreamFigures
 from streamer.service.keeping import Keeping, NothingToKeep
+from streamer.service.learning import KnobLearning
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.reading import is_name
 from streamer.settings.settings import RecordSettings
@@ -60,6 +61,7 @@ class StreamDesk:
         now: Seconds of the clock.
         ports: The MIDI ports of the last look, as plain data.
         objection: Says why what plays cannot obey changes of controls; "" where it can.
+        knobs: Which knob steers what.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class StreamDesk:
         now: Callable[[], float],
         ports: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         objection: Callable[[Mapping[str, Any]], str] = lambda changes: "",
+        knobs: KnobLearning | None = None,
     ) -> None:
         self.controls, self._taste, self._objection = controls, taste, objection
         self._figures, self._configured = figures, configured
@@ -92,6 +95,7 @@ class StreamDesk:
         self._record, self._tap, self._place = record, tap, place
         self._heartbeat, self._now = heartbeat, now
         self._ports, self._began = ports, now()
+        self._knobs = knobs or KnobLearning(now)
 
     def objection(self, changes: Mapping[str, Any]) -> str:
         """See :class:`streamer.surfaces.desk.Desk`."""
@@ -131,6 +135,7 @@ class StreamDesk:
             "port_losses": figures.port_losses,
             "day": dict(self._plan()),
             "taste": self._taste_state(),
+            **self._knobs.state(),
             "uptime_seconds": round(self._now() - self._began, 1),
             "memory_mb": memory_mb(),
         }
@@ -174,6 +179,14 @@ class StreamDesk:
         """See :class:`streamer.surfaces.desk.Desk`."""
         last, messages = self._tap.messages.since(serial)
         return last, [Sent(at, message) for at, message in messages]
+
+    def learn(self, control: str) -> None:
+        """See :class:`streamer.surfaces.desk.Desk`."""
+        self._knobs.learn(control)
+
+    def forget(self, control: str) -> None:
+        """See :class:`streamer.surfaces.desk.Desk`."""
+        self._knobs.forget(control)
 
     def scenes(self) -> Sequence[Mapping[str, Any]]:
         """See :class:`streamer.surfaces.desk.Desk`."""

@@ -123,8 +123,25 @@ class Desk(Protocol):
     def ports(self) -> Sequence[Mapping[str, Any]]:
         """Return the MIDI ports that were there at the last look.
 
-        Each has ``name``, ``direction``, ``system``, ``kind``, and whether it is ``used``: played
-        to or heard.
+        Each has ``name``, ``direction``, ``system``, ``kind``, whether it is ``used``: played to
+        or heard; and of a port of our own ``connected``: the names of what is connected to it. That
+        is None of other ports, and where the MIDI system does not tell.
+        """
+        ...
+
+    def learn(self, control: str) -> None:
+        """Let the next knob that is turned on the input, within a minute, steer a control.
+
+        Raises:
+            Refusal: 404 where no control is called so, 409 where no input is heard.
+        """
+        ...
+
+    def forget(self, control: str) -> None:
+        """Let no knob steer a control, nor be learnt for it any more; it writes a disk.
+
+        Raises:
+            Refusal: As :meth:`learn`.
         """
         ...
 

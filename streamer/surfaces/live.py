@@ -200,6 +200,12 @@ class Channel:
         elif isinstance(asked.get("save"), str):
             self._desk.save_scene(asked["save"])
             return _text("scenes", scenes=self._list_scenes(), saved=asked["save"])
+        elif isinstance(asked.get("learn"), str):
+            self._desk.learn(asked["learn"])
+            self._figures_at = float("-inf")  # it is shown at once
+        elif isinstance(asked.get("forget"), str):
+            self._desk.forget(asked["forget"])
+            self._figures_at = float("-inf")
         elif "keep" in asked:
             kept = keep(self._desk, asked["keep"] if isinstance(asked["keep"], dict) else None)
             return _text("kept", **kept)
@@ -211,14 +217,15 @@ class Channel:
             raise Refusal(
                 400,
                 'a message must be {"set": {...}}, {"scene": NAME}, {"bundle": NAME}, '
-                '{"save": NAME}, {"keep": {}} or {"ping": N}',
+                '{"save": NAME}, {"learn": CONTROL}, {"forget": CONTROL}, {"keep": {}} or '
+                '{"ping": N}',
             )
         return None
 
 
 def waits_for_disk(asked: dict[str, Any]) -> bool:
     """Whether a disk is read or written to do what a client asks."""
-    return "set" not in asked and any(word in asked for word in ("scene", "save", "keep"))
+    return "set" not in asked and any(word in asked for word in ("scene", "save", "keep", "forget"))
 
 
 def loads(asked: dict[str, Any]) -> bool:

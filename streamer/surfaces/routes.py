@@ -171,6 +171,16 @@ def _registry(_: Desk, __: str, ___: Any) -> Response:
     return as_json(declarations())
 
 
+def _learn(desk: Desk, name: str, _: Any) -> Response:
+    desk.learn(name)
+    return as_json({"learning": name})
+
+
+def _forget(desk: Desk, name: str, _: Any) -> Response:
+    desk.forget(name)
+    return as_json({"forgotten": name})
+
+
 def _scenes(desk: Desk, _: str, __: Any) -> Response:
     return as_json(list(desk.scenes()))
 
@@ -248,6 +258,10 @@ ROUTES = (
     Route("PATCH", f"{API}/controls", "moves controls; null is a control's default", _patch,
           example={"density": 0.5, "temperature": 1.1}),
     Route("GET", f"{API}/registry", "every live control with its range, unit and help", _registry),
+    Route("POST", API + "/learn/{name}",
+          "lets the next knob that is turned, within a minute, steer a control", _learn),
+    Route("DELETE", API + "/learn/{name}", "lets no knob steer a control any more", _forget,
+          disk=True),
     Route("GET", f"{API}/scenes", "the scenes that can be chosen", _scenes, disk=True),
     Route("POST", API + "/scene/{name}", "takes on a scene", _scene, disk=True),
     Route("GET", f"{API}/bundles", "the bundles that can be chosen", _bundles, disk=True),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamer.settings.controls import LiveControls
+from streamer.settings.controls import LiveControls, control_specs
 from streamer.surfaces.desk import Ghost, Later, Refusal, Sent, Written
 
 
@@ -23,7 +23,7 @@ class FakeDesk:
         self.ghosts = [Ghost("range", (Written(1000.0, 500.0, 99, 80, 0, pedal=True),))]
         self.there = [
             {"name": "Perpetuo", "direction": "output", "system": "jack", "kind": "builtin",
-             "used": True},
+             "used": True, "connected": ["mon:input"]},
         ]  # fmt: skip
         self.saved: list[tuple[str, str, bool]] = []
         self.held = {"take-1.mid": b"MThd"}
@@ -32,8 +32,19 @@ class FakeDesk:
         self.disk.set()
         self.waiting = 0
         self.objects = ""
+        self.knobs, self.learning = {"density": "CC74"}, None
         self.scene_bundle = "band"
         """Of the scene elsewhere."""
+
+    def learn(self, control: str) -> None:
+        if control not in control_specs():
+            raise Refusal(404, f"no control is called {control!r}")
+        self.learning = control
+
+    def forget(self, control: str) -> None:
+        self._wait_for_disk()
+        self.knobs.pop(control, None)
+        self.learning = None
 
     def objection(self, changes: Mapping[str, Any]) -> str:
         return self.objects if "duet" in changes else ""
@@ -43,6 +54,7 @@ class FakeDesk:
             "model": self.plays, "next_model": None, "family": "chain", "port": "null",
             "paused": False, "waiting_for_port": False, "sounding": [[0, 60]], "pedal": False,
             "notes_sent": 7, "buffer_seconds": 9.5, "underruns": 0, "late": 0.2, "dropped": 3,
+            "knobs": self.knobs, "learning": self.learning,
             "uptime_seconds": 61, "memory_mb": 100.0, "playing": "",
         }  # fmt: skip
 

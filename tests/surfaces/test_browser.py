@@ -20,6 +20,7 @@ from tests.freeports import free_port
 from tests.waiting import comes
 
 webdriver = pytest.importorskip("selenium.webdriver")
+Keys = webdriver.Keys
 
 PATIENCE_SECONDS = 30.0
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -266,3 +267,64 @@ def test_nothing_on_the_page_shuts_anybody_out(page, width, scheme):
     if shots:
         page.save_screenshot(str(Path(shots) / f"page-{scheme}-{width}.png"))
     assert [] == found
+
+
+KNOBS = (
+    "HEARD.state = () => {}; state.knobs = { density: 'CC74' };"
+    "state.learning = arguments[0]; knobs()"
+)
+
+
+def learner(page, name):
+    script = "const b = learners[arguments[0]].button;"
+    return page.execute_script(
+        f"{script} return [b.innerText, b.getAttribute('aria-pressed')]", name
+    )
+
+
+def test_each_control_says_which_knob_steers_it_where_an_input_is_heard(page):
+    assert "none" == page.execute_script(
+        "return getComputedStyle(learners.density.button).display"
+    ), "no input is heard"
+    page.execute_script(KNOBS, "transpose")
+    shown = page.execute_script("return Object.keys(rows)")
+    assert {*shown} == {*page.execute_script("return Object.keys(learners)")}
+    assert "CC74" in learner(page, "density")[0]
+    assert ["true", "false"] == [learner(page, name)[1] for name in ("transpose", "density")]
+    assert "turn a knob" in learner(page, "transpose")[0]
+
+
+def test_a_knob_is_learnt_and_given_up_by_the_keyboard_alone(page):
+    page.execute_script(KNOBS, None)
+    page.execute_script("window.said = []; socket.send = text => said.push(JSON.parse(text))")
+    press = "const b = learners.density.button; b.focus(); return document.activeElement === b"
+    for learning, said in ((None, {"learn": "density"}), ("density", {"forget": "density"})):
+        page.execute_script(KNOBS, learning)
+        assert page.execute_script(press)
+        page.switch_to.active_element.send_keys(Keys.ENTER)
+        assert said == page.execute_script("return said.pop()")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_knobs_on_the_page_shut_nobody_out(page, width):
+    axe = pytest.importorskip("axe_core_python")
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.execute_script((resources.files(axe) / "axe.min.js").read_text(encoding="utf-8"))
+    page.execute_script("figures = () => {}; HEARD.state = () => {}")
+    for learning in (None, "density"):
+        page.execute_script(KNOBS, learning)
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        found = page.execute_async_script(
+            "axe.run().then(r => arguments[0](r.violations.map(v => v.id + v.nodes[0].html)))"
+        )
+        assert [] == found
+
+
+def test_who_is_connected_to_our_port_is_said(page):
+    own = {"name": "Perpetuo", "direction": "output", "kind": "builtin", "used": True}
+    for connected, text in ((["a synth", "mon"], "plays to a synth, mon"), ([], "nobody is")):
+        page.execute_script("ports([arguments[0]])", {**own, "connected": connected})
+        assert text in says(page, "ports")
+    page.execute_script("ports([arguments[0]])", {**own, "connected": None})
+    assert "is played to" in says(page, "ports")

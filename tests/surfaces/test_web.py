@@ -618,3 +618,29 @@ def test_a_page_that_waits_for_the_bundle_of_a_scene_is_heard_on_and_told_too(we
         desk.disk.set()
     assert "did you mean tiny?" in page.told("error")["error"]
     page.close()
+
+
+def test_a_knob_is_learnt_and_forgotten_and_the_state_says_which_steers_what(web, desk):
+    assert (200, {"learning": "density"}) == ask(web, "POST", "/api/v1/learn/density")[:2]
+    state = ask(web, "GET", "/api/v1/state")[1]
+    assert ({"density": "CC74"}, "density") == (state["knobs"], state["learning"])
+    assert (200, {"forgotten": "density"}) == ask(web, "DELETE", "/api/v1/learn/density")[:2]
+    state = ask(web, "GET", "/api/v1/state")[1]
+    assert ({}, None) == (state["knobs"], state["learning"])
+    assert 404 == ask(web, "POST", "/api/v1/learn/densty")[0]
+    assert 405 == ask(web, "GET", "/api/v1/learn/density")[0]
+
+
+def test_a_page_that_learns_a_knob_is_told_at_once(web, desk):
+    page = Page(web)
+    page.told("hello")
+    page.told("state")
+    page.say({"learn": "transpose"})
+    while page.told("state")["learning"] != "transpose":
+        pass
+    page.say({"forget": "transpose"})
+    while page.told("state")["learning"] is not None:
+        pass
+    page.say({"learn": "transpos"})
+    assert "no control is called" in page.told("error")["error"]
+    page.close()

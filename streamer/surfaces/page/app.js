@@ -12,7 +12,7 @@ const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B�
 const GROUPS = { character: "Character", harmony: "Harmony", returning: "What comes back", taste: "Taste", query: "Answers", tracks: "Tracks", playing: "Playing",
   pitch: "Pitch and scale", scenes: "From scene to scene", buffer: "Buffer" }; // in this order, others behind
 let socket = null, specs = {}, rows = {}, values = {}, held = {}, wanted = {}, sending = 0, lost = 0, state = {};
-let synth = null, latency = 0.12, family = "", coming = {};
+let synth = null, latency = 0.12, family = "", coming = {}, learners = {};
 const health = new Health($("health"), $("reasons"));
 
 function words(name) {
@@ -110,6 +110,27 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// The next knob that is turned on the input steers this; pressed once more, none does.
+function learner(spec, what = "") {
+  const seen = element("span"), button = element("button", { type: "button", class: "learn" }, seen,
+    element("span", { class: "quiet" }, " – the knob that steers " + words(spec.name)));
+  button.onclick = () => {
+    if (socket && socket.readyState === 1) socket.send(JSON.stringify({ [state.learning === spec.name ? "forget" : "learn"]: spec.name }));
+  };
+  learners[spec.name] = { button, seen, what };
+  return button;
+}
+
+function knobs() {
+  document.body.classList.toggle("knobs", !!state.knobs);
+  for (const [name, one] of Object.entries(learners)) {
+    const on = state.learning === name, knob = state.knobs?.[name];
+    const text = on ? (knob ? "turn another, or press to forget" : "turn a knob, or press to stop") : knob || "learn";
+    if (one.seen.textContent !== one.what + text) one.seen.textContent = one.what + text;
+    one.button.setAttribute("aria-pressed", on);
+  }
+}
+
 function controlRow(spec) {
   const id = "c-" + spec.name, about = element("span", { class: "about", id: id + "-about" }, spec.help);
   if (spec.heard !== "at once") about.append(" ", element("span", { class: "soon" }, "heard " + spec.heard));
@@ -117,7 +138,7 @@ function controlRow(spec) {
   if (spec.pressed) { // obeyed once, and off again by itself
     input = element("button", { id, type: "button", "aria-describedby": about.id }, words(spec.name));
     input.onclick = () => move(spec.name, true);
-    const box = element("div", { class: "control" }, input, about);
+    const box = element("div", { class: "control" }, input, about, learner(spec));
     rows[spec.name] = { box, input, out: element("output") };
     return box;
   }
@@ -148,6 +169,7 @@ function controlRow(spec) {
   const box = element("div", { class: "control" }, label);
   if (spec.kind === "switch" || spec.kind === "choice") box.append(input, about);
   else box.append(out, input, about);
+  box.append(learner(spec));
   rows[spec.name] = { box, input, out };
   return box;
 }
@@ -170,6 +192,8 @@ function stripRow(track, { mute, solo, volume }) {
   const box = controlRow(volume), label = box.querySelector("label");
   label.textContent = words(track);
   label.append(element("span", { class: "quiet" }, " volume"));
+  const learns = element("span", { class: "pair" }, learner(mute, "mute: "), learner(solo, "solo: "), learner(volume, "volume: "));
+  box.querySelector(".learn").replaceWith(learns);
   box.querySelector(".about").classList.add("quiet");
   for (const [spec, text] of [[mute, "Mute"], [solo, "Solo"]]) {
     const id = "c-" + spec.name, input = element("input", { id, type: "checkbox", "aria-label": words(spec.name) });
@@ -196,6 +220,7 @@ function controlRows(members) {
 function build(registry) {
   specs = Object.fromEntries(registry.map(s => [s.name, s]));
   rows = {};
+  learners = {};
   const groups = new Map();
   for (const spec of registry) {
     if (spec.name === "pause" || spec.name === "keep" || (spec.families.length && family && !spec.families.includes(family))) continue;
@@ -209,6 +234,7 @@ function build(registry) {
     return element("section", { "aria-labelledby": id }, element("h2", { id }, GROUPS[name] || words(name)), ...controlRows(members));
   }));
   for (const [name, value] of Object.entries(values)) show(name, value);
+  knobs();
 }
 
 // The value is what was chosen until it is heard, or until the stream says that it cannot be.
@@ -246,6 +272,7 @@ function figures(next) {
     .map(pitch => NAMES[pitch % 12] + (Math.floor(pitch / 12) - 1));
   $("sounding").textContent = (names.join(" ") || "–") + (state.pedal ? "   · pedal" : "");
   health.tell(state);
+  knobs();
   arrive();
 }
 

@@ -71,7 +71,8 @@ class Health {
 
 function ports(list) {
   const used = list.filter(one => one.used), others = list.filter(one => !one.used && one.kind !== "builtin");
-  const says = one => one.direction === "output" ? "is played to" : "is heard";
+  const says = one => !one.connected ? (one.direction === "output" ? "is played to" : "is heard")
+    : one.connected.length ? (one.direction === "output" ? "plays to " : "hears ") + one.connected.join(", ") : "nobody is connected to it";
   const rows = [...used.map(one => [one.name, says(one)]), ...others.map(one => [one.name, one.direction === "output" ? "could be played to" : "could be heard"])];
   if (!rows.length) rows.push(["No MIDI port is there.", "“Sound here” plays without one"]);
   $("ports").replaceChildren(...rows.map(([name, what], i) =>
