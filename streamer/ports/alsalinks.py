@@ -15,6 +15,8 @@ from typing import Literal
 ALSA_CLIENTS = Path("/proc/asound/seq/clients")
 
 _CLIENT = re.compile(r'^Client +\d+ : "(.*)" \[')
+_NUMBERED = re.compile(r'^Client +(\d+) : "(.*)" \[')
+_PORT = re.compile(r'^ +Port +(\d+) : "(.*)" \(')
 _WAYS: dict[Literal["output", "input"], str] = {
     "output": "Connecting To:",
     "input": "Connected From:",
@@ -39,6 +41,29 @@ def links(text: str, client: str, direction: Literal["output", "input"]) -> set[
         elif ours and line.strip().startswith(_WAYS[direction]):
             found.update(_PLACE.findall(line.partition(":")[2]))
     return found
+
+
+def linked(
+    client: str, direction: Literal["output", "input"], clients: Path = ALSA_CLIENTS
+) -> list[str] | None:
+    """Return the names of what a client of ours is connected to, or None where nobody can say.
+
+    Args:
+        client: The name of our client.
+        direction: Whether it sends to them or receives from them.
+        clients: The kernel's list; not every kernel has it.
+    """
+    try:
+        text = clients.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    places, owner = dict[str, str](), ("", "")
+    for line in text.splitlines():
+        if head := _NUMBERED.match(line):
+            owner = head[1], head[2]
+        elif port := _PORT.match(line):
+            places[f"{owner[0]}:{port[1]}"] = f"{owner[1]}:{port[2]}"
+    return sorted(places.get(place, place) for place in links(text, client, direction))
 
 
 def is_linked(

@@ -9,7 +9,6 @@ opening are not thread-safe (docs/design/realtime.md).
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
@@ -17,21 +16,16 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from streamer.errors import PortError
 from streamer.ports import alsaseq
-from streamer.ports.alsalinks import ALSA_CLIENTS, is_linked
+from streamer.ports.alsalinks import ALSA_CLIENTS, is_linked, linked
 from streamer.ports.alsaseq import LIBRARY, has_library
+from streamer.ports.alsatrouble import ALSA_SEQUENCER as ALSA_SEQUENCER
+from streamer.ports.alsatrouble import NO_ROOM, alsa_problem
 from streamer.ports.clients import QUEUE_MESSAGES, Heard, Listener, Sender
 from streamer.ports.jackwatch import JackWatch
 from streamer.system.installing import how_to_add
 
-ALSA_SEQUENCER = Path("/dev/snd/seq")
-
 ALSA_CONFIGURATION = Path("/usr/share/alsa/alsa.conf")
 """Without it libasound makes no client."""
-
-NO_ROOM = (
-    "ALSA has no room for another client; close a few programs that use MIDI, or find the one that "
-    "leaks in /proc/asound/seq/clients"
-)
 
 Direction = Literal["output", "input"]
 
@@ -49,6 +43,14 @@ class Backend(Protocol):
 
     def names(self, direction: Direction) -> list[str]:
         """Return the raw names of its ports; none where it cannot be used."""
+        ...
+
+    def linked(self, direction: Direction) -> list[str] | None:
+        """Return what is connected to a port of our own, which was opened without an address.
+
+        None where the system does not tell. Of several programs of our name on one system nobody
+        can say which is meant.
+        """
         ...
 
     def alive(self) -> bool:
@@ -111,6 +113,11 @@ class RtMidiBackend:
         poller, _ = self._poller(direction)
         return [] if poller is None else list(poller.get_ports())
 
+    def linked(self, direction: Direction) -> list[str] | None:
+        """See :class:`Backend`."""
+        del direction
+        return None
+
     def alive(self) -> bool:
         """See :class:`Backend`."""
         return self._probe() is None
@@ -124,13 +131,13 @@ class RtMidiBackend:
 
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""
-        out = self._make("output", self._client_name)
+        out = self._make("output", self._own_name("output"))
         self._connect(out, address, "out")
         return self._keep(Sender(out))
 
     def listen(self, address: str | None, heard: Heard) -> Listener:
         """See :class:`Backend`."""
-        source = self._make("input", f"{self._client_name} in", queue_size_limit=QUEUE_MESSAGES)
+        source = self._make("input", self._own_name("input"), queue_size_limit=QUEUE_MESSAGES)
         source.ignore_types(sysex=True, timing=False, active_sense=True)
         self._connect(source, address, "in")
         return self._keep(Listener(source, heard))
@@ -168,6 +175,10 @@ class RtMidiBackend:
             raise PortError(
                 f"{what} cannot be opened: {error}; is another program holding it?"
             ) from error
+
+    def _own_name(self, direction: Direction) -> str:
+        """Return how a client of ours is called that sends, or that hears."""
+        return self._client_name if direction == "output" else f"{self._client_name} in"
 
     def _probe(self, *, another: bool = False) -> str | None:
         """Return what keeps the system from being used, as far as can be seen from outside.
@@ -235,6 +246,10 @@ class AlsaBackend(RtMidiBackend):
                 del self._tied[client]
         return super().names(direction)
 
+    def linked(self, direction: Direction) -> list[str] | None:
+        """See :class:`Backend`."""
+        return linked(self._own_name(direction), direction, self._kernel_clients)
+
     def open(self, address: str | None) -> Sender:
         """See :class:`Backend`."""
         sender = super().open(address)
@@ -253,8 +268,7 @@ class AlsaBackend(RtMidiBackend):
             self._tied[client] = (address, direction)
 
     def _is_linked(self, address: str, direction: Direction) -> bool | None:
-        name = self._client_name if direction == "output" else f"{self._client_name} in"
-        return is_linked(address, name, direction, self._kernel_clients)
+        return is_linked(address, self._own_name(direction), direction, self._kernel_clients)
 
 
 class JackBackend(RtMidiBackend):
@@ -271,6 +285,11 @@ class JackBackend(RtMidiBackend):
     def names(self, direction: Direction) -> list[str]:
         """See :class:`Backend`."""
         return self._watch.port_names(direction) if self._follow() else []
+
+    def linked(self, direction: Direction) -> list[str] | None:
+        """See :class:`Backend`."""
+        port = "out" if direction == "output" else "in"
+        return self._watch.linked(f"{self._own_name(direction)}:{port}")
 
     def alive(self) -> bool:
         """See :class:`Backend`."""
@@ -309,33 +328,6 @@ class JackBackend(RtMidiBackend):
     def _probe(self, *, another: bool = False) -> str | None:
         del another
         return None
-
-
-def alsa_problem(node: Path = ALSA_SEQUENCER, *, another: bool = False) -> str | None:
-    """Say why ALSA's sequencer cannot be used, with the remedy; None when it can.
-
-    RtMidi has one text for all of these. To open the node is to be a client for a moment.
-
-    Args:
-        node: Its device node.
-        another: Whether room for another client is wanted: where there is none, what is open
-            plays on all the same.
-    """
-    try:
-        os.close(os.open(node, os.O_RDWR | os.O_NONBLOCK))
-    except PermissionError:
-        return (
-            f"{node} may not be opened; add the user to the group audio "
-            "(sudo usermod -aG audio $USER), and log in again"
-        )
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV):
-            return f"there is no ALSA sequencer ({node}; sudo modprobe snd-seq)"
-        if another and error.errno == errno.ENOMEM:
-            return NO_ROOM
-        # RtMidi's own attempt gives the last word.
-        return None
-    return None
 
 
 _SYSTEMS = {

@@ -142,13 +142,24 @@ class JackWatch:
         if not self.connected or self._jack is None:
             return []
         flags = _IS_INPUT if direction == "output" else _IS_OUTPUT
-        names = self._jack.jack_get_ports(self._client, None, _MIDI_TYPE, flags)
-        if not names:
-            return []
+        return self._texts(self._jack.jack_get_ports(self._client, None, _MIDI_TYPE, flags))
+
+    def linked(self, port: str) -> list[str] | None:
+        """Return the names of what a port is connected to; None where there is no such port."""
+        if not self.connected or self._jack is None:
+            return None
+        found = self._jack.jack_port_by_name(self._client, port.encode("utf-8"))
+        if not found:
+            return None
+        return self._texts(self._jack.jack_port_get_all_connections(self._client, found))
+
+    def _texts(self, names: Any) -> list[str]:
+        """Return the texts of a list of JACK's, and let that go."""
         found: list[str] = []
-        while names[len(found)]:
-            found.append(names[len(found)].decode("utf-8", "replace"))
-        self._jack.jack_free(names)
+        if names:
+            while names[len(found)]:
+                found.append(names[len(found)].decode("utf-8", "replace"))
+            self._jack.jack_free(names)
         return found
 
     def close(self) -> None:
@@ -189,6 +200,10 @@ def _load(library: Path | None) -> Any:
         jack.jack_client_open.argtypes = [text, ctypes.c_int, pointer]
         jack.jack_get_ports.restype = ctypes.POINTER(text)
         jack.jack_get_ports.argtypes = [pointer, text, text, ctypes.c_ulong]
+        jack.jack_port_by_name.restype = pointer
+        jack.jack_port_by_name.argtypes = [pointer, text]
+        jack.jack_port_get_all_connections.restype = ctypes.POINTER(text)
+        jack.jack_port_get_all_connections.argtypes = [pointer, pointer]
         jack.jack_on_shutdown.argtypes = [pointer, pointer, pointer]
         jack.jack_last_frame_time.restype = ctypes.c_uint32
         jack.jack_last_frame_time.argtypes = [pointer]

@@ -81,6 +81,7 @@ class MidiOwner:
         self._given_up = False
         self.sent: Callable[[bytes], object] = lambda message: None
         self._watched: list[Watched] = []
+        self._linked: dict[PortInfo, list[str] | None] = {}
         self._listed: dict[tuple[str, Direction], list[str]] = {}
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -105,6 +106,13 @@ class MidiOwner:
         ]
         own = [one for one in used if one not in found]
         return [(one, one in used) for one in (*own, *found)]
+
+    def linked(self, port: PortInfo) -> list[str] | None:
+        """Return what was connected to a port of our own at the last look.
+
+        None for other ports, and where the system does not tell. It asks nobody and never waits.
+        """
+        return self._linked.get(port)
 
     def problems(self) -> dict[str, str]:
         """Return why each system that cannot be used cannot."""
@@ -240,6 +248,14 @@ class MidiOwner:
             except Exception:
                 # The watch outlives whatever a system answers while a device is being unplugged.
                 logger.exception("looking after a port failed; it is tried again")
+        try:
+            self._look_at_links()
+        except Exception:
+            logger.exception("asking what is connected failed; it is tried again")
+
+    def _look_at_links(self) -> None:
+        own = {one for port in self._watched if (one := port.current) and one.kind == "builtin"}
+        self._linked = {port: self._backends[port.system].linked(port.direction) for port in own}
 
     def _list(self, direction: Direction, system: str | None) -> list[PortInfo]:
         found: list[PortInfo] = []

@@ -42,6 +42,7 @@ def ports_seen(owner: MidiOwner | None) -> list[dict[str, Any]]:
             "system": port.system,
             "kind": port.kind,
             "used": used,
+            "connected": None if owner is None else owner.linked(port),
         }
         for port, used in seen
     ]

@@ -1,7 +1,7 @@
 """A cable that goes and comes back between two looks, as the kernel's list of clients shows it."""
 
 from streamer.ports import open_port
-from streamer.ports.alsalinks import is_linked, links
+from streamer.ports.alsalinks import is_linked, linked, links
 from streamer.ports.backends import AlsaBackend
 from streamer.ports.listening import open_input
 from streamer.ports.owner import MidiOwner
@@ -103,3 +103,12 @@ def test_a_kernel_without_the_list_is_believed_by_its_names(tmp_path):
         owner.look_now()
         owner.look_now()
         assert port.epoch == 1
+
+
+def test_what_is_connected_to_a_port_of_our_own_is_called_by_its_name(tmp_path):
+    clients = tmp_path / "clients"
+    assert linked("Perpetuo", "output", clients) is None
+    clients.write_text(KERNEL)
+    assert ["36:1", "Juno-60:Juno-60 MIDI 1"] == linked("Perpetuo", "output", clients)
+    assert ["Juno-60:Juno-60 MIDI 1"] == linked("Perpetuo in", "input", clients)
+    assert [] == linked("Another", "output", clients)

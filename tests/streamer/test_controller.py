@@ -59,6 +59,9 @@ class FakeSystem:
     def names(self, direction):
         return list(self.inputs) if direction == "input" and not self.trouble else []
 
+    def linked(self, direction):
+        return None
+
     def stands_still(self):
         return False
 

@@ -57,6 +57,12 @@ class FakeJack:
     def jack_get_ports(self, client, pattern, kind, flags):
         return [*self.names, None] if self.names else None
 
+    def jack_port_by_name(self, client, name):
+        return 0 if name not in self.links else name
+
+    def jack_port_get_all_connections(self, client, port):
+        return [*self.links[port], None] if self.links[port] else None
+
     def jack_free(self, names):
         self.freed = names
 
@@ -156,3 +162,14 @@ def test_a_delivery_by_a_server_that_hangs_or_has_died_is_not_waited_for(monkeyp
     ctypes.CDLL(None).sem_post(jack.posted)
     assert not watch.deliver()
     assert now[0] == pytest.approx(DELIVERY_SECONDS, abs=0.01)
+
+
+def test_what_is_connected_to_a_port_is_called_by_its_name(monkeypatch):
+    jack = FakeJack([])
+    jack.links = {b"Perpetuo:out": [b"mon:input", b"synth:in"], b"Perpetuo in:in": []}
+    watch = watching(jack, monkeypatch)
+    assert watch.linked("Perpetuo:out") is None, "there is no server"
+    assert watch.connect()
+    assert ["mon:input", "synth:in"] == watch.linked("Perpetuo:out")
+    assert [] == watch.linked("Perpetuo in:in")
+    assert watch.linked("Another:out") is None

@@ -9,7 +9,10 @@ import pytest
 from streamer.errors import PortError
 from streamer.ports import owner as owner_module
 from streamer.ports.backends import JackBackend
+from streamer.ports.live import virtual_port
+from streamer.ports.names import describe
 from streamer.ports.owner import MidiOwner
+from streamer.service.outside import ports_seen
 
 
 class Backend:
@@ -27,6 +30,10 @@ class Backend:
     def names(self, direction):
         self.note()
         return ["Juno-60:MIDI 1 20:0"]
+
+    def linked(self, direction):
+        self.note()
+        return ["FLUID Synth:in"]
 
     def problem(self):
         self.note()
@@ -53,7 +60,7 @@ class Backend:
 class Watched:
     """A port that says when it was told what is there."""
 
-    direction = "output"
+    direction, current = "output", None
 
     def __init__(self):
         self.looks = []
@@ -88,6 +95,22 @@ def test_everything_is_asked_in_one_thread_that_is_not_the_callers(owner, backen
     owner.close()
     assert set(backend.threads) == {"midi ports"}
     assert backend.closed == 1
+
+
+def test_who_is_connected_is_known_of_a_port_of_our_own_and_of_no_other(backend):
+    owner, ours = MidiOwner([backend], threaded=False), virtual_port("alsa", "Perpetuo")
+    synth = describe(["Juno-60:MIDI 1 20:0"], "alsa", "output")[0]
+    for current, connected in ((ours, ["FLUID Synth:in"]), (synth, None)):
+        watched = Watched()
+        watched.current = current
+        owner.watch(watched)
+        owner.look_now()
+        assert connected == owner.linked(current)
+        (shown,) = [port for port in ports_seen(owner) if port["name"] == current.name]
+        assert connected == shown["connected"]
+        owner.unwatch(watched)
+    owner.look_now()
+    assert owner.linked(ours) is None
 
 
 def test_an_error_is_raised_where_the_question_was_asked(owner):
