@@ -328,3 +328,15 @@ def test_who_is_connected_to_our_port_is_said(page):
         assert text in says(page, "ports")
     page.execute_script("ports([arguments[0]])", {**own, "connected": None})
     assert "is played to" in says(page, "ports")
+
+
+def test_what_is_refused_is_said_and_shown_as_it_is(page, daemon):
+    choose = (
+        "const s = document.getElementById('c-duet'); s.value = 'trade';"
+        "s.dispatchEvent(new Event('change')); return s.value"
+    )
+    assert "trade" == page.execute_script(choose)
+    assert comes(lambda: "no input is heard" in says(page, "toast"))
+    value = "return document.getElementById('c-duet').value"
+    assert comes(lambda: page.execute_script(value) == "off")
+    assert "off" == daemon.controls()["duet"]

@@ -12,7 +12,7 @@ const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B�
 const GROUPS = { character: "Character", harmony: "Harmony", returning: "What comes back", taste: "Taste", query: "Answers", tracks: "Tracks", playing: "Playing",
   pitch: "Pitch and scale", scenes: "From scene to scene", buffer: "Buffer" }; // in this order, others behind
 let socket = null, specs = {}, rows = {}, values = {}, held = {}, wanted = {}, sending = 0, lost = 0, state = {};
-let synth = null, latency = 0.12, family = "", coming = {}, learners = {};
+let synth = null, latency = 0.12, family = "", coming = {}, learners = {}, confirmed = {};
 const health = new Health($("health"), $("reasons"));
 
 function words(name) {
@@ -289,6 +289,7 @@ const HEARD = {
   scenes(told) { scenes(told.scenes); chosen(); if (told.saved) toast("The scene is saved.", true); },
   controls(told) {
     const now = performance.now();
+    Object.assign(confirmed, told.values);
     for (const [name, value] of Object.entries(told.values)) {
       if (now - (held[name] || -1e9) > 400) comes(name, value);
       if (now - (held[name] || -1e9) > 400 || value === values[name]) show(name, value);
@@ -309,8 +310,18 @@ const HEARD = {
     const now = synth.context.currentTime;
     for (const [ago, ...bytes] of told.messages) synth.hear(bytes, Math.max(now, now + latency - ago / 1000));
   },
-  error(told) { toast(told.error); $("bundle").value = state.next_model || state.model; },
+  error(told) { toast(told.error); undo(); $("bundle").value = state.next_model || state.model; },
 };
+
+// What was refused is shown as it is.
+function undo() {
+  for (const [name, row] of Object.entries(rows)) {
+    if (!row.box.classList.contains("waits") || !(name in confirmed)) continue;
+    row.box.classList.remove("waits");
+    delete coming[name];
+    show(name, confirmed[name]);
+  }
+}
 
 function toast(text, good = false) {
   $("toast").textContent = text;
