@@ -13,6 +13,7 @@ from streamer.control.day import DayPlan
 from streamer.control.morphing import SceneChanger
 from streamer.control.scenes import LiveScene
 from streamer.control.sun import sunrise_and_sunset
+from streamer.live.beatline import BeatLine
 from streamer.live.buffer import RollingBuffer
 from streamer.live.requests import Requests
 from streamer.live.scheduler import Scheduler
@@ -401,7 +402,7 @@ def test_music_that_fades_to_nothing_is_held_before_it_is_silent_and_let_go_afte
             if name == "_level" and hasattr(self, "_begun"):
                 seen.append((value, self.hushed))
 
-    requests = Watched(Wake())
+    requests = Watched(Wake(), BeatLine(500.0))
     requests._begun = True
     for level in (0.5, 0.0, 0.3, 1.0):
         requests.dim(level)
