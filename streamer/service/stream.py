@@ -103,10 +103,7 @@ class StreamThreads:
         self._buffer = RollingBuffer(self._marks.low_seconds, self._marks.high_seconds)
         turns = source.turns
         self._scheduler = Scheduler(
-            self._buffer,
-            port,
-            clock,
-            settings.scheduler,
+            self._buffer, port, clock, settings.scheduler,
             message_spacing_ms=settings.port.message_spacing_ms,
             table=table,
             synth=settings.synth,
@@ -117,7 +114,7 @@ class StreamThreads:
             greeting=source.greeting if greeting is None else greeting,
             opening=self._succession.open,
             delays=delays,
-        )
+        )  # fmt: skip
         self._controls = source.controls
         self.tempo = tempo = StreamTempo(
             self._scheduler, lambda: self.source, self._controls, settings.clock
@@ -126,14 +123,10 @@ class StreamThreads:
         self._succession.attach(self._scheduler)
         self._told_silent = silent
         self._writing = TurnWriting(
-            source,
-            self._buffer,
-            clock,
-            self._note,
-            opens=self._succession.expect,
-            heard=lambda: self._succession.heard,
+            source, self._buffer, clock, self._note,
+            opens=self._succession.expect, heard=lambda: self._succession.heard,
             exact=settings.model.is_exact,
-        )
+        )  # fmt: skip
         self._marking: Marking | None = None
         self._turns = turns
         self.guard = DuetGuard(
@@ -142,8 +135,8 @@ class StreamThreads:
         self.partner = self._partner() if turns is None else None
         self._realtime_priority = settings.scheduler.realtime_priority
         self._threads = [
-            threading.Thread(target=self._guard, args=(name, stage), name=name, daemon=True)
-            for name, stage in (("scheduler", self._scheduler.run), ("generator", self._generate))
+            self._stage("scheduler", self._scheduler.run),
+            self._stage("generator", self._generate),
         ]
         self._failure: tuple[str, BaseException] | None = None
         self.ended = Wake()
@@ -325,6 +318,9 @@ class StreamThreads:
         if stats.ghosts is not None:
             self._tap.dropped(phrase, stats.ghosts)
         stats.ghosts = deque(maxlen=GHOSTS_A_PHRASE)
+
+    def _stage(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self._guard, args=(name, work), name=name, daemon=True)
 
     def _guard(self, name: str, stage: Callable[[], None]) -> None:
         """Run a stage; keep what ends it, and tell the main thread."""
