@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
 import secrets
 import socket
 from dataclasses import dataclass
@@ -128,12 +127,9 @@ def renew_token(folder: Path) -> str:
         ConfigError: It cannot be written.
     """
     path, token = folder / TOKEN_FILE, secrets.token_urlsafe(TOKEN_BYTES)
-    mask = os.umask(0o177)
     try:
-        with atomic_file(path) as file:
+        with atomic_file(path, 0o600) as file:
             file.write(f"{token}\n".encode())
     except OSError as error:
         raise ConfigError([f"{path}: the token cannot be kept ({error})"]) from error
-    finally:
-        os.umask(mask)
     return token

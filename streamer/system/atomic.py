@@ -133,12 +133,16 @@ def is_own_stream(path: Path) -> bool:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """Open a file for writing that appears at ``path`` only when the block ends well.
 
     The folder is made when it is missing. What is written is flushed to the disk before the
     rename, so that neither a kill nor a power cut leaves half a file. A new file has the
     permissions that any new file of this process would have; one that is replaced keeps its own.
+
+    Args:
+        path: The file.
+        mode: Its permissions, new or replaced; None for those above. A folder has any new one's.
 
     Raises:
         RecordingError: One line with the remedy: the folder cannot be made or written, the disk is
@@ -155,7 +159,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         else:
             real = end_of_links(path)
             real.parent.mkdir(parents=True, exist_ok=True)
-            with _replacing(real, kind is not None) as file:
+            with _replacing(real, kind is not None, mode) as file:
                 yield file
     except OSError as error:
         if not _is_about(error, path):
@@ -211,7 +215,7 @@ def is_claimed(path: Path) -> bool:
 
 
 @contextmanager
-def _replacing(real: Path, exists: bool) -> Iterator[BinaryIO]:
+def _replacing(real: Path, exists: bool, mode: int | None) -> Iterator[BinaryIO]:
     """Write beside a file and put what was written in its place."""
     if exists and not os.access(real, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(real))
@@ -221,7 +225,7 @@ def _replacing(real: Path, exists: bool) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _permissions(real))
+        os.chmod(temporary, _permissions(real) if mode is None else mode)
         os.replace(temporary, real)
     except BaseException:
         os.unlink(temporary)

@@ -48,6 +48,13 @@ def test_a_token_is_made_once_for_its_owner_alone_and_can_be_renewed(tmp_path):
     assert token != renew_token(tmp_path) == read_token(tmp_path)
 
 
+def test_the_folders_of_a_first_token_can_be_entered(tmp_path):
+    """By whom is not root, too, whom a folder without its x keeps out."""
+    renew_token(tmp_path / ".local" / "state")
+    for folder in (tmp_path / ".local", tmp_path / ".local" / "state"):
+        assert 0o700 == stat.S_IMODE(folder.stat().st_mode) & 0o700
+
+
 def test_a_token_that_cannot_be_kept_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be"):
