@@ -11,13 +11,15 @@ from pathlib import Path
 from streamer.checks.finding import Finding
 from streamer.control.controller import wants_input
 from streamer.control.link import library
+from streamer.control.transport import libjack
 from streamer.errors import ConfigError, PortError
 from streamer.ports import backends
 from streamer.ports.base import PortInfo
 from streamer.ports.fluidsynth import find_fluidsynth, find_soundfont, probe_synth
+from streamer.ports.jackwatch import server_name
 from streamer.ports.names import AutoRules, choose_automatically, match, nearest
 from streamer.ports.opening import list_ports, midi_problems
-from streamer.settings.midi import PortSettings
+from streamer.settings.midi import ClockSettings, PortSettings
 from streamer.settings.settings import Settings
 from streamer.system.atomic import problem_with
 
@@ -132,16 +134,23 @@ def check_midi_clock(settings: Settings, heard: Finding) -> Finding:
             return Finding("MIDI clock", "ok", f"sent, {clock.tempo_bpm:g} BPM")
         text = "nobody hears the clock that is sent: neither synth, file nor null takes it"
         return Finding("MIDI clock", "note", text)
-    if clock.mode == "link":
-        try:
-            library()
-        except ConfigError as error:
-            return Finding("MIDI clock", "fail", str(error))
-        return Finding("MIDI clock", "ok", f"Ableton Link, bars of {clock.link_quantum} beats")
+    if clock.mode in ("link", "jack"):
+        return _check_other_beat(clock)
     if heard.level == "fail":
         text = "there is no MIDI clock to follow; mend the input, or play with --clock internal"
         return Finding("MIDI clock", "fail", text)
     return Finding("MIDI clock", heard.level, f"followed from {heard.text}")
+
+
+def _check_other_beat(clock: ClockSettings) -> Finding:
+    try:
+        if clock.mode == "link":
+            library()
+            return Finding("MIDI clock", "ok", f"Ableton Link, bars of {clock.link_quantum} beats")
+        libjack()
+    except ConfigError as error:
+        return Finding("MIDI clock", "fail", str(error))
+    return Finding("MIDI clock", "ok", f"the transport of JACK server {server_name()}")
 
 
 def check_target(what: str, path: Path) -> Finding:

@@ -1,8 +1,9 @@
-"""A JACK client that only watches: is the server alive, and which MIDI ports are there?
+"""A JACK client that only watches: is the server alive, which MIDI ports are there, what rolls?
 
 RtMidi's own JACK client goes on listing the ports of a server that has died, and blocks for ever
 once its queue is full. This one uses the libjack that RtMidi has loaded, and asks it to post a
-semaphore when the server goes; no Python runs in a thread of JACK's. Thread: the port owner's.
+semaphore when the server goes; no Python runs in a thread of JACK's. One thread: the port owner's,
+or that of whoever follows the transport.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
+
+from streamer.ports.jacktransport import Transport, sign, transport_of
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +165,12 @@ class JackWatch:
             self._jack.jack_free(names)
         return found
 
+    def transport(self) -> Transport | None:
+        """Return where the transport of the server is; None without a server."""
+        if not self.connected or self._jack is None or self._client is None:
+            return None
+        return transport_of(self._jack, self._client)
+
     def close(self) -> None:
         """Leave; with a dead server this takes libjack about a second."""
         client, self._client = self._client, None
@@ -177,6 +186,17 @@ def server_name() -> str:
 def _socket_is_there() -> bool:
     """Whether jackd's socket lies where it usually does; it stays behind when jackd is killed."""
     return any(SOCKETS.glob(f"jack_{glob.escape(server_name())}_*"))
+
+
+def system_libjack() -> Path | None:
+    """Return the libjack of this machine, as the loader finds it; None where there is none."""
+    for name in ("libjack.so.0", "libjack.so"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return Path(name)
+    return None
 
 
 def _mapped_libjack() -> Path | None:
@@ -209,6 +229,7 @@ def _load(library: Path | None) -> Any:
         jack.jack_last_frame_time.argtypes = [pointer]
         for function in (jack.jack_activate, jack.jack_client_close, jack.jack_free):
             function.argtypes = [pointer]
+        sign(jack)
         for function in (jack.jack_set_error_function, jack.jack_set_info_function):
             function.argtypes = [pointer]
     except (OSError, AttributeError) as error:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamer.control.follow import Following
+from streamer.control.follow import LOOK_SECONDS, ClosingSource, Following
 from streamer.control.link import library, link_follower
+from streamer.control.transport import jack_follower, libjack
 from streamer.service.stream import StreamThreads
 from streamer.settings.midi import ClockSettings
 from streamer.system.clock import Clock
@@ -23,24 +24,33 @@ def refuse_lacking(settings: ClockSettings) -> None:
     """Refuse a source of beats whose library is not there (ConfigError)."""
     if settings.mode == "link":
         library()
+    elif settings.mode == "jack":
+        libjack()
 
 
 @contextmanager
-def another_beat(settings: ClockSettings, stream: StreamThreads, clock: Clock) -> Iterator[None]:
+def another_beat(
+    settings: ClockSettings, stream: StreamThreads, clock: Clock, client_name: str
+) -> Iterator[None]:
     """Let a stream obey the beat of another machine while the context lasts.
 
     Args:
         settings: Which, if any.
         stream: Not started yet.
         clock: Time.
+        client_name: How this program is called in other programs' lists.
 
     Raises:
         ConfigError: What it needs is not installed.
     """
-    if settings.mode != "link":
+    source: ClosingSource
+    if settings.mode == "link":
+        source, wait_seconds = link_follower(settings, stream.tempo, clock), FIND_SECONDS
+    elif settings.mode == "jack":
+        source, wait_seconds = jack_follower(client_name), LOOK_SECONDS
+    else:
         yield
         return
-    source = link_follower(settings, stream.tempo, clock)
     stream.tempo.source = lambda: source.said
-    with Following(source, stream.scheduler, clock, settings.tempo_bpm, FIND_SECONDS):
+    with Following(source, stream.scheduler, clock, settings.tempo_bpm, wait_seconds):
         yield

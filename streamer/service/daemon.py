@@ -302,7 +302,7 @@ def _open_outside(
             )
         )
     stream.guard.hears = heard is not None
-    opened.enter_context(another_beat(settings.clock, stream, clock))
+    opened.enter_context(another_beat(settings.clock, stream, clock, settings.port.client_name))
     knobs.bindings = None if heard is None else heard.bindings
     opened.enter_context(surfaces(settings.live, desk))
 

@@ -40,7 +40,7 @@ class StreamFigures:
         duet: Whose turn it is, a word; "" where nobody plays with the machine.
         muted: Tracks that are silent, where the music has tracks.
         family: Of the bundle.
-        clock: Whose beat it is: ``internal``, ``send``, ``follow`` or ``link``.
+        clock: Whose beat it is: ``internal``, ``send``, ``follow``, ``link`` or ``jack``.
         clock_says: What a person is told of it; "" where the beat is the stream's own.
         bpm: Tempo of this moment; None in free time.
         beat: Quarters since the stream's beginning, in music that has a beat; None in free time.

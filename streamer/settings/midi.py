@@ -15,7 +15,7 @@ from streamer.midi.channels import split_channels, split_offset
 from streamer.settings.schema import Range
 
 Data = Annotated[int, Range(0, 127)]
-ClockMode = Literal["internal", "follow", "send", "link"]
+ClockMode = Literal["internal", "follow", "send", "link", "jack"]
 Outside = Literal["fold", "drop"]
 Wire = Literal["fast", "din", "din-running-status"]
 
@@ -158,7 +158,7 @@ class ClockSettings:
 
     Attributes:
         mode: ``internal`` is alone, ``send`` gives MIDI clock to others, ``follow`` takes it,
-            ``link`` joins a session of Ableton Link.
+            ``link`` joins a session of Ableton Link, ``jack`` follows the transport of JACK.
         tempo_bpm: Tempo of the clock that is sent; and the tempo of a followed clock at which music
             in free time runs at its own speed.
         lost_seconds: So long without a clock, and the stream is its own master again.

@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock",
         "clock.mode",
         metavar="MODE",
-        help="internal, send (MIDI clock to others), follow (another machine's clock) or link "
-        "(Ableton Link, with the extra `link`)",
+        help="internal, send (MIDI clock to others), follow (another machine's clock), link "
+        "(Ableton Link, with the extra `link`) or jack (the transport of JACK)",
     )
     _add_inputs(parser)
     parser.add_argument(
