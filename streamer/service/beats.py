@@ -16,7 +16,7 @@ from streamer.service.stream import StreamThreads
 from streamer.settings.midi import ClockSettings
 from streamer.system.clock import Clock
 
-FIND_SECONDS = 1.5
+FIND_SECONDS = 2.0
 """So long music waits for a session of Link to be found, on whose bar it is to begin."""
 
 
