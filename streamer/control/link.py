@@ -154,7 +154,7 @@ class LinkFollower:
     def _meet(self, others: int, state: SessionState, now: float) -> None:
         """Take note of who has come or left."""
         before, self.others = self.others, others
-        logger.info("Link: %d others, %.1f BPM", others, state.tempo())
+        logger.info("%s, %.1f BPM", self.said, state.tempo())
         if others:
             return
         if before:
