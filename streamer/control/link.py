@@ -236,19 +236,20 @@ def library() -> Any:
     return Link
 
 
-def open_session(bpm: float, *, start_stop: bool) -> Session:
+def open_session(bpm: float, *, start_stop: bool, joins: bool = True) -> Session:
     """Join, or begin, a session of Link on this machine's networks.
 
     Args:
         bpm: Tempo of a session that begins.
         start_stop: Whether start and stop are shared.
+        joins: Whether anything goes over the network; without, the session is one's own.
 
     Raises:
         ConfigError: LinkPython is not installed.
     """
     link = library()(bpm)
     link.startStopSyncEnabled = start_stop
-    link.enabled = True
+    link.enabled = joins
     return _LinkPython(link)
 
 

@@ -331,7 +331,7 @@ def test_a_library_that_is_not_there_is_told_in_a_line_with_its_remedy(monkeypat
 
 def test_a_real_session_is_led_and_left():
     pytest.importorskip("link", reason="needs LinkPython-extern (pip install LinkPython-extern)")
-    session = open_session(97.0, start_stop=True)
+    session = open_session(97.0, start_stop=True, joins=False)
     try:
         state = session.state()
         assert pytest.approx(97.0, abs=0.01) == state.tempo()
@@ -340,6 +340,6 @@ def test_a_real_session_is_led_and_left():
         session.commit(state)
         assert pytest.approx(111.0, abs=0.01) == session.state().tempo()
         assert 0 <= session.state().beatAtTime(session.micros(), 4.0) - 3.25 < 60.0
-        assert session.peers() >= 0
+        assert 0 == session.peers()
     finally:
         session.close()
