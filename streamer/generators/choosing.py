@@ -54,8 +54,10 @@ class Candidates:
             relaxed as if they were not.
         entropies: ``(notes, K, arguments)``, nats, where all phrases are equally long; None takes
             those of the phrases.
-        set_aside: The same, but called when a person's taste has had its say: for what nothing is
-            wrong with.
+        prefer: Given those that the filters have kept, by their indices, returns which of them are
+            preferred, one or more; nothing is wrong with the others.
+        set_aside: As ``also_drop``, but called when a person's taste has had its say: for what
+            nothing is wrong with.
         rank: Orders what is kept by its statistics; None leaves that to the chooser's ranking.
         pick: Picks one of those that are kept, by their indices; None leaves it to a ranking.
         also_drop: Called with the reasons when the filters have had their say; may enter more of
@@ -67,6 +69,7 @@ class Candidates:
     unfit: Reasons
     entropies: NDArray[np.float32] | None = None
     also_drop: Callable[[Reasons], None] | None = None
+    prefer: Callable[[Sequence[int]], Sequence[int]] | None = None
     set_aside: Callable[[Reasons], None] | None = None
     rank: Callable[[Floats], Order] | None = None
     pick: Callable[[Sequence[int]], int] | None = None
@@ -178,9 +181,12 @@ class Chooser:
         return reasons
 
     def _set_aside(self, candidates: Candidates, reasons: Reasons) -> None:
-        """Set aside what is less to a person's taste, then what the family would rather not."""
+        """Set aside what is not preferred, then what is less to a person's taste, then astray."""
         kept = [k for k, reason in enumerate(reasons) if reason is None]
-        for k in {*kept} - {*self._favoured(candidates, kept)}:
+        chosen: Sequence[int] = kept
+        if candidates.prefer is not None and kept:
+            chosen = candidates.prefer(kept)
+        for k in {*kept} - {*self._favoured(candidates, list(chosen))}:
             reasons[k] = SET_ASIDE
         if candidates.set_aside is not None:
             candidates.set_aside(reasons)

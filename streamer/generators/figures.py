@@ -38,6 +38,9 @@ SLACK_SHARE = 0.25
 EARLY_MS = 15.0
 """A note that is played so soon before a bar line belongs to the bar."""
 
+ONSET_MS = 0.02
+"""A place so near to an onset is that onset."""
+
 LEAST_BEATS = 1e-6
 """Less than this is rounding."""
 
@@ -128,6 +131,15 @@ class Piece:
         """Return the programs in force before a place in it; of the whole piece after it."""
         passed = {channel: program for ms, channel, program in self.changes if ms < at_ms}
         return {**dict(self.sounds), **passed}
+
+    def off_onsets(self, at_ms: float) -> float:
+        """Return a place, or one just behind it where a note begins there.
+
+        On which side of a cut a note lies must not hang on how its place is rounded.
+        """
+        while (np.abs(self.notes["onset_ms"] - at_ms) < ONSET_MS).any():
+            at_ms += 2.0 * ONSET_MS
+        return at_ms
 
     def until(self, at_ms: float) -> Piece:
         """Return what begins before a place in it."""

@@ -52,7 +52,10 @@ class Performer:
         grid = None if beat_ms is None else self._grid(phrase, beat_ms)
         programs = tuple(replace(one, onset_ms=moved(one.onset_ms)) for one in phrase.programs)
         opens = self._opens[1] if self._opens and self._opens[0] == start_ms else None
-        return Phrase(notes, phrase.entropies, start_ms, self._end_ms, grid, programs, opens)
+        return replace(
+            phrase, notes=notes, start_ms=start_ms, end_ms=self._end_ms, grid=grid,
+            programs=programs, opens=opens,
+        )  # fmt: skip
 
     def mark(self) -> tuple[float, float | None]:
         """Return where the next phrase is laid, to go back to."""

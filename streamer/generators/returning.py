@@ -210,6 +210,7 @@ class Returning(Marked):
             kept_ms = self._cut_drawn(trail, trail.drawn, least_ms)
             if kept_ms is not None:
                 return kept_ms
+        least_ms = trail.piece.off_onsets(least_ms)
         self.go_back(trail.mark)
         loop, head = self.loop, trail.piece.until(least_ms)
         if loop.rest:

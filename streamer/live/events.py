@@ -236,6 +236,13 @@ class EventMaker:
                 last_ms = max(self._onset_ms[event.channel], event.deadline_ms)
                 self._onset_ms[event.channel] = last_ms
 
+    def lift(self, place_ms: float) -> list[Event]:
+        """Return what ends all that sounds at a place, where the next note lies there or later."""
+        return [
+            Event(at_ms, Kind.NOTE_OFF, serial, note_off(*key))
+            for at_ms, serial, key in self._voices.lift(place_ms)
+        ]
+
     def opening(self, place_ms: float, number: int) -> list[Event]:
         """Return what comes before the first note of another bundle: no pedal stays down.
 

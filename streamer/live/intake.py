@@ -113,13 +113,15 @@ class Intake:
             phrase = self._buffer.take()
             if phrase is None:
                 break
+            lifts = phrase.lifts and self._joins
             phrase = self._make_room(phrase, now)
             now_ms = self._timeline.now_ms(now)
             start_ms = phrase.start_ms + self.later_ms
+            lifted = self._maker.lift(start_ms) if lifts else []
             opening = [] if phrase.opens is None else self._maker.opening(start_ms, phrase.opens)
             programs = self._maker.programs(phrase.programs, self.later_ms)
             notes = self._maker.make(phrase.notes, self.later_ms)
-            for event in (*opening, *programs, *notes):
+            for event in (*lifted, *opening, *programs, *notes):
                 # A pedal change half-way to a note that came late would lie in the past.
                 yield event._replace(deadline_ms=max(event.deadline_ms, now_ms))
             self.horizon_ms = phrase.end_ms + self.later_ms

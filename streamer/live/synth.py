@@ -135,6 +135,20 @@ class Voices:
         """Count as it was at a mark."""
         self._down = dict(down)
 
+    def lift(self, place_ms: float) -> list[Release]:
+        """Return the end of all that was struck before a place and sounds over it.
+
+        Args:
+            place_ms: Not before the note of the last :meth:`strike`.
+        """
+        over = {
+            key: voice
+            for key, voice in self._down.items()
+            if voice.onset_ms < place_ms < voice.end_ms
+        }
+        self._down.update({key: one._replace(end_ms=place_ms) for key, one in over.items()})
+        return [Release(place_ms, voice.serial, key) for key, voice in over.items()]
+
     def thin(self, notes: Iterable[Note]) -> Iterator[Note]:
         """Yield the notes with chords of too many keys made smaller.
 

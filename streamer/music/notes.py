@@ -124,6 +124,8 @@ class Phrase:
         programs: Sounds that change in it.
         opens: Where another bundle begins with it, the number of that beginning in the stream, 1 or
             more; None elsewhere.
+        lifts: Whether what sounds ends where this takes the place of another phrase's rest: music
+            of one line, in which a held note gives way to the next.
     """
 
     notes: tuple[Note, ...]
@@ -133,6 +135,7 @@ class Phrase:
     grid: Grid | None = None
     programs: tuple[ProgramChange, ...] = ()
     opens: int | None = None
+    lifts: bool = False
 
     @property
     def seconds(self) -> float:

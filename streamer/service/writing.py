@@ -29,6 +29,7 @@ from streamer.pipeline import Source
 from streamer.service.drawn import Presses, drawn_by
 from streamer.service.following import Before, Coming, place_of_next
 from streamer.service.governor import CandidateGovernor
+from streamer.service.margin import HASTE, SLACK_SECONDS, Margin
 from streamer.settings.controls import Controls
 from streamer.system.clock import Clock
 from streamer.system.interrupt import Interrupt
@@ -41,17 +42,12 @@ FIRST_PHRASE_NOTES = 8
 HASTY_SECONDS = 1.0
 """And those after it, until so much is written ahead."""
 
-FIRST_CANDIDATES = 4
-"""The first after a change is drawn at most this many times."""
+FIRST_CANDIDATES, AGAIN_CANDIDATES = 4, 8
+"""The first phrase of a source is drawn at most this many times, the first after a change so many:
+of more there is rather one that begins soon."""
 
 LEAST_SECONDS = 0.3
 """From one redraw to the next at least: a knob that is turned costs three a second."""
-
-HASTE = 1.5
-"""What begins sooner than this many times what a short phrase takes is left as it is."""
-
-SLACK_SECONDS = 0.04
-"""And what begins within this more."""
 
 SENT_SECONDS = 0.02
 """So soon before its time a phrase may still take another's place: the scheduler has to look."""
@@ -64,9 +60,6 @@ MOST_AT_ONCE = 8
 
 TRIES = 3
 """A phrase that came too late to take another's place is drawn again, for later, so often."""
-
-FADING = 0.7
-"""Share of the longest time that such a phrase took that is left with each one after it."""
 
 
 class Writing:
@@ -112,7 +105,7 @@ class Writing:
         self._wanted = drawn_by(source.controls.snapshot())
         self._obeyed: dict[str, Any] | None = self._wanted
         self._redrawn_at = float("-inf")
-        self._takes_seconds = 0.0
+        self._margin = Margin()
         self._exact, self._first = exact, True
 
     @property
@@ -228,7 +221,7 @@ class Writing:
             source.go_back(mark)
             return
         if self._first:
-            self._takes_seconds = took_seconds
+            self._margin = Margin(took_seconds)
         self._first = False
         self.phrases += not short
         self._written(phrase)
@@ -250,16 +243,16 @@ class Writing:
         with self._changing:
             self._obeyed = self._wanted
         end = source.mark()
-        source.generator.set_candidates(min(self._candidates(), FIRST_CANDIDATES))
+        source.generator.set_candidates(min(self._candidates(), AGAIN_CANDIDATES))
         for tried in range(TRIES):
             began = self._clock.now()
-            if not self._go_back(began):
+            if not self._go_back(began, self._margin.seconds(again=tried > 0)):
                 if tried:
                     source.go_back(end)
                 return False
             fresh = self._draw_enough(source, began)
             now = self._clock.now()
-            self._takes_seconds = max(now - began, FADING * self._takes_seconds)
+            self._margin.took(now - began)
             if buffer.replace(fresh, buffer.place_ms(now, SENT_SECONDS), self.turn):
                 self.redraws += 1
                 self._tell(fresh)
@@ -343,7 +336,7 @@ class Writing:
         with self._changing:
             self._obeyed = wanted
         self._source, self._first, self._ready = source, False, None
-        self._takes_seconds = takes_seconds
+        self._margin = Margin(takes_seconds)
         self.governor = CandidateGovernor(source.candidates)
         self._tell(fresh)
 
@@ -353,9 +346,13 @@ class Writing:
             self._written(phrase)
             before.source.shelve(phrase, before.place)
 
-    def _go_back(self, now: float) -> bool:
-        """Go back to the first place that can be drawn again; return whether there is one."""
-        margin_seconds = HASTE * self._takes_seconds + SLACK_SECONDS
+    def _go_back(self, now: float, margin_seconds: float) -> bool:
+        """Go back to the first place that can be drawn again; return whether there is one.
+
+        Args:
+            now: Seconds of the clock.
+            margin_seconds: So long after it at least.
+        """
         place_ms = self._buffer.place_ms(now, margin_seconds)
         for phrase, before in self._buffer.from_place(place_ms):
             if before is None or before.source is not self._source:

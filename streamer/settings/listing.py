@@ -39,8 +39,8 @@ How soon a change is heard: *at once* is the next message that leaves. *Soon* is
 that can be drawn under it: what is written from a moment later on, the phrase in play too, is \
 forgotten and drawn again, three times a second at most while a control is turned, and never where \
 there is not the time for it; what sounds ends as it was to. Music in free time changes between \
-any two notes, a melody at its next note, bars at their next beat ([live.md](live.md)). An answer \
-to what is played is drawn at its bar line.
+any two notes, a melody at its next note or beat, bars at their next beat ([live.md](live.md)). An \
+answer to what is played is drawn at its bar line.
 
 Which bundles obey: {families}; `perpetuo models` says which model a bundle is of.
 

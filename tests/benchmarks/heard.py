@@ -25,7 +25,7 @@ from streamer.settings.settings import ModelSettings, SchedulerSettings, Setting
 from streamer.system.clock import MonotonicClock
 from tests.steering import StrictPort
 
-BUNDLES = ("piano", "tunes", "beethoven", "answer", "band")
+BUNDLES = ("piano", "piano-competition", "tunes", "beethoven", "answer", "band")
 CHANGES = 60
 LEAST_SECONDS, MORE_SECONDS = 2.0, 2.0
 
@@ -90,7 +90,7 @@ def main(names: list[str]) -> int:
             seconds = getattr(watched, what)
             p50, p95, most = np.quantile(seconds, (0.5, 0.95, 1.0)) * 1000.0
             sys.stdout.write(
-                f"{name:<10} {what:<7} p50 {p50:.0f}, p95 {p95:.0f}, max {most:.0f} ms "
+                f"{name:<17} {what:<7} p50 {p50:.0f}, p95 {p95:.0f}, max {most:.0f} ms "
                 f"({len(seconds)} of {CHANGES} changes, load {os.getloadavg()[0]:.1f})\n"
             )
     return 0

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from streamer.families.chain.hands import (
 )
 from streamer.families.chain.past import Past
 from streamer.families.chain.recall import LEAST_LOG_PROBABILITY, Figure
+from streamer.families.chain.soon import hasten, soonest
 from streamer.families.chain.steady import steadied
 from streamer.families.chain.steering import allowed_pitches, noise_bias
 from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
@@ -178,6 +180,11 @@ class StepGenerator(Past):
         self._rng.random(1 + count)  # what was drawn once is not drawn again
         return least_ms
 
+    @property
+    def _was_cut(self) -> bool:
+        """Whether the next phrase takes the place of the rest of another."""
+        return self._cut_ms > self._end_ms and not self._at_once
+
     def _take_mood(self, notes: int) -> None:
         """Take on another mood when the last has lasted long enough."""
         mean = self._settings.mood_notes
@@ -206,12 +213,11 @@ class StepGenerator(Past):
             allowed = allowed_pitches(controls)
             offer_echoes(noise, self._rng, self._past, allowed, codec, settings.recall)
         more, state = {}, self._known_state()
-        past = noise[0, :, codec.offsets[1] : codec.offsets[2]]
-        withhold_past(past, codec, self._cut_ms - self._end_ms)
+        self._time_first(noise[0, :, codec.offsets[1] : codec.offsets[2]])
         if self._keys is not None:
             shift = bias[codec.offsets[1] : codec.offsets[2]]
             noise_again = second_noise(self._rng, (length, count), temperature[1], shift)
-            withhold_past(noise_again[0], codec, self._cut_ms - self._end_ms)
+            self._time_first(noise_again[0])
             more[AGAIN_INPUT] = noise_again
         harmony = harmony_of(controls)
         if harmony is None:
@@ -226,6 +232,7 @@ class StepGenerator(Past):
             self._contexts(controls, count, heard),
             [_unfit(block, k, figure) for k, figure in enumerate(figures)],
             block.entropies,
+            prefer=partial(soonest, phrases) if self._was_cut else None,
             set_aside=lambda reasons: self._drop_astray(phrases, reasons, controls),
             pick=None if heard is None else lambda kept: heard.pick(kept, self._rng),
             block=block,
@@ -260,6 +267,13 @@ class StepGenerator(Past):
         self._rng.bit_generator.state = drawn  # the second drawing gets the same times
         second = in_rhythm(noise, harmony, first.classes, played, self._codec, beat)
         return self._block(state, second, more)
+
+    def _time_first(self, noise: NDArray[np.float32]) -> None:
+        """Let no candidate's first note come before a cut, and that of some soon after it."""
+        passed_ms = self._cut_ms - self._end_ms
+        withhold_past(noise, self._codec, passed_ms)
+        if self._was_cut:
+            hasten(noise, self._codec, passed_ms)
 
     def _drop_astray(self, phrases: list[Phrase], reasons: Reasons, controls: Controls) -> None:
         """Of what the filters kept, drop the part that would lead furthest from home."""

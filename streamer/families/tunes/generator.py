@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,26 +185,27 @@ class TuneGenerator(Choosing):
 
         return self._commit(tune, self._chooser.choose(draw), mark)
 
-    def cut(self, trail: Any, phrase: Phrase, least_ms: float) -> float | None:
-        """Cut a phrase before one of its notes (:meth:`streamer.generators.base.Generator.cut`)."""
-        kept = trail.notes_until(least_ms)
-        if kept is None:
+    def cut(self, trail: Trail, phrase: Phrase, least_ms: float) -> float | None:
+        """Cut a phrase before a note, or while one is held (``streamer.generators.base``)."""
+        found = trail.after(least_ms)
+        if found is None:
             return None
         self.go_back(trail.mark)
-        tune = self._tune
-        if tune is None:
+        if (tune := self._tune) is None:
             return None
-        notes, classes = trail.notes[:kept], trail.classes[:kept]
+        notes, classes = trail.until(found, self._codec)
         line = tune.line(notes, *trail.key)
         self._voice.play(line)  # that what it plays next goes on from there
         plain = self._plain.play(line)  # a second voice is not counted
         self._state = self._behind(classes)
-        self._end_ms += float(trail.cuts_ms[kept])
+        self._end_ms += found.at_ms
         self._take_in(tune, notes, classes, plain)
-        tune.transpose = trail.transpose
-        self._stats.count_committed(replace(phrase, notes=plain, entropies=phrase.entropies[:kept]))
-        self._rng.random(1 + kept)  # what was drawn once is not drawn again
-        return float(trail.cuts_ms[kept])
+        tune.transpose, tune.early = trail.transpose, found.early
+        self._key = line.key if tune.ended else self._key
+        entropies = phrase.entropies[: found.notes]
+        self._stats.count_committed(replace(phrase, notes=plain, entropies=entropies))
+        self._rng.random(1 + found.notes)  # what was drawn once is not drawn again
+        return found.at_ms
 
     def _begin(self, controls: Controls) -> Tune:
         """Draw the next tune, and its first state."""
@@ -294,9 +294,8 @@ class TuneGenerator(Choosing):
             ],
             [unfit_return(block, k, again) for k in range(count)],
             rank=self._rank(tune),
-            also_drop=lambda reasons: drop_open_bars(
-                [tune.closes_bar(each) for each in tunes], reasons
-            ),
+            also_drop=partial(drop_open_bars, [*map(tune.closes_bar, tunes)]),
+            prefer=partial(tune.keeps_time, tunes),
             block=block,
             tunes=tunes,
             keys=keys,
@@ -369,7 +368,8 @@ class TuneGenerator(Choosing):
         line = tune.line(notes, *draw.keys[best])
         played = inside(self._voice.play(line), plain.start_ms, plain.end_ms)
         self._stats.recalls += came_back(draw.again, classes)
-        cuts_ms = places_to_cut(tune, notes) - plain.start_ms
+        phrase = replace(plain, notes=played, lifts=True)
+        cuts = places_to_cut(tune, phrase, notes, line, self._codec)
         if len(notes) == len(draw.block.classes):
             self._state = draw.block.state.select(best)
         else:  # the phrase was cut at a bar line
@@ -378,12 +378,12 @@ class TuneGenerator(Choosing):
         self._take_in(tune, notes, classes, plain.notes)
         self.trail = Trail(
             mark=mark, notes=notes, classes=classes, key=draw.keys[best],
-            transpose=tune.transpose, cuts_ms=cuts_ms,
+            transpose=tune.transpose, cuts=cuts,
         )  # fmt: skip
         if tune.ended:
             self._key = line.key
         self._stats.playing = told_of(tune, self._styles.shown(tune.weights), line.key)
-        return replace(plain, notes=played)
+        return phrase
 
     def _take_in(
         self, tune: Tune, notes: TuneArray, classes: NDArray[np.int64], plain: tuple[Note, ...]

@@ -11,7 +11,9 @@ that the model writes in, and are moved by ``transpose`` to sound.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -43,6 +45,9 @@ ON_THE_LINE = 1e-6
 LONG_BEATS, GRID_BEATS = 1.5, 0.5
 """A note of at least this many quarters lasts until a place on this grid: the corpus's long notes
 and rests are of any length once they are counted in units, and every one would shift the beat."""
+
+NEAREST_SHARE = 0.25
+"""Of the candidates, where the next note comes before its time."""
 
 PLAIN_VELOCITY, PLAIN_SHARE = 72, 0.9
 ACCENTS = (8, 3)
@@ -123,10 +128,12 @@ class Tune(Marked):
         count: Notes so far.
         returns: Its phrases, as they may come back.
         ended: Whether its last note is written.
+        early: By how much the next note comes before its time, because a control has changed.
     """
 
     marked: ClassVar = (
-        "latent", "weights", "key", "transpose", "place", "count", "returns", "ended", "_past",
+        "latent", "weights", "key", "transpose", "place", "count", "returns", "ended", "early",
+        "_past",
     )  # fmt: skip
 
     number: int
@@ -143,6 +150,7 @@ class Tune(Marked):
     count: int = 0
     returns: Returns = field(default_factory=Returns)
     ended: bool = False
+    early: float = 0.0
     _past: TuneArray = field(default_factory=lambda: np.zeros(0, dtype=TUNE_DTYPE))
 
     def past(self) -> TuneArray:
@@ -207,8 +215,10 @@ class Tune(Marked):
         return int(cuts[-1]) if len(cuts) and cuts[-1] >= least else len(notes)
 
     def closes_bar(self, notes: TuneArray) -> bool:
-        """Whether the next notes end with a bar, or end the tune."""
-        return bool(notes["length"][-1] == END or self.is_line(self.ends(notes)[-1:])[0])
+        """Whether the next notes end with a bar or the tune, or are early and need not."""
+        return bool(
+            self.early or notes["length"][-1] == END or self.is_line(self.ends(notes)[-1:])[0]
+        )
 
     def line(self, notes: TuneArray, key: Key, transpose: int) -> Line:
         """Return the next notes as they are given to whoever plays them."""
@@ -239,7 +249,24 @@ class Tune(Marked):
         self.key = find_key(self._past)
         self.returns.add(classes, notes, on_bar_line)
         self.count += len(notes)
-        self.ended = bool(notes["length"][-1] == END)
+        self.ended, self.early = bool(notes["length"][-1] == END), 0.0
+
+    def keeps_time(self, candidates: Sequence[TuneArray], kept: Sequence[int]) -> list[int]:
+        """Return which candidates are preferred where the next note comes before its time.
+
+        Those whose first note lasts for about as much longer: the one after it comes when it would
+        have come, and music whose controls are moved all the time is no denser.
+
+        Args:
+            candidates: All of them.
+            kept: Indices of those that may be chosen, 1 or more.
+        """
+        if not self.early:
+            return list(kept)
+        lasts = {k: float(self.ends(each[:1])[0]) - self.place for k, each in enumerate(candidates)}
+        usual = fmean(lasts.values()) + self.early
+        nearest = sorted(kept, key=lambda k: abs(lasts[k] - usual))
+        return nearest[: max(round(NEAREST_SHARE * len(kept)), 1)]
 
 
 def told_of(tune: Tune, style: str, key: Key) -> Playing:
