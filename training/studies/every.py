@@ -112,6 +112,7 @@ FIGURES = (
     _figure("musae", "restyle"),
     _alone("bench", "perpetuo", "study", "bench", "RUNS/chain", "RUNS/transformer", "RUNS/gated",
            "--tensors", "RUNS/chain.npz", "-o", "RUNS/figures"),
+    _alone("chords", "perpetuo", "study", "chords", "--corpus", "POP909", "-o", "RUNS/figures"),
     _alone("speed", "perpetuo", "bench", "--model", "RUNS/chain-bundle", "--json"),
     _alone("evaluate", "perpetuo", "evaluate", "RUNS/chain-bundle", "--reference",
            "RUNS/chain.npz", "--windows", "16,64", "--json", "RUNS/figures/evaluate.json"),

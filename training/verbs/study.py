@@ -10,6 +10,7 @@ from training.registry import studies
 
 OTHERS = {
     "bench": ("models beside one another on the same held-out works", "training.studies.bench"),
+    "chords": ("chords that are asked for against what is played", "training.studies.chords"),
     "all": ("the command of each figure, or some on made data", "training.studies.every"),
 }
 """Studies of no family: name to what it shows and the module that does it."""

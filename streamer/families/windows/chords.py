@@ -26,7 +26,7 @@ REACH = 5
 STEP_NATS = 0.15
 """What each semitone of a move loses."""
 
-SURE_NATS = 4.0
+SURE_NATS = 3.0
 """By so much at most a note is likelier than another pitch, whatever the network says: what a
 network of independent cells is sure of it is far too sure of."""
 
