@@ -81,13 +81,13 @@ def read_progression(text: str) -> tuple[str, Progression | None]:
         for word in found:
             slot = _slot(word, slots[-1] if slots else None, 1 / len(found) if barred else 1.0)
             slots.append(slot)
-            beats = "" if slot.beats is None else f":{slot.beats:g}"
+            beats = "" if slot.beats is None else f":{slot.beats:.7g}"
             words.append(("N" if slot.chord is None else slot.chord.symbol) + beats)
         if barred and found:
             words.append("|")
     if not 1 <= len(slots) <= MOST_SLOTS:
         raise ValueError(f"there are {len(slots)} chords, and must be 1..{MOST_SLOTS}")
-    return " ".join(["|", *words] if barred else words), Progression(tuple(slots))
+    return _bounded(" ".join(["|", *words] if barred else words)), Progression(tuple(slots))
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +118,7 @@ def read_key_plan(text: str) -> tuple[str, KeyPlan | None]:
         words.append(("N" if key is None else key.symbol) + (f"/{count}" if slash else ""))
     if not 1 <= len(keys) <= MOST_SLOTS:
         raise ValueError(f"there are {len(keys)} keys, and must be 1..{MOST_SLOTS}")
-    return " ".join(words), KeyPlan(tuple(keys))
+    return _bounded(" ".join(words)), KeyPlan(tuple(keys))
 
 
 def chords_text(text: str) -> str:

@@ -146,6 +146,8 @@ def test_what_is_kept_of_keys_means_the_same_when_it_is_read_again(text):
         ("Am " * 300, "300 chords"),
         ("Am" * MOST_TEXT, "may have 1000"),
         ("| | |", "0 chords"),
+        ("F#m7b5/B " + "% " * 200, "may have 1000"),
+        ("Am|" * 250, "may have 1000"),
     ],
 )
 def test_chords_that_cannot_be_are_refused(text, said):

@@ -10,6 +10,7 @@ from streamer import cli
 from streamer.generators.harmony import harmony_of
 from streamer.music.notes import Note, to_array
 from streamer.pipeline import Source, open_source
+from streamer.service.drawn import drawn_by
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.expression import ExpressionSettings
 from streamer.settings.settings import ModelSettings, Settings
@@ -132,6 +133,14 @@ def test_a_stream_with_chords_goes_back_and_on_from_a_bookmark(name, bundles, qu
     live = LiveControls(Controls.from_values(bookmark.controls))
     other = opened(bundles[name], name, query, live, plays=True, resume=bookmark)
     assert notes == [[(n.pitch, n.velocity) for n in other.next_phrase().notes] for _ in range(4)]
+
+
+@pytest.mark.parametrize(
+    "change", [{"chords": "Dm G"}, {"keys": "F"}, {"chord_strength": 0.9}, {"chords": "off"}]
+)
+def test_what_is_written_ahead_is_drawn_again_when_harmony_changes(change):
+    before = Controls.from_values({"chords": CHORDS})
+    assert drawn_by(before) != drawn_by(before.with_changes(change))
 
 
 def test_chords_and_keys_are_options_of_render_and_a_file_is_one_too(tmp_path, bundles):
