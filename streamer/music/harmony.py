@@ -29,14 +29,11 @@ from streamer.music.scales import OCTAVE, SCALE_STEPS
 
 Nats = NDArray[np.float32]
 
-STRONG_NATS, FOREIGN_NATS, PASSING_NATS = 8.0, 4.0, 1.0
-"""Times the square of the strength: what a tone that is none of the chord's loses on a strong beat,
-one off the scale elsewhere, and one of the scale that is none of the chord's elsewhere. At strength
-1 the first two are law. With the square 0.5 costs little and 0.7 is plainly heard
-(docs/results/live.md)."""
-
-SLASH_NATS = 4.0
-"""Times the same: what low notes lose that are not the bass that a symbol such as C/E asks for."""
+STRONG_NATS, FOREIGN_NATS, PASSING_NATS, SLASH_NATS = 13.0, 6.0, 1.5, 5.0
+"""Times the cube of the strength: what a tone that is none of the chord's loses on a strong beat;
+one off the scale elsewhere; one of the scale that is none of the chord's elsewhere; and low notes
+that are not the bass that a symbol such as C/E asks for. At strength 1 the first two are law. With
+the cube 0.5 costs little and 0.7 is plainly heard (docs/results/live.md)."""
 
 BASS_BELOW = 52
 """Notes below this key (E3) are low."""
@@ -134,7 +131,7 @@ class Harmony:
             row += np.array(_row(place, home, self.strength), dtype=np.float32)[classes]
             if place.chord is not None and place.chord.slash and place.strong:
                 row[low & (classes != place.chord.bass)] -= np.float32(
-                    SLASH_NATS * self.strength**2
+                    SLASH_NATS * self.strength**3
                 )
         found: Nats = rows[which]
         return found
@@ -206,13 +203,13 @@ def _row(place: Place, home: tuple[int, ...] | None, strength: float) -> list[fl
     if not scale:
         return [0.0] * OCTAVE
     law = strength >= 1.0
-    foreign = -math.inf if law else -FOREIGN_NATS * strength**2
+    foreign = -math.inf if law else -FOREIGN_NATS * strength**3
     if not tones:
         return [0.0 if one in scale else foreign for one in range(OCTAVE)]
     if place.strong:
-        other = -math.inf if law else -STRONG_NATS * strength**2
+        other = -math.inf if law else -STRONG_NATS * strength**3
         return [0.0 if one in tones else other for one in range(OCTAVE)]
-    passing = -PASSING_NATS * strength**2
+    passing = -PASSING_NATS * strength**3
     return [0.0 if one in tones else passing if one in scale else foreign for one in range(OCTAVE)]
 
 
