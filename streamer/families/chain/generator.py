@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from streamer.engine.engine import Engine, State, StepBlock
 from streamer.engine.noise import gumbel_noise
-from streamer.families.chain.chords import ChordBeat, biased, guessed_onsets, in_rhythm
+from streamer.families.chain.chords import ROUNDS, ChordBeat, biased, guessed_onsets, in_rhythm
 from streamer.families.chain.continuity import again, with_velocity
 from streamer.families.chain.drawing import StepSettings
 from streamer.families.chain.ear import CHAIN_RELAX_ORDER, Ear, Heard, HeardContext
@@ -260,13 +260,21 @@ class StepGenerator(Past):
         """Draw K candidates in a harmony: their rhythm, then their pitches by the beat."""
         beat = ChordBeat(self._origin_ms, self._beat_ms)
         start_ms = max(self._end_ms, self._cut_ms)
-        guessed = guessed_onsets(self._past, start_ms, len(noise))
-        first = self._block(state, biased(noise, harmony, guessed, beat), more)
+        onsets_ms = guessed_onsets(self._past, start_ms, len(noise))
+        block = self._block(state, biased(noise, harmony, onsets_ms, beat), more)
+        for _ in range(ROUNDS):
+            onsets_ms = self._onsets(block)
+            block = self._block(state, biased(noise, harmony, onsets_ms, beat), more)
+        onsets_ms = self._onsets(block)
+        last = in_rhythm(noise, harmony, block.classes, onsets_ms, self._codec, beat)
+        return self._block(state, last, more)
+
+    def _onsets(self, block: StepBlock) -> NDArray[np.float64]:
+        """Return when the notes of a block would begin, ``(notes, K)`` ms; nothing is drawn."""
         drawn = self._rng.bit_generator.state
-        played = [self._decode(first, k) for k in range(noise.shape[1])]
-        self._rng.bit_generator.state = drawn  # the second drawing gets the same times
-        second = in_rhythm(noise, harmony, first.classes, played, self._codec, beat)
-        return self._block(state, second, more)
+        notes = [self._decode(block, k) for k in range(block.classes.shape[1])]
+        self._rng.bit_generator.state = drawn  # the next drawing gets the same times
+        return np.stack([one["onset_ms"] for one in notes], axis=1)
 
     def _time_first(self, noise: NDArray[np.float32]) -> None:
         """Let no candidate's first note come before a cut, and that of some soon after it."""
