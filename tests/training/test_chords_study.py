@@ -1,4 +1,4 @@
-"""``perpetuo study chords`` measures what is asked against what is played, with or without a corpus."""
+"""``perpetuo study chords`` measures what is asked against what is played, corpus or none."""
 
 from __future__ import annotations
 
