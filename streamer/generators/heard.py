@@ -2,7 +2,7 @@
 
 In: the live controls, and notes of a person. Out: controls by which the next phrases are drawn: in
 the key of what was heard, as dense, and as high. What a person has set by hand counts for more: a
-scale that is set stays, a range too. Nothing is steered where there is no duet.
+scale that is set stays, a range and chords too. Nothing is steered where there is no duet.
 
 The key is that of the 24 major and minor keys whose profile [Krumhansl1990] is nearest to the pitch
 classes heard, each weighted by its length.
@@ -19,6 +19,7 @@ from weakref import WeakMethod
 
 import numpy as np
 
+from streamer.generators.harmony import harmony_of
 from streamer.music.keys import MODES, likeness
 from streamer.music.notes import Note
 from streamer.music.scales import OCTAVE, Scale
@@ -136,7 +137,7 @@ class HeardControls(LiveControls):
 
     def _as_heard(self, present: Controls) -> Controls:
         like, changes = self._like, dict[str, Any]()
-        if present.scale == "off" and "scale" in like:
+        if present.scale == "off" and "scale" in like and harmony_of(present) is None:
             changes.update(scale=like["scale"], root=like["root"])
         if "density" in like:
             density = present.density * like["density"]

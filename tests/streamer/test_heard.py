@@ -65,6 +65,13 @@ def test_what_is_set_by_hand_stays_and_without_a_duet_nothing_is_steered():
     assert Controls() == heard(LiveControls())
 
 
+@pytest.mark.parametrize("asked", [{"chords": "Am F"}, {"keys": "D-dorian"}])
+def test_chords_and_keys_that_are_set_stand_above_the_key_that_is_heard(asked):
+    found = heard(LiveControls(Controls.from_values({"duet": "trade", **asked})))
+    assert "off" == found.scale
+    assert 2.0 == pytest.approx(found.density, rel=0.1)
+
+
 def test_of_some_notes_nobody_knows_the_key():
     live = LiveControls(Controls.from_values({"duet": "trade"}))
     assert "off" == heard(live, [Note(60, 0.0, 100.0, 64)]).scale
