@@ -21,6 +21,7 @@ from streamer.music.notes import Note, to_array
 from streamer.pipeline import Source, open_source
 from streamer.service.writing import Writing
 from streamer.settings.controls import Controls
+from streamer.settings.expression import ExpressionSettings
 from streamer.settings.settings import ModelSettings, Settings
 from streamer.testing import ManualClock
 from tests.everybundle import MAKERS
@@ -42,11 +43,12 @@ def query(tmp_path_factory) -> Path:
     return path
 
 
-def opened(path: Path, query: Path, name: str, seed: int = 1, **more) -> Source:
+def opened(
+    path: Path, query: Path, name: str, seed: int = 1, expression: bool = True, **more
+) -> Source:
     wanted = ModelSettings(model=str(path), seed=seed, query=query if name == "query" else None)
-    return open_source(
-        settings=Settings(model=wanted), controls=Controls.from_values(CONTROLS), **more
-    )
+    stages = Settings(model=wanted, expression=ExpressionSettings(enabled=expression))
+    return open_source(settings=stages, controls=Controls.from_values(CONTROLS), **more)
 
 
 def marked(source: Source, phrases: int = 9) -> Bookmark:
@@ -81,9 +83,10 @@ def heard(phrases) -> list:
     ]
 
 
+@pytest.mark.parametrize("expression", [True, False], ids=["expressive", "plain"])
 @pytest.mark.parametrize("name", MAKERS)
-def test_each_family_goes_on_note_for_note(name, bundles, query, tmp_path):
-    source = opened(bundles[name], query, name, shelved=True)
+def test_each_family_goes_on_note_for_note(name, expression, bundles, query, tmp_path):
+    source = opened(bundles[name], query, name, shelved=True, expression=expression)
     for _ in range(8):
         source.next_phrase()
     held = source.place(source.look())
@@ -94,7 +97,7 @@ def test_each_family_goes_on_note_for_note(name, bundles, query, tmp_path):
     path.write_bytes(place.to_bytes())
     read = read_bookmark(path)
     assert (CONTROLS, 1) == (dict(read.controls), read.seed)
-    again = opened(bundles[name], query, name, seed=77, resume=read)
+    again = opened(bundles[name], query, name, seed=77, resume=read, expression=expression)
     rest = [first, *(source.next_phrase() for _ in range(7))]
     assert heard(rest) == heard([again.next_phrase() for _ in range(8)])
 

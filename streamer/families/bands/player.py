@@ -87,7 +87,7 @@ class BandPlayer(Protocol):
         """Return one note for each, in their order but for onsets that it moves."""
 
 
-class PlainBand:
+class PlainBand(Marked):
     """Plays what is written.
 
     Args:

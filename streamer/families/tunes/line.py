@@ -92,7 +92,7 @@ class Voice(Protocol):
         """Return the notes, sorted by onset; called once for each phrase that is committed."""
 
 
-class PlainVoice:
+class PlainVoice(Marked):
     """Plays what is written, with an accent on the beat."""
 
     def play(self, line: Line) -> tuple[Note, ...]:

@@ -51,7 +51,7 @@ class SectionPlayer(Protocol):
         """Return one note for each, in their order but for onsets that it moves."""
 
 
-class PlainPlayer:
+class PlainPlayer(Marked):
     """Plays what is written, with an accent on the bar and on the highest note."""
 
     def play_bars(self, bars: WrittenBars) -> tuple[Note, ...]:
