@@ -6,7 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamer.families.chain.soon import ALIKE_MS, HASTE_NATS, SOON_MS, hasten, soonest
+from streamer.families.chain.soon import (
+    ALIKE_MS,
+    HASTE_NATS,
+    SOON_MS,
+    freely_drawn,
+    hasten,
+    soonest,
+)
 from streamer.live.buffer import RollingBuffer
 from streamer.live.scheduler import Scheduler
 from streamer.music.notes import Note
@@ -30,16 +37,18 @@ def rest_of(wait_ms, long_ms, start_ms=1000.0):
 
 def test_what_begins_soon_is_preferred_and_lasts_as_long_as_what_does_not():
     phrases = [rest_of(*one) for one in ((900, 2000), (50, 500), (800, 2100), (100, 1900))]
-    assert [3] == soonest(phrases, range(4)), "as long as those that were drawn freely"
-    assert [1] == soonest(phrases, [0, 1, 2])
+    assert [3] == soonest(phrases, range(4), freely_drawn(4, range(4))), (
+        "as long as those that were drawn freely"
+    )
+    assert [1] == soonest(phrases, [0, 1, 2], [0, 2])
 
 
 def test_where_nothing_begins_soon_the_first_to_begin_is_preferred():
     first = SOON_MS + 100.0
     waits = (first + 900, first, first + ALIKE_MS / 2, first + 800)
     phrases = [rest_of(wait, 3000 + wait) for wait in waits]
-    assert [2] == soonest(phrases, range(4))
-    assert [0] == soonest(phrases, [0]), "one is always left"
+    assert [2] == soonest(phrases, range(4), [0, 2])
+    assert [0] == soonest(phrases, [0], [0]), "one is always left"
 
 
 def test_every_other_candidate_leans_towards_a_first_note_that_comes_soon():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -34,7 +34,7 @@ from streamer.families.chain.hands import (
 )
 from streamer.families.chain.past import Past
 from streamer.families.chain.recall import LEAST_LOG_PROBABILITY, Figure
-from streamer.families.chain.soon import hasten, soonest
+from streamer.families.chain.soon import LEAST_DENSITY, freely_drawn, hasten, soonest
 from streamer.families.chain.steady import steadied
 from streamer.families.chain.steering import allowed_pitches, noise_bias
 from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
@@ -232,7 +232,7 @@ class StepGenerator(Past):
             self._contexts(controls, count, heard),
             [_unfit(block, k, figure) for k, figure in enumerate(figures)],
             block.entropies,
-            prefer=partial(soonest, phrases) if self._was_cut else None,
+            prefer=partial(self._prefer_soon, phrases, controls) if self._was_cut else None,
             set_aside=lambda reasons: self._drop_astray(phrases, reasons, controls),
             pick=None if heard is None else lambda kept: heard.pick(kept, self._rng),
             block=block,
@@ -286,12 +286,29 @@ class StepGenerator(Past):
     def _drop_astray(self, phrases: list[Phrase], reasons: Reasons, controls: Controls) -> None:
         """Of what the filters kept, drop the part that would lead furthest from home."""
         kept = [k for k, reason in enumerate(reasons) if reason is None]
+        for k in {*kept} - {*self._near_home(phrases, controls, kept)}:
+            reasons[k] = SET_ASIDE
+
+    def _near_home(
+        self, phrases: list[Phrase], controls: Controls, kept: Sequence[int]
+    ) -> list[int]:
+        """Return the part of some candidates that would not lead furthest from home."""
         register = bool(allowed_pitches(controls).all())
         far = {k: self._homing.astray(phrases[k], controls, register=register) for k in kept}
-        for k in sorted(kept, key=far.__getitem__)[math.ceil(len(kept) * (1 - ASTRAY_SHARE)) :]:
-            # At home all are at distance 0, and none is dropped.
-            if far[k] > min(far.values()):
-                reasons[k] = SET_ASIDE
+        near = math.ceil(len(kept) * (1 - ASTRAY_SHARE))
+        # At home all are at distance 0, and none is dropped.
+        return [
+            k
+            for place, k in enumerate(sorted(kept, key=far.__getitem__))
+            if place < near or far[k] == min(far.values())
+        ]
+
+    def _prefer_soon(
+        self, phrases: list[Phrase], controls: Controls, kept: Sequence[int]
+    ) -> list[int]:
+        """Return those that begin soon after a cut and last as long as what homing would take."""
+        free = freely_drawn(len(phrases), kept)
+        return soonest(phrases, kept, self._near_home(phrases, controls, free))
 
     def _figures(self, controls: Controls, length: int, count: int) -> list[Figure | None]:
         """Draw a figure for each candidate."""
@@ -325,6 +342,9 @@ class StepGenerator(Past):
             limits = replace(limits, mean_pitch=(PIANO_LOW, PIANO_HIGH))
         if self._homing.density is not None:
             limits = steadied(limits, self._homing.density, controls)
+        if self._was_cut:
+            low, high = limits.density
+            limits = replace(limits, density=(LEAST_DENSITY * low, high))
         told = (limits, recent, controls.density, self._memory.returned_share)
         if heard is None or self._ear is None:
             return [Context(*told)] * count
