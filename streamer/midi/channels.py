@@ -49,7 +49,11 @@ def split_offset(spec: str) -> tuple[str, float]:
         ValueError: It is out of range, or no number.
     """
     found = _OFFSET.match(spec.strip())
-    if found is None or (found["unit"] is None and found["offset"][0] not in "+-"):
+    if found is None:
+        return spec.strip(), 0.0
+    # Any path may end so; of a port's name only what has a sign is an offset that lacks its unit.
+    path = spec.strip().startswith("file:")
+    if found["unit"] is None and (path or found["offset"][0] not in "+-"):
         return spec.strip(), 0.0
     text = found["offset"]
     if found["unit"] is None:

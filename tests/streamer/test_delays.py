@@ -143,6 +143,8 @@ def test_nothing_is_left_sounding_whatever_happens(plans, offsets):
         ("TR-8S@1=10,*=off,+200ms", "TR-8S", (9, *[None] * 15), 200.0),
         ("a@b,c", "a@b,c", None, 0.0),
         ("Synth 100ms", "Synth 100ms", None, 0.0),
+        ("file:/music/take,-3", "file:/music/take,-3", None, 0.0),
+        ("file:/music/take@+3", "file:/music/take@+3", None, 0.0),
     ],
 )
 def test_an_offset_stands_behind_a_name_and_its_channels(spec, name, channels, offset_ms):
