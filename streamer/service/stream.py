@@ -37,7 +37,7 @@ from streamer.service.partner import Partner
 from streamer.service.succession import Succession
 from streamer.service.tempo import StreamTempo
 from streamer.service.turns import TurnWriting
-from streamer.settings.controls import Controls
+from streamer.settings.controls import PRESSED, Controls
 from streamer.settings.settings import Settings
 from streamer.system.clock import Clock, Wake
 from streamer.system.interrupt import Interrupt
@@ -191,6 +191,8 @@ class StreamThreads:
 
     def start(self) -> None:
         """Start the threads; the first note sounds as soon as the first phrase is drawn."""
+        if any(self._controls.snapshot().value(name) for name in PRESSED):
+            self._controls.update(**dict.fromkeys(PRESSED, False))  # written down is not pressed
         self._controls.listen(self._obey)
         self._controls.listen(self._taps.obey)
         self._obey(self._controls.snapshot())

@@ -13,10 +13,14 @@ from streamer.control.taptempo import REFUSED, TapTempo
 from streamer.live.buffer import RollingBuffer
 from streamer.live.scheduler import Scheduler
 from streamer.midi.clock import LEAST_RATE, MOST_RATE, Followed
-from streamer.settings.controls import LiveControls, control_specs
+from streamer.offline.playout import LeapingClock
+from streamer.service.stream import StreamThreads
+from streamer.settings.controls import PRESSED, Controls, LiveControls, control_specs
 from streamer.settings.midi import ClockSettings, InputSettings
+from streamer.settings.settings import SchedulerSettings, Settings
 from streamer.settings.tempo import TempoControls
 from streamer.testing import FakePort, ManualClock
+from tests.steering import Dense, source_of
 from tests.streamer.test_beatline import SETTINGS, START, tune
 from tests.streamer.test_inputs import FakeStage
 
@@ -132,6 +136,19 @@ def test_a_pad_that_was_learnt_taps_with_each_stroke(tapping):
             control.turn()
         tapping.clock.jump(0.4)
     assert 3 == len(tapping.tempo.put)
+
+
+def test_what_a_settings_file_has_pressed_is_no_press():
+    live = LiveControls(Controls.from_values(dict.fromkeys(PRESSED, True)))
+    quick = SchedulerSettings(lead_seconds=0.0, realtime_priority=0)
+    stream = StreamThreads(
+        source_of(Dense(live), live), FakePort(), Settings(scheduler=quick), LeapingClock()
+    )
+    stream.start()
+    try:
+        assert not any(live.snapshot().value(name) for name in PRESSED)
+    finally:
+        stream.stop()
 
 
 class Playing:
