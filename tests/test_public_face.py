@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,7 +24,14 @@ from streamer.errors import BundleError, ConfigError, PortError, RecordingError
 from streamer.midi import read_midi
 from streamer.music import Note, Phrase
 from streamer.selection import Context
-from streamer.settings import LIVE_QUERY, ModelSettings, RecordSettings, SchedulerSettings
+from streamer.settings import (
+    LIVE_QUERY,
+    ClockSettings,
+    ModelSettings,
+    RecordSettings,
+    SchedulerSettings,
+)
+from streamer.settings.midi import ClockMode
 from streamer.testing import FakePort
 from tests.bundles import write_tiny_bundle
 from tests.streams import struck, unpaired
@@ -202,6 +210,13 @@ def test_a_stream_starts_once_and_says_so(bundle: Bundle) -> None:
 def test_a_live_query_is_refused_before_anything_is_opened(bundle: Bundle) -> None:
     settings = Settings(model=ModelSettings(query=LIVE_QUERY))
     with pytest.raises(ConfigError, match="perpetuo play"):
+        Stream(bundle, port="null", settings=settings)
+
+
+@pytest.mark.parametrize("mode", ["link", "jack"])
+def test_another_machines_beat_is_refused_and_not_left_unheard(bundle: Bundle, mode: str) -> None:
+    settings = Settings(clock=ClockSettings(mode=cast(ClockMode, mode)))
+    with pytest.raises(ConfigError, match=rf"clock\.mode must not be {mode} here.*perpetuo play"):
         Stream(bundle, port="null", settings=settings)
 
 

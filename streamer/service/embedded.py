@@ -64,7 +64,8 @@ class Stream:
 
     Raises:
         ValueError: ``port`` names channels that there are not, or too many ports.
-        ConfigError: The settings ask for a live query, which needs the daemon's MIDI input.
+        ConfigError: The settings ask for a live query, or the beat of Link or JACK, which the
+            daemon alone hears.
     """
 
     def __init__(
@@ -81,6 +82,13 @@ class Stream:
         settings = settings or Settings()
         if settings.model.query == LIVE_QUERY:
             raise ConfigError(["model.query must not be live here: `perpetuo play` hears a player"])
+        if settings.clock.mode in ("link", "jack"):
+            raise ConfigError(
+                [
+                    f"clock.mode must not be {settings.clock.mode} here: "
+                    "`perpetuo play` follows another machine's beat"
+                ]
+            )
         if seed is not None:
             settings = replace(settings, model=replace(settings.model, seed=seed))
         self._own_port: Port | None = None
