@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -135,6 +138,33 @@ def service(tmp_path, monkeypatch):
     )
 
 
+@pytest.fixture
+def until(monkeypatch):
+    """Returns how a service plays until something holds of its stream, which is returned."""
+
+    def run(settings, holds):
+        streams = []
+
+        class Watched(StreamThreads):
+            """Ends the service, as a person does, when it has come so far."""
+
+            def start(self):
+                streams.append(self)
+                super().start()
+                watcher.start()
+
+        def watch():
+            comes(lambda: holds(streams[0]))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        monkeypatch.setattr(daemon, "StreamThreads", Watched)
+        assert 128 + signal.SIGTERM == play(settings, plain=True)
+        return streams[0]
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("mode", "wanted", "line"),
     [
@@ -145,24 +175,29 @@ def service(tmp_path, monkeypatch):
     ],
 )
 def test_a_duet_that_was_kept_and_cannot_be_played_never_keeps_a_service_from_starting(
-    service, tmp_path, monkeypatch, caplog, mode, wanted, line
+    service, tmp_path, monkeypatch, caplog, until, mode, wanted, line
 ):
     kept(tmp_path, service.model.model, duet=mode, density=1.5)
     room = Room(KNOBS)
     if wanted != "off":
         monkeypatch.setattr(daemon, "input_owner", lambda settings: room.owner)
     settings = replace(service, input=InputSettings(port=wanted))
-    assert 0 == play(settings, seconds=0.5, plain=True)
+    until(settings, lambda stream: stream.scheduler.notes_sent)
     assert 1 == sum("is off again" in message for message in caplog.messages)
     assert line in caplog.text
     assert len(read_midi(service.record.path)) > 0
 
 
-def test_a_duet_that_was_kept_and_can_be_played_goes_on(service, tmp_path, monkeypatch, caplog):
+def test_a_duet_that_was_kept_and_can_be_played_goes_on(
+    service, tmp_path, monkeypatch, caplog, until
+):
     kept(tmp_path, service.model.model, duet="trade")
     room = Room(KNOBS)
     monkeypatch.setattr(daemon, "input_owner", lambda settings: room.owner)
-    assert 0 == play(replace(service, input=InputSettings(port="nano")), seconds=0.3, plain=True)
+    settings = replace(service, input=InputSettings(port="nano"))
+    stream = until(settings, lambda stream: stream.waits and stream.guard.hears)
+    assert "trade" == stream.source.controls.snapshot().value("duet")
+    assert stream.waits
     assert "off again" not in caplog.text
     assert not service.record.path.exists(), "the person begins"
 
