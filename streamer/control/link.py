@@ -136,13 +136,17 @@ class LinkFollower:
         if not others:
             self._lead(state, now)
             return Followed(at=at)
-        self._followed_bpm = state.tempo()
+        bpm, beat = state.tempo(), state.beatAtTime(micros, self._quantum)
+        halted = self._start_stop and not state.isPlaying()
+        if not (math.isfinite(bpm) and bpm > 0 and math.isfinite(beat)):
+            return Followed(external=True, halted=halted, at=at)  # nothing to play by
+        self._followed_bpm = bpm
         return Followed(
             external=True,
             locked=True,
-            halted=self._start_stop and not state.isPlaying(),
-            tempo_bpm=self._followed_bpm,
-            beat=state.beatAtTime(micros, self._quantum),
+            halted=halted,
+            tempo_bpm=bpm,
+            beat=beat,
             at=at,
             bar=self._quantum,
         )
@@ -157,7 +161,7 @@ class LinkFollower:
         logger.info("%s, %.1f BPM", self.said, state.tempo())
         if others:
             return
-        if before:
+        if before and self._followed_bpm:
             logger.info("nobody is left in the session; the music goes on at its tempo")
             self._music.keep(self._followed_bpm)
         self._bpm, self._alone_from = None, now

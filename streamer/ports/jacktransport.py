@@ -8,6 +8,7 @@ Any thread.
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,12 @@ ROLLING = 1
 """``JackTransportRolling``; a server that is starting waits for slow clients, and does not roll."""
 
 _HAS_BBT, _HAS_OFFSET = 0x10, 0x40
+
+_LEAST_BAR, _MOST_BAR = 0.25, 64.0
+"""Quarters of a bar that is believed; music waits for one to begin."""
+
+_FARTHEST_BEAT = 1e9
+"""Quarters from the beginning, of a place that is believed: five years at the fastest tempo."""
 
 
 class _Position(ctypes.Structure):
@@ -74,18 +81,25 @@ def transport_of(jack: Any, client: int) -> Transport:
     state = jack.jack_transport_query(client, ctypes.byref(found))
     age = max(jack.jack_get_time() - found.usecs, 0) / 1e6
     rolling = state == ROLLING
-    legal = min(found.beats_per_bar, found.beat_type, found.ticks_per_beat, found.beats_per_minute)
-    if not found.valid & _HAS_BBT or not legal > 0:
-        return Transport(rolling, age)
+    return _counted(found, rolling, age) or Transport(rolling, age)
+
+
+def _counted(found: _Position, rolling: bool, age: float) -> Transport | None:
+    """Return where it is in bars and beats; None where no program says, or none that can be."""
+    if not found.valid & _HAS_BBT:
+        return None
+    said = (found.beats_per_bar, found.beat_type, found.ticks_per_beat, found.beats_per_minute)
+    if not all(math.isfinite(value) and value > 0 for value in said):
+        return None
     quarters = 4.0 / found.beat_type  # of one of its beats
     beat = (found.bar - 1) * found.beats_per_bar + found.beat - 1
     beat += found.tick / found.ticks_per_beat
     if found.valid & _HAS_OFFSET and found.frame_rate:
         beat += found.bbt_offset / found.frame_rate * found.beats_per_minute / 60.0
-    return Transport(
-        rolling=rolling,
-        age_seconds=age,
-        tempo_bpm=found.beats_per_minute * quarters,
-        beat=beat * quarters,
-        bar=found.beats_per_bar * quarters,
-    )
+    place, bar = beat * quarters, found.beats_per_bar * quarters
+    tempo_bpm = found.beats_per_minute * quarters
+    if not (
+        math.isfinite(tempo_bpm) and _LEAST_BAR <= bar <= _MOST_BAR and abs(place) <= _FARTHEST_BEAT
+    ):
+        return None
+    return Transport(rolling, age, tempo_bpm=tempo_bpm, beat=place, bar=bar)

@@ -177,6 +177,18 @@ def test_when_the_last_one_leaves_the_music_goes_on_at_the_tempo_that_was_there(
     assert pytest.approx(110.0, abs=0.001) == network.session.line.bpm
 
 
+@pytest.mark.parametrize(
+    ("bpm", "beat"), [(math.nan, 0.0), (math.inf, 0.0), (0.0, 0.0), (100.0, math.nan)]
+)
+def test_a_session_whose_tempo_is_no_number_is_not_played_by(network, bpm, beat):
+    network.session.join(bpm, beat)
+    followed = network.look()
+    assert (True, False, 1.0) == (followed.external, followed.locked, followed.rate(120.0))
+    network.session.join(OWN_BPM, 0.0, others=0)
+    network.look()
+    assert [] == network.music.kept
+
+
 def test_start_and_stop_are_obeyed_only_where_they_are_wanted():
     for wanted in (False, True):
         network = Network(link_start_stop=wanted)

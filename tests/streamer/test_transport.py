@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import logging
 import math
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamer.control.follow import Obedience
 from streamer.control.transport import TRY_SECONDS, JackFollower
@@ -183,6 +186,43 @@ def test_bar_beat_and_tick_are_a_place_in_quarters():
 @pytest.mark.parametrize("wrong", [{"valid": 0}, {"ticks_per_beat": 0.0}, {"beat_type": -1.0}])
 def test_a_server_that_says_no_bars_has_no_tempo(wrong):
     assert transport_of(Library(1, **{**BBT, **wrong}), 1).tempo_bpm is None
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    "name", ["beats_per_bar", "beat_type", "ticks_per_beat", "beats_per_minute"]
+)
+@pytest.mark.parametrize("value", [NAN, INF, -INF, -4.0, 0.0, 1e-320, 1e-30, 1e30, 1e-5, 1e300])
+@settings(max_examples=20, deadline=None)
+@given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**32 - 1))
+def test_numbers_that_nobody_can_play_by_are_no_bars(name, value, whole, offset):
+    if name in ("beats_per_bar", "beat_type"):
+        value = ctypes.c_float(value).value
+    wild = {**BBT, name: value, "valid": 0x50, "bbt_offset": offset}
+    for place in ({}, {"bar": whole}, {"beat": whole}, {"tick": whole}):
+        found = transport_of(Library(1, **{**wild, **place}), 1)
+        assert found.rolling
+        if found.tempo_bpm is None:
+            continue
+        assert 0 < found.tempo_bpm < INF
+        assert 0.25 <= found.bar <= 64.0
+        assert abs(found.beat) <= 1e9
+        assert not math.isnan(value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"beat_type": NAN}, {"beats_per_minute": NAN}, {"beats_per_bar": INF}, {"beat_type": 1e-30},
+     {"ticks_per_beat": NAN}, {"ticks_per_beat": 1e-320}, {"beats_per_bar": 1000.0}],
+)  # fmt: skip
+def test_music_goes_on_beside_a_program_that_says_what_cannot_be(wrong):
+    playing = Playing(Transport(rolling=True), beats=16)
+    playing.watch.transport = lambda: transport_of(Library(1, **{**BBT, **wrong}), 1)
+    steps = {round(b - a, 4) for a, b in itertools.pairwise(playing.run())}
+    assert {0.625} == steps
+    assert "JACK, rolling, no bars" == playing.follower.said
 
 
 @pytest.mark.parametrize(("state", "rolling"), [(0, False), (1, True), (3, False)])
