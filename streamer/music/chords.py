@@ -81,7 +81,7 @@ class Chord:
     """A chord.
 
     Attributes:
-        symbol: As it is written, its letters as usual.
+        symbol: Its root and one of :data:`QUALITIES`, in ASCII: other spellings are one chord.
         root: Pitch class, 0..11 (0 is C).
         tones: Its pitch classes, ascending, the bass among them.
         bass: Pitch class that the lowest notes are to be.
@@ -127,16 +127,16 @@ def read_chord(word: str) -> Chord | None:
     above, slash, low = rest.rpartition("/")
     if not slash or _quality(rest) is not None:
         above, slash = rest, ""
-    steps = _quality(above)
-    if steps is None:
+    quality = _quality(above)
+    if quality is None:
         raise ValueError(f"{shown_word(word)} is no chord: behind a root comes one of {SAID}")
-    tones, bass = {(root + step) % OCTAVE for step in steps}, root
+    tones, bass = {(root + step) % OCTAVE for step in QUALITIES[quality]}, root
     if slash:
         bass, low, more = _note(low, "bass note")
         if more:
             raise ValueError(f"{shown_word(word)} has no bass note behind its /")
         tones.add(bass)
-    symbol = f"{name}{above}/{low}" if slash else f"{name}{above}"
+    symbol = f"{name}{quality}/{low}" if slash else f"{name}{quality}"
     return Chord(symbol, root, tuple(sorted(tones)), bass, bool(slash))
 
 
@@ -189,14 +189,20 @@ def _note(word: str, what: str) -> tuple[int, str, str]:
     return (_NOTES[letter] + _SIGNS[sign]) % OCTAVE, letter + sign, rest
 
 
-def _quality(text: str) -> tuple[int, ...] | None:
+def _quality(text: str) -> str | None:
+    """Return which of :data:`QUALITIES` is meant; None where none is."""
     plain = _SAME.get(text, text)
     if plain not in QUALITIES and text[:3].lower() in ("maj", "min", "dim", "aug", "sus", "add"):
         plain = _SAME.get(text.lower(), text.lower())
-    return QUALITIES.get(plain)
+    return plain if plain in QUALITIES else None
 
 
-def shown_word(word: str) -> str:
-    """Return a word as a message shows it: short, and nothing that a terminal would obey."""
+def shown_word(word: str, most: int = MOST_WORD) -> str:
+    """Return a word as a message shows it: short, and nothing that a terminal would obey.
+
+    Args:
+        word: Any text.
+        most: Characters that are shown of it.
+    """
     text = ascii(word)[1:-1] if not word.isprintable() else word
-    return text if len(text) <= MOST_WORD else f"{text[:MOST_WORD]}..."
+    return text if len(text) <= most else f"{text[:most]}..."

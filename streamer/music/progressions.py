@@ -8,23 +8,40 @@ to answer ``--help``. Any thread; nothing is kept but what was read.
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from streamer.music.chords import Chord, Key, read_chord, read_key, shown_word
+from streamer.system.reading import read_at_most
 
 OFF = "off"
 """What is written for none."""
 
 MOST_TEXT, MOST_SLOTS = 1000, 256
-"""Characters of a text, and chords or keys in it."""
+"""Characters of a text, as it is written and as it is kept, and chords or keys in it."""
+
+WRITTEN_OUT = "written out it"
+"""What is kept, with each ``%`` as its chord: more characters than were written."""
 
 LEAST_BEATS, MOST_BEATS, MOST_BARS = 0.125, 64.0, 64
 """How long one may hold."""
 
+MOST_NUMBER = 16
+"""Characters of a number of beats."""
+
 FILE_ENDS = (".txt", ".chords")
 MOST_FILE_BYTES = 64 * 1024
+
+MOST_NAME = 80
+"""Characters of a file's name that a message shows."""
+
+_REMARK = re.compile(r"^\s*#.*|\s#(\s.*)?$")
+"""A line that begins with ``#``, and what stands behind a ``#`` alone: ``C#m`` has none."""
 
 EXAMPLES = ("off", "C G Am F", "Am F C G", "Dm7 G7 Cmaj7 Am7", "C Am F G", "Am G F E7", "Em D C B7")
 KEY_EXAMPLES = ("off", "C", "Am", "C/8 Am/8", "D-dorian", "C/4 F/4 Bb/4 Eb/4", "F#-pentatonic")
@@ -87,7 +104,8 @@ def read_progression(text: str) -> tuple[str, Progression | None]:
             words.append("|")
     if not 1 <= len(slots) <= MOST_SLOTS:
         raise ValueError(f"there are {len(slots)} chords, and must be 1..{MOST_SLOTS}")
-    return _bounded(" ".join(["|", *words] if barred else words)), Progression(tuple(slots))
+    kept = _bounded(" ".join(["|", *words] if barred else words), WRITTEN_OUT)
+    return kept, Progression(tuple(slots))
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +136,7 @@ def read_key_plan(text: str) -> tuple[str, KeyPlan | None]:
         words.append(("N" if key is None else key.symbol) + (f"/{count}" if slash else ""))
     if not 1 <= len(keys) <= MOST_SLOTS:
         raise ValueError(f"there are {len(keys)} keys, and must be 1..{MOST_SLOTS}")
-    return _bounded(" ".join(words)), KeyPlan(tuple(keys))
+    return _bounded(" ".join(words), WRITTEN_OUT), KeyPlan(tuple(keys))
 
 
 def chords_text(text: str) -> str:
@@ -132,28 +150,37 @@ def keys_text(text: str) -> str:
 
 
 def text_or_file(text: str) -> str:
-    """Return a text, or what the file of that name holds: lines, those with ``#`` first left out.
+    """Return a text, or what the file of that name holds: its lines without their remarks (``#``).
 
     Raises:
-        ValueError: The file cannot be read, or holds too much.
+        ValueError: The file cannot be read, is no plain file, or holds too much or nothing.
     """
     if not text.lower().endswith(FILE_ENDS):
         return text
+    shown = shown_word(text, MOST_NAME)
     try:
-        with Path(text).expanduser().open("rb") as file:
-            data = file.read(MOST_FILE_BYTES + 1)
+        # pathlib's own raises RuntimeError where there is no such user
+        data = _plain_file(Path(os.path.expanduser(text)))
         lines = data.decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise ValueError(f"must be a file that can be read ({why}), not {text[:80]}") from error
-    if len(data) > MOST_FILE_BYTES:
-        raise ValueError(f"must be a file of {MOST_FILE_BYTES} bytes at most, not {text[:80]}")
-    return " ".join(line for line in lines if not line.lstrip().startswith("#"))
+        raise ValueError(f"must be a file that can be read ({why}), not {shown}") from error
+    held = " ".join(filter(None, (_REMARK.sub("", line).strip() for line in lines)))
+    if not held:
+        raise ValueError(f"must be a file that holds some, or off, and nothing is in {shown}")
+    return held
 
 
-def _bounded(text: str) -> str:
+def _plain_file(path: Path) -> bytes:
+    """Return what is in a file; nobody may ever write into a pipe (OSError, ValueError)."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return read_at_most(path, MOST_FILE_BYTES)
+
+
+def _bounded(text: str, what: str = "it") -> str:
     if len(text) > MOST_TEXT:
-        raise ValueError(f"it has {len(text)} characters, and may have {MOST_TEXT}")
+        raise ValueError(f"{what} has {len(text)} characters, and may have {MOST_TEXT}")
     return " ".join(text.split())
 
 
@@ -172,8 +199,9 @@ def _slot(word: str, before: Slot | None, bars: float) -> Slot:
 
 
 def _beats(text: str) -> float | None:
+    """Return beats, rounded to what is kept of them."""
     try:
-        beats = float(text) if len(text) <= 8 else 0.0
+        beats = float(f"{float(text):.7g}") if len(text) <= MOST_NUMBER else 0.0
     except ValueError:
         return None
     return beats if LEAST_BEATS <= beats <= MOST_BEATS else None

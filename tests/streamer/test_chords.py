@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.music.chords import QUALITIES, name_chord, read_chord, read_key
@@ -14,6 +16,7 @@ from streamer.music.harmony import Harmony, is_strong
 from streamer.music.progressions import (
     EXAMPLES,
     KEY_EXAMPLES,
+    MOST_FILE_BYTES,
     MOST_TEXT,
     read_key_plan,
     read_progression,
@@ -66,6 +69,20 @@ def test_the_bass_behind_a_slash_is_the_lowest_note_asked_for():
     chord = read_chord("c/e")
     assert chord is not None
     assert ("C/E", 0, 4, True) == (chord.symbol, chord.root, chord.bass, chord.slash)
+
+
+@pytest.mark.parametrize(
+    ("word", "symbol"),
+    [
+        ("CΔ7", "Cmaj7"), ("C°", "Cdim"), ("Cø", "Cm7b5"), ("CMAJ7", "Cmaj7"), ("F#-", "F#m"),
+        ("b♭M7/f♯", "Bbmaj7/F#"), ("C6/9", "C69"), ("C6/9/E", "C69/E"), ("cmaj", "C"),
+    ],
+)  # fmt: skip
+def test_a_symbol_is_kept_in_one_spelling_of_plain_letters(word, symbol):
+    kept = read_chord(word)
+    assert kept is not None
+    assert symbol == kept.symbol
+    assert kept == read_chord(symbol)
 
 
 @pytest.mark.parametrize("word", ["N", "NC", "N.C.", "n.c."])
@@ -161,7 +178,44 @@ def test_keys_that_cannot_be_are_refused(text):
         read_key_plan(text)
 
 
-@given(st.text(max_size=60))
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("C|" * 250, "written out it has 1001 characters, and may have 1000"),
+        ("Cmaj7 " + "% " * 240, "written out it has 1445 characters, and may have 1000"),
+    ],
+)
+def test_chords_that_are_too_long_once_written_out_are_refused_at_the_update(text, said):
+    assert len(text) <= MOST_TEXT
+    with pytest.raises(ValueError, match=said):
+        Controls().with_changes({"chords": text})
+
+
+def test_beats_are_kept_as_they_are_read_again():
+    kept, chords = read_progression("Am:.3333333 F:0.12499999")
+    assert "Am:0.3333333 F:0.125" == kept
+    assert (kept, chords) == read_progression(kept)
+
+
+WORDS = (
+    "C",
+    "Cmaj7",
+    "F#m7b5/B",
+    "CΔ",
+    "B♭°",
+    "N",
+    "%",
+    "|",
+    "Am:2",
+    "F:.3333333",
+    "C/64",
+    "D-dorian",
+)
+
+
+@given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=300).map(" ".join))
+@example("F#m7b5/B " + "% " * 200)
+@example("CΔ|" * 166)
 def test_any_text_is_chords_or_one_line(text):
     for read in (read_progression, read_key_plan):
         line, kept = "", ""
@@ -170,6 +224,8 @@ def test_any_text_is_chords_or_one_line(text):
         except ValueError as error:
             line = str(error)
         assert line.isprintable()
+        assert kept.isascii()
+        assert len(kept) <= MOST_TEXT
         assert not kept or read(text) == read(kept)
 
 
@@ -181,18 +237,67 @@ def test_what_is_no_text_is_refused(value):
 
 def test_a_file_is_its_lines_without_those_that_are_marked(tmp_path):
     path = tmp_path / "song.txt"
-    path.write_text("# verse\nAm F\nC G\n")
-    assert "Am F C G" == text_or_file(str(path))
+    path.write_text("# verse\nAm F\n  #chorus\nC#m # the bridge\nG #\n")
+    assert "Am F C#m G" == text_or_file(str(path))
     assert "Am F" == text_or_file("Am F")
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00\xd8", b"Am " * 40_000])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe\x00\xd8", b"Am " * 40_000, b"", b" \n# Am F\n"]
+)
 def test_a_file_that_cannot_be_is_one_line(content, tmp_path):
     path = tmp_path / "song.chords"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ValueError, match="must be a file"):
         text_or_file(str(path))
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**32)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_pipe, "it is no plain file"),
+        (_device, "it is no plain file"),
+        (Path.mkdir, "it is no plain file"),
+        (_huge, f"longer than {MOST_FILE_BYTES} bytes"),
+    ],
+)
+def test_what_is_no_file_of_text_is_one_line_and_never_a_hang(make, said, tmp_path):
+    path = tmp_path / "song.txt"
+    make(path)
+    with pytest.raises(ValueError, match="must be a file that can be read") as caught:
+        text_or_file(str(path))
+    assert said in str(caught.value)
+
+
+def test_a_folder_of_nobody_is_one_line():
+    with pytest.raises(ValueError, match="No such file"):
+        text_or_file("~nosuch_user/song.txt")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb\x1b[31m.txt", "a\udcff.txt", "a\0.txt", "a" * 9000 + ".txt"]
+)
+def test_a_name_is_shown_in_one_short_line_that_no_terminal_obeys(name):
+    with pytest.raises(ValueError, match="must be a file") as caught:
+        text_or_file(name)
+    line = str(caught.value)
+    assert line.isprintable()
+    assert line.isascii()
+    assert len(line) < 200
 
 
 def symbols(chords: str, beats: list[float], bar_beats: float = 4.0) -> list[str | None]:
