@@ -14,6 +14,7 @@ from export.registry import families, family_of
 from streamer.cli import Parser
 from streamer.errors import DataError
 from streamer.registry import opened
+from streamer.system.reading import named_path
 
 
 def add_arguments(parser: Parser) -> None:
@@ -93,7 +94,7 @@ def _places(given: str | Path) -> tuple[Path, Path]:
     """
     from streamer.bundle.bundle import MANIFEST_FILE, load_bundle
 
-    path = Path(given).expanduser()
+    path = named_path(given)
     if (path / MANIFEST_FILE).is_file() or path.is_file():
         return path, path
     bundle = load_bundle(str(given))

@@ -29,6 +29,7 @@ from streamer.bundle.onnxbounds import FREE_SIZES, bound
 from streamer.bundle.onnxfile import TensorFacts, read_graph_facts
 from streamer.errors import BundleError
 from streamer.system.folders import fetched_folder
+from streamer.system.reading import named_path
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ def load_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[Path] = ()
         BundleError: There is none; the nearest names are offered. Or it cannot be used.
     """
     if isinstance(name_or_path, os.PathLike):
-        return read_bundle(Path(name_or_path).expanduser())
+        return read_bundle(named_path(name_or_path))
     text = name_or_path
     places = list(bundle_places(extra))
     looks_like_path = os.sep in text or text.endswith(".zip") or text.startswith(".")
@@ -154,7 +155,7 @@ def load_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[Path] = ()
         for bundle in find_bundles(extra):
             if bundle.manifest.name == text:
                 return bundle
-    path = Path(text).expanduser()
+    path = named_path(text)
     if looks_like_path or path.is_dir():
         return read_bundle(path)
     names = sorted({place.stem for place in places})
@@ -173,7 +174,7 @@ def bundle_places(extra: Iterable[Path]) -> Iterator[Path]:
     """
     seen = set()
     for folder in (SHIPPED, fetched_folder(), *extra):
-        folder = Path(folder).expanduser()
+        folder = named_path(folder)
         try:
             candidates = _candidates(folder)
         except OSError as error:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from streamer.bundle.bundle import MANIFEST_FILE, Bundle, load_bundle
 from streamer.errors import BundleError
 from streamer.system.atomic import atomic_file
-from streamer.system.reading import read_at_most
+from streamer.system.reading import named_path, read_at_most
 
 MAX_ZIP_BYTES = 64 * 1024 * 1024
 """Far beyond any bundle of ours; what is larger is not fetched."""
@@ -59,7 +59,7 @@ def fetch_bundles(source: str, sha256: str | None, folder: Path, replace: bool) 
                 "the address); whoever offers the bundle states it"
             )
         return [_keep(_download(address), sha256, address, folder, replace)]
-    path = Path(address).expanduser()
+    path = named_path(address)
     if path.is_dir() and not (path / MANIFEST_FILE).is_file():
         sums = _sums(path / SUMS_FILE)
         zips = sorted(path.glob("*.zip"))

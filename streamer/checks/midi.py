@@ -22,6 +22,7 @@ from streamer.ports.opening import list_ports, midi_problems
 from streamer.settings.midi import ClockSettings, PortSettings
 from streamer.settings.settings import Settings
 from streamer.system.atomic import problem_with
+from streamer.system.reading import named_path
 
 _ELSE = "play to synth or file:PATH"
 
@@ -74,7 +75,7 @@ def check_port(settings: Settings, wanted: str | None = None) -> Finding:
     if wanted == "null":
         return Finding("port", "ok", "plays to nobody")
     if word == "file":
-        return check_target("port", Path(rest).expanduser())
+        return check_target("port", named_path(rest))
     if wanted == "synth":
         return _check_synth(settings.port.soundfont)
     ports = list_ports()

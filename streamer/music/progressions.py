@@ -9,7 +9,6 @@ to answer ``--help``. Any thread; nothing is kept but what was read.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import stat
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from streamer.music.chords import Chord, Key, read_chord, read_key, shown_word
-from streamer.system.reading import read_at_most
+from streamer.system.reading import named_path, read_at_most
 
 OFF = "off"
 """What is written for none."""
@@ -159,15 +158,14 @@ def text_or_file(text: str) -> str:
         return text
     shown = shown_word(text, MOST_NAME)
     try:
-        # pathlib's own raises RuntimeError where there is no such user
-        data = _plain_file(Path(os.path.expanduser(text)))
+        data = _plain_file(named_path(text))
         lines = data.decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise ValueError(f"must be a file that can be read ({why}), not {shown}") from error
     held = " ".join(filter(None, (_REMARK.sub("", line).strip() for line in lines)))
     if not held:
-        raise ValueError(f"must be a file that holds some, or off, and nothing is in {shown}")
+        raise ValueError(f"must be a file that says some, or off; nothing is in {shown}")
     return held
 
 

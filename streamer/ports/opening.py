@@ -44,6 +44,7 @@ from streamer.ports.recorder import MidiFileSink
 from streamer.ports.sinks import ChannelPort, FanOutPort, NullPort
 from streamer.settings.midi import PortSettings
 from streamer.system.clock import Clock
+from streamer.system.reading import named_path
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ def _open(spec: str, settings: PortSettings, opening: _Opening) -> Port:
         path = spec.removeprefix("file:")
         if not path:
             raise RecordingError("file: needs a path, such as file:take.mid")
-        return MidiFileSink(Path(path).expanduser()).start()
+        return MidiFileSink(named_path(path)).start()
     try:
         owner = opening.owner or make_owner(settings)
     except PortError as error:

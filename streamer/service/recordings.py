@@ -7,7 +7,6 @@ were. Thread: main.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
 from streamer.live.along import Aside
 from streamer.ports.base import Port
@@ -16,6 +15,7 @@ from streamer.ports.rotation import RotatingSink
 from streamer.ports.sinks import ChannelPort, FanOutPort
 from streamer.settings.settings import Settings
 from streamer.system.atomic import check_targets
+from streamer.system.reading import named_path
 
 
 def check_files(settings: Settings) -> None:
@@ -25,7 +25,7 @@ def check_files(settings: Settings) -> None:
         RecordingError: One cannot, or two are one file.
     """
     played = (name.partition(":")[2] for name in settings.port.names if name.startswith("file:"))
-    targets = {f"file:{path}": Path(path).expanduser() for path in played}
+    targets = {f"file:{path}": named_path(path) for path in played}
     check_targets(**{"record.path": settings.record.path, **targets})
 
 

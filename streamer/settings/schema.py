@@ -13,7 +13,6 @@ of its package. No numpy, nothing that makes a start slow.
 from __future__ import annotations
 
 import json
-import os
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,8 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from streamer.system.reading import named_path
 
 MOST_SHOWN = 80
 """Characters of a wrong value in a message."""
@@ -123,7 +124,7 @@ def convert(annotation: Any, value: Any) -> Any:
     if annotation is Path:
         if not isinstance(value, str | Path) or not str(value):
             raise Wrong("a path")
-        return Path(os.path.expanduser(value))
+        return named_path(value)
     if annotation is bool:
         if not isinstance(value, bool):
             raise Wrong("true or false")

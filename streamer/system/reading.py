@@ -1,4 +1,4 @@
-"""Files that people name, read whole: no more of them than may be, whatever stands behind a name.
+"""Files that people name: where they are; read whole, and no more of them than may be.
 
 In: a path. Out: its bytes, or an ``OSError`` that says what is wrong. A device has no size and no
 end: what asks for its size first reads for ever. Any thread.
@@ -7,9 +7,19 @@ end: what asks for its size first reads for ever. Any thread.
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 CHUNK_BYTES = 1024 * 1024
+
+
+def named_path(name: str | os.PathLike[str]) -> Path:
+    """Return the path that a person names: ``~`` is a home.
+
+    A home that nobody has stays as it is written, and then there is no such file; pathlib's own
+    ``expanduser`` raises ``RuntimeError`` there.
+    """
+    return Path(os.path.expanduser(name))
 
 
 def read_at_most(path: Path, most: int) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamer.cli import main
-from streamer.system.reading import CHUNK_BYTES, read_at_most
+from streamer.system.reading import CHUNK_BYTES, named_path, read_at_most
 
 
 @pytest.mark.parametrize("length", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1])
@@ -49,3 +49,32 @@ def test_settings_that_are_too_long_say_how_long_they_may_be(tmp_path, capsys):
     path.write_bytes(b"#" * (CHUNK_BYTES + 1))
     assert 1 == main(["token", "--config", str(path)])
     assert "longer than 1048576 bytes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["models", "--get", "~nosuch_user/x"], 1),
+        (["render", "x.mid", "--duration", "1", "--model", "~nosuch_user/x"], 1),
+        (["render", "x.mid", "--duration", "1", "--chords", "~nosuch_user/x.txt"], 2),
+        (["render", "x.mid", "--duration", "1", "--keys", "~nosuch_user/x.chords"], 2),
+        (["play", "--port", "file:~nosuch_user/x.mid", "--for", "1"], 1),
+    ],
+)
+def test_a_home_that_nobody_has_is_one_line(words, code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        found = main(words)
+    except SystemExit as left:  # an option that cannot be
+        found = left.code
+    said = capsys.readouterr().err
+    assert code == found
+    assert "~nosuch_user" in said
+    assert 1 == len(said.splitlines())
+
+
+def test_a_home_is_found_and_what_is_no_home_stays(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert Path("/home/me/x.mid") == named_path("~/x.mid")
+    assert Path("~nosuch_user/x.mid") == named_path("~nosuch_user/x.mid")
+    assert Path("a~b") == named_path(Path("a~b"))
