@@ -109,7 +109,12 @@ def controller(
         duet=duet,
         scenes=scenes,
     )  # fmt: skip
-    opened = (lambda: None) if echo is None else (lambda: echo.opened(clock.now()))
+
+    def opened() -> None:
+        control.inbox.opened()
+        if echo is not None:
+            echo.opened(clock.now())
+
     port = _open(settings, owner, control, wait, opened)
     if port is None:
         if learn is not None:

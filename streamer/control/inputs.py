@@ -109,7 +109,7 @@ class Inbox:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: deque[tuple[float, bytes]] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[float, bytes | None]] = deque(maxlen=MOST_WAITING)
         self.left_out = 0
         self.arrived = Wake()
         """Set whenever something has come."""
@@ -120,8 +120,13 @@ class Inbox:
         self._waiting.append((self._clock.now() if at is None else at, data))
         self.arrived.set()
 
-    def drain(self) -> Iterator[tuple[float, bytes]]:
-        """Yield what waits, with the seconds at which it came; one thread."""
+    def opened(self) -> None:
+        """Take note that the input opens: of what comes later nothing was heard; any thread."""
+        self._waiting.append((self._clock.now(), None))
+        self.arrived.set()
+
+    def drain(self) -> Iterator[tuple[float, bytes | None]]:
+        """Yield what waits, with the seconds at which it came; None is an opening. One thread."""
         while self._waiting:
             yield self._waiting.popleft()
 
@@ -210,6 +215,9 @@ class MidiControl:
         self._clock.wait_until(min(now + LOOK_SECONDS, self._hand.due), self.inbox.arrived)
         self.inbox.arrived.clear()
         for at, data in self.inbox.drain():
+            if data is None:
+                self._hand.let_go()
+                continue
             message = normalised(data)
             if message is not None:
                 self._hear(message, at)

@@ -11,6 +11,7 @@ import pytest
 
 from streamer.control.controller import controller, input_owner, wants_input
 from streamer.errors import ConfigError, PortError
+from streamer.midi.messages import note_on
 from streamer.ports.clients import Listener
 from streamer.ports.listening import open_input
 from streamer.ports.owner import MidiOwner
@@ -18,6 +19,7 @@ from streamer.settings.controls import LiveControls
 from streamer.settings.midi import ClockSettings, InputSettings
 from streamer.settings.settings import PortSettings, Settings
 from streamer.system.clock import MonotonicClock
+from tests.waiting import comes
 
 PATIENCE_SECONDS = 20.0
 KNOBS = "nanoKONTROL2:nanoKONTROL2 MIDI 1 20:0"
@@ -232,6 +234,23 @@ def test_while_it_lasts_knobs_are_obeyed_and_what_was_learnt_is_kept(monkeypatch
     assert [] == room.system.open
     with controller(settings(), live, stage, MonotonicClock(), room.owner) as control:
         assert "transpose" == control.bindings.bound[0x2F]
+
+
+def test_keys_that_were_down_when_a_cable_was_pulled_are_none_of_the_next_chord():
+    room, live = Room(KNOBS), LiveControls()
+    live.update(chords_from="hand")
+    with controller(settings(), live, FakeStage(), MonotonicClock(), room.owner):
+        for key in (48, 52, 55):
+            room.system.open[0].heard(note_on(0, key, 80))
+        assert comes(lambda: live.snapshot().value("chords") == "C")
+        room.system.inputs.clear()
+        room.owner.look_now()
+        room.system.inputs.append(KNOBS)
+        room.owner.look_now()
+        for key in (45, 48, 52):
+            room.system.open[0].heard(note_on(0, key, 80))
+        assert comes(lambda: live.snapshot().value("chords") != "C")
+        assert "Am" == live.snapshot().value("chords")
 
 
 def test_a_clock_to_follow_needs_a_midi_system():

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from streamer.control.lefthand import SETTLE_SECONDS, LeftHand
-from streamer.midi.messages import ALL_NOTES_OFF, control, note_off, note_on
+from streamer.control.lefthand import LONGEST_SECONDS, SETTLE_SECONDS, LeftHand
+from streamer.midi.messages import (
+    ALL_NOTES_OFF,
+    ALL_SOUND_OFF,
+    CONTROL_PEDAL,
+    control,
+    note_off,
+    note_on,
+)
 from streamer.settings.controls import Controls
 
 HAND = Controls.from_values({"chords_from": "hand"})
@@ -66,8 +75,46 @@ def test_a_chord_that_holds_already_is_no_change():
     assert played(45, 48, 52, controls=HAND.with_changes({"chords": "Am"})) is None
 
 
-def test_all_notes_off_lets_every_key_go():
+@pytest.mark.parametrize("number", [ALL_NOTES_OFF, ALL_SOUND_OFF])
+def test_all_notes_off_lets_every_key_go(number):
     hand = LeftHand()
     played(45, 48, hand=hand)
-    hand.hear(control(0, ALL_NOTES_OFF, 0), 1.0)
+    hand.hear(control(0, number, 0), 1.0)
     assert played(52, hand=hand) is None
+
+
+def test_other_controls_let_no_key_go_and_a_pedal_holds_none():
+    hand = LeftHand()
+    played(45, 48, hand=hand)
+    hand.hear(control(0, CONTROL_PEDAL, 127), 1.0)
+    assert "Am" == played(52, hand=hand)
+    for key in (45, 48, 52):
+        hand.hear(note_off(0, key), 1.0)
+    assert "G" == played(43, 47, 50, hand=hand)
+
+
+def test_a_key_whose_end_was_lost_is_none_of_a_later_chord():
+    hand = LeftHand()
+    assert "C" == played(48, 52, 55, hand=hand)
+    later = LONGEST_SECONDS + 1
+    for key in (48, 52):
+        hand.hear(note_off(0, key), later)
+    for key in (45, 48, 52):
+        hand.hear(note_on(0, key, 80), later)
+    assert "Am" == hand.read(later + SETTLE_SECONDS, HAND)
+
+
+def test_a_chord_that_is_held_for_a_while_is_still_held():
+    hand = LeftHand()
+    assert "C" == played(48, 52, 55, hand=hand)
+    hand.hear(note_on(0, 58, 80), LONGEST_SECONDS / 2)
+    assert "C7" == hand.read(LONGEST_SECONDS / 2 + SETTLE_SECONDS, HAND)
+
+
+def test_an_input_that_is_opened_again_has_no_key_down():
+    hand = LeftHand()
+    assert "C" == played(48, 52, 55, hand=hand)
+    hand.hear(note_on(0, 59, 80), 1.0)
+    hand.let_go()
+    assert math.inf == hand.due
+    assert "Am" == played(45, 48, 52, hand=hand)

@@ -99,3 +99,13 @@ def test_the_left_hand_on_the_input_says_the_chord_where_that_is_asked():
     assert "Am" == [desk.send() for _ in range(3)][-1].value("chords")
     desk.send(*(note_off(0, key) for key in (45, 48, 52)))
     assert "Am" == [desk.send() for _ in range(3)][-1].value("chords")
+
+
+def test_after_a_cable_was_pulled_the_left_hand_begins_anew():
+    desk = Controller()
+    desk.live.update(chords_from="hand")
+    desk.send(*(note_on(0, key, 80) for key in (48, 52, 55)))
+    assert "C" == [desk.send() for _ in range(3)][-1].value("chords")
+    desk.control.inbox.opened()
+    desk.send(*(note_on(0, key, 80) for key in (45, 48, 52)))
+    assert "Am" == [desk.send() for _ in range(3)][-1].value("chords")
