@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streamer.music.chords import shown_word
 from streamer.service.figures import StreamFigures
 from streamer.settings.controls import control_specs
 from streamer.settings.schema import ControlSpec, Range
@@ -31,6 +32,9 @@ BEATS = 4
 """Quarters of a bar, where nobody says otherwise."""
 
 BAR_CELLS = 16
+
+MOST_VALUE = 40
+"""Characters of a value among others on a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ def moved(values: Mapping[str, Any], family: str, glyphs: Glyphs = BLOCKS) -> li
         rest = spec.default if spec.neutral is None else spec.neutral
         idle = bool(spec.families) and family not in spec.families
         if not idle and name != "pause" and values[name] not in (rest, spec.default):
-            found.append(f"{name} {value_text(spec, values[name], glyphs)}")
+            found.append(f"{name} {shown_word(value_text(spec, values[name], glyphs), MOST_VALUE)}")
     return found
 
 

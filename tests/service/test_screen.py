@@ -102,6 +102,15 @@ def test_what_is_off_its_neutral_point_is_said_and_nothing_else():
     assert [] == screen.moved(Controls().values(), "chain")
 
 
+def test_a_long_text_leaves_room_for_the_others_on_the_line():
+    values = Controls().with_changes({"chords": "Am F " * 100, "transpose": 3}).values()
+    transposed, chords = screen.moved(values, "chain")
+    assert "transpose +3 semitones" == transposed
+    assert chords.startswith("chords Am F Am F")
+    assert chords.endswith("...")
+    assert len(chords) <= 50
+
+
 def test_the_clock_is_said_with_tempo_bar_and_beat():
     assert "its own, free time" == screen.clock_text(figures())
     told = figures(clock="follow", bpm=110.2, beat=9.7)
