@@ -50,7 +50,10 @@ MOST_QUEUED = 500
 MOST_PAYLOAD = 1024
 
 MOST_TEXT = 255
-"""Characters that Home Assistant lets a person write."""
+"""Characters that Home Assistant lets a person write, and takes as the state of anything."""
+
+CUT = "..."
+"""What ends a value that is longer."""
 
 MOST_WRITES = 4
 """Scenes that are saved at once."""
@@ -304,12 +307,13 @@ def entity(spec: ControlSpec) -> tuple[str, dict[str, Any]]:
 
 
 def written(value: Any) -> str:
-    """Return a control's value as MQTT carries it."""
+    """Return a control's value as MQTT carries it, in so many characters as are taken."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
         return "ON" if value else "OFF"
-    return str(value)
+    text = str(value)
+    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - len(CUT)] + CUT
 
 
 def read(spec: ControlSpec, text: str) -> Any:
