@@ -1,7 +1,8 @@
 """The OSC surface: controls as addresses, over UDP, in a thread of its own (extra ``live``).
 
 In: datagrams. Out: changes of the controls, and replies. ``/perpetuo/<control> value`` moves a
-control, without a value it asks for it; ``/perpetuo/get`` asks for all; ``/perpetuo/scene/<name>``
+control (words of a text may be values of their own), without a value it asks for it;
+``/perpetuo/get`` asks for all; ``/perpetuo/scene/<name>``
 takes on a scene, ``/perpetuo/save/<name>`` saves one, ``/perpetuo/bundle/<name>`` lets another
 bundle follow, ``/perpetuo/bookmark`` keeps a place;
 ``/perpetuo/listen 1`` has every change pushed to whoever sent it for a minute, ``0`` ends it. What
@@ -177,7 +178,7 @@ class OscSurface:
             self._ask(word, rest, given, sender)
         else:
             spec = control_specs().get(word)
-            value = given[0] if spec is None else _value(spec, given[0])
+            value = given[0] if spec is None else _value(spec, given)
             if not (lets_go(word, value) and word in self._gathered):
                 self._gathered[word] = value, sender
 
@@ -283,8 +284,14 @@ def _keep(peers: dict[Peer, float], peer: Peer, until: float) -> None:
     peers[peer] = until
 
 
-def _value(spec: ControlSpec, given: Any) -> Any:
-    """Return an OSC argument as the type of a control: OSC clients send floats for anything."""
+def _value(spec: ControlSpec, arguments: list[Any]) -> Any:
+    """Return what OSC arguments say to a control, at least one.
+
+    Clients send floats for anything, and a text as so many words: all of them are the text.
+    """
+    given = arguments[0]
+    if spec.kind == "text" and len(arguments) > 1:
+        return " ".join(map(str, arguments))
     if spec.kind == "switch" and isinstance(given, int | float):
         return bool(given)
     if spec.kind == "whole number" and isinstance(given, float) and given.is_integer():

@@ -9,7 +9,7 @@ import pytest
 from streamer.control.bindings import value_of
 from streamer.midi.messages import note_off, note_on
 from streamer.service.steering import steps_away
-from streamer.settings.controls import control_specs
+from streamer.settings.controls import Controls, control_specs
 from streamer.settings.live import Address
 from streamer.surfaces.access import Access
 from streamer.surfaces.mqtt import entity, read, written
@@ -70,6 +70,29 @@ def test_osc_moves_it_asks_for_it_and_is_told_what_is_wrong(sender, desk):
     sender.say("keys", "C Q")
     assert "Q is no key" in sender.told("error")
     assert "Dm7 G7" == desk.controls.snapshot().value("chords")
+
+
+def test_osc_takes_a_chord_an_argument(sender, desk):
+    sender.say("chords", "Am", "F", "C")
+    sender.say("chords")
+    assert "Am F C" == sender.told("chords")
+    sender.say("keys", "C/4", "Am")
+    sender.say("keys")
+    assert "C/4 Am" == sender.told("keys")
+    sender.say("chords", "C", 7)
+    assert "7 is no chord" in sender.told("error")
+    assert "Am F C" == desk.controls.snapshot().value("chords")
+
+
+def test_what_is_told_over_mqtt_is_no_longer_than_home_assistant_takes():
+    kept = Controls().with_changes({"chords": "Am F C G " * 64}).value("chords")
+    _, field = entity(control_specs()["chords"])
+    told = written(kept)
+    assert field["max"] == len(told) < len(kept)
+    assert told.startswith("Am F C G Am")
+    assert told.endswith("...")
+    short = kept[: field["max"]]
+    assert short == written(short)
 
 
 def test_home_assistant_has_a_field_for_it():
