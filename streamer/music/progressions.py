@@ -83,7 +83,7 @@ def read_progression(text: str) -> tuple[str, Progression | None]:
             bar share it; ``%`` is the chord before; symbols may stand in double quotes.
 
     Returns:
-        The text with its letters as usual, and the progression; None for ``off`` and for nothing.
+        The text in its usual spelling, and the progression; None for ``off`` and for nothing.
 
     Raises:
         ValueError: What is wrong with it, in a few words that name the symbol.
@@ -115,7 +115,7 @@ def read_key_plan(text: str) -> tuple[str, KeyPlan | None]:
         text: A key a bar, ``/4`` behind one is its bars.
 
     Returns:
-        The text with its letters as usual, and the plan; None for ``off`` and for nothing.
+        The text in its usual spelling, and the plan; None for ``off`` and for nothing.
 
     Raises:
         ValueError: What is wrong with it, in a few words that name the key.
@@ -139,12 +139,12 @@ def read_key_plan(text: str) -> tuple[str, KeyPlan | None]:
 
 
 def chords_text(text: str) -> str:
-    """Return chords with their letters as usual (:func:`read_progression`)."""
+    """Return chords in their usual spelling (:func:`read_progression`)."""
     return read_progression(text)[0]
 
 
 def keys_text(text: str) -> str:
-    """Return keys with their letters as usual (:func:`read_key_plan`)."""
+    """Return keys in their usual spelling (:func:`read_key_plan`)."""
     return read_key_plan(text)[0]
 
 
