@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from streamer.control.bindings import FILE_NAME, Bindings
 from streamer.control.follow import Stage
@@ -109,13 +110,7 @@ def controller(
         duet=duet,
         scenes=scenes,
     )  # fmt: skip
-
-    def opened() -> None:
-        control.inbox.opened()
-        if echo is not None:
-            echo.opened(clock.now())
-
-    port = _open(settings, owner, control, wait, opened)
+    port = _open(settings, owner, control, wait, partial(_opened, control, echo, clock))
     if port is None:
         if learn is not None:
             raise ConfigError([no_knob(learn)])
@@ -125,6 +120,13 @@ def controller(
         _learn(bindings, learn)
     with _obeying(control, port):
         yield control
+
+
+def _opened(control: MidiControl, echo: EchoFilter | None, clock: Clock) -> None:
+    """Take note that the input opens; in the owner thread."""
+    control.inbox.opened()
+    if echo is not None:
+        echo.opened(clock.now())
 
 
 def no_knob(control: str) -> str:
