@@ -1,7 +1,9 @@
 """A JACK server of the tests' own: dummy driver, own name; and a listener beside it."""
 
+import atexit
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +16,9 @@ RATE = 48000
 
 READY_SECONDS = 20
 """How long a program may take to start on a machine that is busy with something else."""
+
+REGISTRY, TOO_MANY = Path("/dev/shm/jack-shm-registry"), "Too many servers"
+"""jackd keeps eight names for servers, and those of killed ones until they are taken up again."""
 
 POLITE = """
 import sys, rtmidi
@@ -95,11 +100,23 @@ class Monitor:
         self._thread.join(READY_SECONDS)
 
 
-class JackServer:
-    """``jackd`` with the dummy driver, and the programs around it."""
+def free_names(folder):
+    """Give back the names that servers hold which were killed, of tests that have ended."""
+    for pid in map(int, re.findall(rb"perpetuo-test-(\d+)\b", REGISTRY.read_bytes())):
+        if not Path(f"/proc/{pid}").exists():
+            JackServer(folder, pid).free()
 
-    def __init__(self, folder):
-        self.name = f"perpetuo-test-{os.getpid()}"
+
+class JackServer:
+    """``jackd`` with the dummy driver, and the programs around it.
+
+    Args:
+        folder: Where its log lies.
+        pid: Of the process that it is for; None is this one.
+    """
+
+    def __init__(self, folder, pid=None):
+        self.name = f"perpetuo-test-{pid or os.getpid()}"
         self.folder = folder
         self.env = {**os.environ, "JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1"}
         self._process = None
@@ -107,6 +124,15 @@ class JackServer:
 
     def start(self):
         """Start the server and wait until it answers."""
+        atexit.register(self.stop)
+        self._start()
+        if self._process.poll() is not None and TOO_MANY in self._log():
+            free_names(self.folder)
+            self._start()
+        if self._process.poll() is not None:
+            raise RuntimeError(self._log())
+
+    def _start(self):
         with (self.folder / "jackd.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -118,10 +144,9 @@ class JackServer:
                 stderr=log,
             )
         self._run("jack_wait", "-w", "-t", str(READY_SECONDS))
-        if self._process.poll() is not None:
-            # jackd keeps eight names for servers, and those of killed ones until they are taken
-            # up again: then `rm /dev/shm/jack*` helps, when no server runs.
-            raise RuntimeError((self.folder / "jackd.log").read_text(encoding="utf-8"))
+
+    def _log(self):
+        return (self.folder / "jackd.log").read_text(encoding="utf-8", errors="replace")
 
     def monitor(self):
         """Start a listener, ``mon:input``."""
@@ -189,15 +214,34 @@ class JackServer:
         self._process.wait()
 
     def stop(self):
-        """End everything."""
+        """End everything; a second time does nothing."""
+        atexit.unregister(self.stop)
+        process, self._process = self._process, None
         # The server first: it waits six seconds for clients that have left without a word.
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(READY_SECONDS)
+        if process is not None and not self._end(process):
+            self.free()
         for monitor in self._monitors:
             monitor.close()
-        for left in Path("/dev/shm").glob(f"jack*{self.name}*"):
+        for left in Path("/dev/shm").glob(f"jack*{self.name}_*"):
             left.unlink(missing_ok=True)
+
+    def free(self):
+        """Give back the name of a server that was killed: one that takes it up and ends does."""
+        self._start()
+        self._end(self._process)
+        self._process = None
+
+    def _end(self, process):
+        """End a server; return whether it ended well, and has given back its name."""
+        if process.poll() is None:
+            process.terminate()
+            process.send_signal(signal.SIGCONT)  # one that stands still ends too
+        try:
+            return process.wait(READY_SECONDS) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return False
 
     def _run(self, *command):
         done = subprocess.run(
