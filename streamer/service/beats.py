@@ -51,6 +51,7 @@ def another_beat(
     else:
         yield
         return
-    stream.tempo.source = lambda: source.said
-    with Following(source, stream.scheduler, clock, settings.tempo_bpm, wait_seconds):
+    following = Following(source, stream.scheduler, clock, settings.tempo_bpm, wait_seconds)
+    stream.tempo.source = lambda: following.said
+    with following:
         yield
