@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 import streamer
 from streamer.control.transport import jack_follower
+from streamer.midi.midifile import read_midi
 from tests.bundles import write_tiny_tunes_bundle
 from tests.waiting import comes
 
@@ -71,6 +73,32 @@ def test_the_transport_of_a_server_is_followed(jack, hand):
         assert "JACK, no server" == follower.said
     finally:
         follower.close()
+
+
+def test_a_server_that_hangs_keeps_no_music_from_beginning(tmp_path, jack):
+    bundle, recorded = write_tiny_tunes_bundle(tmp_path).path, tmp_path / "take.mid"
+    jack.signal(signal.SIGSTOP)
+    words = ["--port", "null", "--plain", "--input", "off", "--clock", "jack"]
+    words += ["--model", str(bundle), "--record", str(recorded)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamer", "play", *words],
+        env={**jack.env, "PYTHONPATH": str(Path(streamer.__file__).parents[1])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert any("JACK does not answer" in line for line in process.stderr)
+        assert comes(lambda: [*tmp_path.glob("take*")])
+        process.terminate()
+        assert 128 + 15 == process.wait(60)
+        assert len(read_midi(recorded)) > 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        jack.signal(signal.SIGCONT)
 
 
 def test_the_command_plays_and_stands_with_the_transport(tmp_path, jack, hand):
