@@ -279,7 +279,7 @@ def main() -> int:
         peer(args.bpm)
     elif args.role == "ours":
         ours()
-    elif (why := lacking()) is not None:
+    elif (why := lacking(args.jitter)) is not None:
         sys.stdout.write(f"no figures here: {why}\n")
     else:
         with Cable(args.jitter) as cable:

@@ -20,19 +20,25 @@ TUN_SET, TAP, NO_HEADER = 0x400454CA, 0x0002, 0x1000
 NEW_NETWORK = 0x40000000
 
 
-def lacking() -> str | None:
-    """Return why the figures cannot be had here, in a line; None where they can."""
+def lacking(jitter_ms: float = 0.0) -> str | None:
+    """Return why the figures cannot be had here, in a line; None where they can.
+
+    A cable is laid and taken away again, so it is no thing to do where tests are only collected.
+    """
     if os.geteuid() != 0:
         return "network namespaces need root"
     if shutil.which("ip") is None:
         return "ip is not there (apt install iproute2)"
     if importlib.util.find_spec("link") is None:
         return "LinkPython-extern is not there (pip install LinkPython-extern)"
-    made = subprocess.run(["ip", "netns", "add", f"perp{os.getpid()}"], capture_output=True)
-    if made.returncode:
-        return f"no network namespace can be made: {made.stderr.decode().strip()}"
-    subprocess.run(["ip", "netns", "del", f"perp{os.getpid()}"], check=False)
-    return None
+    try:
+        with Cable(jitter_ms):
+            return None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or b"").decode(errors="replace").strip()
+        return f"no cable can be laid between two network namespaces: {said or error}"
+    except OSError as error:
+        return f"no cable can be laid between two network namespaces: {error}"
 
 
 def ip(*words: str) -> None:
@@ -55,6 +61,14 @@ class Cable:
         self._taps: list[int] = []
 
     def __enter__(self) -> Cable:
+        try:
+            self._lay()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _lay(self) -> None:
         for name in self.names:
             ip("netns", "add", name)
         if self._jitter and not self._has_netem():
@@ -70,10 +84,11 @@ class Cable:
             if self._jitter and not self.how:
                 half = f"{self._jitter * 500:g}ms"
                 netem = ["qdisc", "add", "dev", device, "root", "netem", "delay", half, half]
-                subprocess.run(["ip", "netns", "exec", name, "tc", *netem], check=True)
+                subprocess.run(
+                    ["ip", "netns", "exec", name, "tc", *netem], check=True, capture_output=True
+                )
         if self._jitter and not self.how:
             self.how = "netem"
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._stop.set()
