@@ -20,6 +20,14 @@ READY_SECONDS = 20
 REGISTRY, TOO_MANY = Path("/dev/shm/jack-shm-registry"), "Too many servers"
 """jackd keeps eight names for servers, and those of killed ones until they are taken up again."""
 
+ON_JACK_ALONE = """
+import sys, rtmidi
+rtmidi.get_compiled_api = lambda: [rtmidi.API_UNIX_JACK]
+from streamer import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+"""``perpetuo`` where there is no ALSA: on a desktop an input of our own is opened there first."""
+
 POLITE = """
 import sys, rtmidi
 ear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=sys.argv[1])

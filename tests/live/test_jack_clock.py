@@ -10,6 +10,7 @@ import pytest
 
 import streamer
 from tests.bundles import write_tiny_bundle
+from tests.jackserver import ON_JACK_ALONE
 
 pytestmark = pytest.mark.jack
 
@@ -34,7 +35,7 @@ def perpetuo(tmp_path, jack):
         config.write_text(fast + settings)
         command = ("play", "--port", "mon", "--plain", "--seed", "3", "--config", str(config))
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamer", *command, *words, "--model", str(bundle)],
+            [sys.executable, "-c", ON_JACK_ALONE, *command, *words, "--model", str(bundle)],
             env={**jack.env, "PYTHONPATH": str(Path(streamer.__file__).parents[1])},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -14,6 +14,7 @@ import pytest
 
 import streamer
 from tests.bundles import write_tiny_bundle
+from tests.jackserver import ON_JACK_ALONE
 from tests.streams import unpaired
 
 pytestmark = pytest.mark.jack
@@ -47,7 +48,7 @@ def perpetuo(tmp_path, jack):
     bundle = write_tiny_bundle(tmp_path / "bundle").path
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "streamer", "play", "--duet", "continue", "--plain"),
+            *(sys.executable, "-c", ON_JACK_ALONE, "play", "--duet", "continue", "--plain"),
             *("--input", "virtual", "--port", "mon", "--channel", "2", "--candidates", "2"),
             *("--set", f"duet_after={AFTER_SECONDS}", "--model", str(bundle)),
         ],

@@ -11,6 +11,7 @@ import pytest
 import streamer
 from tests.bundles import write_tiny_bundle
 from tests.freeports import free_port
+from tests.jackserver import ON_JACK_ALONE
 from tests.waiting import comes
 
 pytestmark = pytest.mark.jack
@@ -23,7 +24,7 @@ class Stream:
         self.port = free_port()
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "streamer", "play", "--port", "jack", "--plain"),
+                *(sys.executable, "-c", ON_JACK_ALONE, "play", "--port", "jack", "--plain"),
                 *("--input", "virtual", "--web", f"127.0.0.1:{self.port}"),
                 *("--model", str(write_tiny_bundle(folder / "bundle").path)),
             ],
