@@ -15,7 +15,6 @@ one line on stderr, 2 usage, 130 after SIGINT, 143 after SIGTERM. The process it
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -216,6 +215,8 @@ def build_parser(
         extra = OTHER_VERBS[first]
         raise ConfigError([f"it comes with the {extra} extra: {how_to_add(extra)}"])
     if first and not first.startswith("-") and first not in subparsers.choices:
+        import difflib
+
         near = difflib.get_close_matches(first, subparsers.choices, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         parser.error(f"there is no verb {first}{hint}")

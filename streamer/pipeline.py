@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -267,17 +266,23 @@ def open_source(
 
 def _seed(settings: Settings) -> int:
     """Return the seed of the settings, or draw one."""
-    seed = settings.model.seed
-    return secrets.randbits(SEED_BITS) if seed is None else seed
+    if settings.model.seed is not None:
+        return settings.model.seed
+    import secrets
+
+    return secrets.randbits(SEED_BITS)
 
 
 def _settle(source: Source, resume: Bookmark | None) -> None:
     """Put a bookmark's state back, and tell the synth, and what comes back, of the programs.
 
+    All graphs are open: what was held of them is let go of.
+
     Raises:
         BundleError: The bookmark does not fit.
     """
     bundle, returning = source.bundle, source.returning
+    bundle.let_go()
     if resume is not None and returning is not None:
         if not isinstance(source.generator, Marked):
             raise BundleError(f"bundle {bundle.manifest.name} cannot go on from a bookmark")
@@ -307,7 +312,7 @@ def _refuse_idle_controls(bundle: Bundle, settings: Settings) -> None:
 def _load(wanted: str | os.PathLike[str] | None, model: ModelSettings) -> Bundle:
     """Return the bundle that is to play; a line on one that cannot names the scene, if any."""
     try:
-        return load_bundle(model.model if wanted is None else wanted, model.bundle_paths)
+        return load_bundle(model.model if wanted is None else wanted, model.bundle_paths, hold=True)
     except BundleError as error:
         if model.scene is None or wanted is not None:
             raise

@@ -13,12 +13,11 @@ fingerprint, each graph's inputs and outputs are those of the manifest, no graph
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamer.bundle.codecs import Codec
@@ -41,6 +40,9 @@ manifest; whoever can write the manifest can write this too, so that it is no se
 MAX_DIGEST_BYTES = 256
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_CARD_BYTES = 1024 * 1024
+MOST_HELD_BYTES = 8 * 1024 * 1024
+"""Of graphs that are held in memory between their check and their use."""
+
 SHIPPED = Path(__file__).parents[1] / "models"
 """Where the bundles that come with the program lie, one folder each."""
 
@@ -65,20 +67,34 @@ class Bundle:
     codec: Codec
     card: str
     size_bytes: int
+    _held: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def graph_bytes(self, name: str) -> bytes:
-        """Read a graph again, and check its hash again: the file may have changed since.
+        """Return a graph: as it was verified, once, where it is held; else read and hashed again.
+
+        The file may have changed since.
 
         Raises:
             BundleError: There is no such graph, or it is not what it was.
         """
+        if (held := self._held.pop(name, None)) is not None:
+            return held
         spec = self.manifest.graph(name)
         with open_files(self.path) as files:
             return _read_graph(files, spec, self.path)
 
+    def let_go(self) -> None:
+        """Forget the graphs that are still held, when what plays is open."""
+        self._held.clear()
 
-def read_bundle(path: Path) -> Bundle:
+
+def read_bundle(path: Path, *, hold: bool = False) -> Bundle:
     """Read and verify a folder or ``.zip``.
+
+    Args:
+        path: Of it.
+        hold: Whether graphs, up to :data:`MOST_HELD_BYTES`, are held until each is first asked for,
+            so that none is read and hashed twice.
 
     Raises:
         BundleError: With path, what is wrong, and what to do.
@@ -90,17 +106,20 @@ def read_bundle(path: Path) -> Bundle:
         manifest, codec = decode_manifest(manifest_bytes, str(path))
         card = files.read(CARD_FILE, MAX_CARD_BYTES)
         size = len(manifest_bytes) + len(card) + len(digest)
-        greatest = _greatest_sizes(manifest)
+        greatest, held = _greatest_sizes(manifest), dict[str, bytes]()
         for spec in manifest.graphs:
             data = _read_graph(files, spec, path)
             _check_graph(data, spec, path, greatest)
             size += len(data)
+            if hold and size <= MOST_HELD_BYTES:
+                held[spec.name] = data
     return Bundle(
         manifest=manifest,
         path=path,
         codec=codec,
         card=card.decode("utf-8", errors="replace"),
         size_bytes=size,
+        _held=held,
     )
 
 
@@ -130,26 +149,29 @@ def find_bundles(extra: Iterable[Path] = ()) -> list[Bundle]:
     return list(found.values())
 
 
-def load_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[Path] = ()) -> Bundle:
+def load_bundle(
+    name_or_path: str | os.PathLike[str], extra: Iterable[Path] = (), *, hold: bool = False
+) -> Bundle:
     """Load and verify the bundle that a person means.
 
     Args:
         name_or_path: A bundle's name, or the path of a folder or ``.zip``. Text is looked up as a
             name first; a :class:`pathlib.Path` is a path.
         extra: As in :func:`find_bundles`.
+        hold: As in :func:`read_bundle`.
 
     Raises:
         BundleError: There is none; the nearest names are offered. Or it cannot be used.
     """
     if isinstance(name_or_path, os.PathLike):
-        return read_bundle(named_path(name_or_path))
+        return read_bundle(named_path(name_or_path), hold=hold)
     text = name_or_path
     places = list(bundle_places(extra))
     looks_like_path = os.sep in text or text.endswith(".zip") or text.startswith(".")
     if not looks_like_path:
         for place in places:
             if place.stem == text or place.name == text:
-                bundle = read_bundle(place)
+                bundle = read_bundle(place, hold=hold)
                 if bundle.manifest.name == text or place.name == text:
                     return bundle
         for bundle in find_bundles(extra):
@@ -157,8 +179,10 @@ def load_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[Path] = ()
                 return bundle
     path = named_path(text)
     if looks_like_path or path.is_dir():
-        return read_bundle(path)
+        return read_bundle(path, hold=hold)
     names = sorted({place.stem for place in places})
+    import difflib
+
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.4) or names[:8]
     remedy = f"did you mean {', '.join(near)}? Or give" if near else "give"
     if text in SEPARATE:

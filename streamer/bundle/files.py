@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamer.errors import BundleError
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 """Of all files of a bundle, uncompressed. The largest of ours has 18 MB."""
@@ -81,18 +84,28 @@ def open_files(path: Path) -> Iterator[BundleFiles]:
             yield _Folder(path)
         elif path.is_file():
             _check_directory(path)
-            with zipfile.ZipFile(path) as archive:
-                yield _Archive(path, archive)
+            with _archive(path) as files:
+                yield files
         else:
             raise BundleError(f"{path}: no such bundle; give the path of a folder or a .zip")
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[BundleFiles]:
+    """Open a ``.zip``; what is wrong with it becomes a BundleError (OSError as it comes)."""
+    from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+    try:
+        with ZipFile(path) as archive:
+            yield _Archive(path, archive, (ZIP_STORED, ZIP_DEFLATED))
     except (
-        zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error
+        BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error
     ) as error:  # fmt: skip
         raise BundleError(
             f"{path}: is no readable .zip ({error}); copy the bundle again"
         ) from error
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 class _Folder(BundleFiles):
@@ -112,9 +125,9 @@ class _Folder(BundleFiles):
 
 
 class _Archive(BundleFiles):
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+    def __init__(self, path: Path, archive: ZipFile, packings: tuple[int, ...]) -> None:
         super().__init__(path)
-        self._archive = archive
+        self._archive, self._packings = archive, packings
         names = archive.namelist()
         for name in names:
             if name.startswith(("/", "\\")) or ":" in name or ".." in Path(name).parts:
@@ -130,7 +143,7 @@ class _Archive(BundleFiles):
             info = self._archive.getinfo(self._prefix + name)
         except KeyError as error:
             raise self._missing(name) from error
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if info.compress_type not in self._packings:
             raise BundleError(f"{self._path}: {name} is packed otherwise than by deflate")
         if info.file_size >= most:  # as it says itself; not a byte is unpacked
             return bytes(most)

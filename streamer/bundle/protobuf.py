@@ -11,6 +11,7 @@ from collections.abc import Iterator
 NO_MODEL, CUT_OFF = "is not an ONNX model", "is cut off"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_LONGER = 0x80
 _MOST = 1 << 64
 _NEGATIVE = 1 << 63
 
@@ -21,14 +22,22 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     """Yield (field number, value) of a message."""
     at, end = 0, len(message)
     while at < end:
-        key, at = _varint(message, at)
+        key = message[at]  # nearly every number is one byte, and a call takes longer than it
+        if key < _LONGER:
+            at += 1
+        else:
+            key, at = _varint(message, at)
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             value, at = _varint(message, at)
             yield number, value
             continue
         if wire == _BYTES:
-            length, at = _varint(message, at)
+            if at < end and message[at] < _LONGER:
+                length = message[at]
+                at += 1
+            else:
+                length, at = _varint(message, at)
         elif wire in (_FIXED32, _FIXED64):
             length = 4 if wire == _FIXED32 else 8
         else:

@@ -11,25 +11,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from streamer.control.bindings import FILE_NAME, Bindings
 from streamer.control.follow import Stage
 from streamer.control.inputs import MidiControl, TakesNotes
-from streamer.control.knobs import knob_named
-from streamer.control.morphing import SceneChanger
 from streamer.control.scenes import live_programs
 from streamer.errors import ConfigError, PortError
 from streamer.ports.echo import EchoFilter
-from streamer.ports.listening import LiveInput, open_input
-from streamer.ports.names import AutoRules
 from streamer.ports.opening import make_owner
-from streamer.ports.owner import MidiOwner
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.duet import DuetControls
 from streamer.settings.midi import LIVE_QUERY
 from streamer.settings.settings import Settings
 from streamer.system.clock import Clock
 from streamer.system.folders import state_folder
+
+if TYPE_CHECKING:
+    from streamer.control.morphing import SceneChanger
+    from streamer.ports.listening import LiveInput
+    from streamer.ports.owner import MidiOwner
 
 logger = logging.getLogger(__name__)
 
@@ -140,6 +141,8 @@ def no_knob(control: str) -> str:
 def _learn(bindings: Bindings, wanted: str) -> None:
     control, _, knob = wanted.partition("=")
     if knob:
+        from streamer.control.knobs import knob_named
+
         bindings.bind(control, knob_named(knob))
         return
     bindings.learn(control)
@@ -166,6 +169,9 @@ def _open(
     wait: bool,
     opened: Callable[[], object],
 ) -> LiveInput | None:
+    from streamer.ports.listening import open_input
+    from streamer.ports.names import AutoRules
+
     wanted, client_name = settings.input.port, settings.port.client_name
     rules = AutoRules(client_name, settings.input.allow, settings.input.deny)
     try:

@@ -13,7 +13,6 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +183,8 @@ class SceneShelf:
         scenes = self.all()
         if name in scenes:
             return scenes[name][0]
+        from difflib import get_close_matches
+
         near = get_close_matches(name, scenes, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(scenes)}"
         raise KeyError(f"no scene is called {name[:60]!r}; {hint}")

@@ -13,7 +13,6 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable
-from statistics import median
 from typing import Protocol
 
 from streamer.midi.clock import LEAST_RATE, MOST_RATE
@@ -103,7 +102,9 @@ class TapTempo:
         if len(self._taps) < LEAST_TAPS:
             return None
         taps = [*self._taps]
-        seconds = median(after - before for before, after in zip(taps, taps[1:], strict=False))
+        gaps = sorted(after - before for before, after in zip(taps, taps[1:], strict=False))
+        middle = len(gaps) // 2
+        seconds = gaps[middle] if len(gaps) % 2 else (gaps[middle - 1] + gaps[middle]) / 2
         slowest, fastest = 60.0 / SLOWEST_TAP_BPM, 60.0 / FASTEST_TAP_BPM
         return 60.0 / min(max(seconds, fastest), slowest)
 

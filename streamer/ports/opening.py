@@ -28,23 +28,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamer.errors import PortError, RecordingError
 from streamer.midi.channels import split_channels
-from streamer.ports.backends import make_backends, why_no_jack
 from streamer.ports.base import Port, PortInfo
 from streamer.ports.delays import Delays
-from streamer.ports.fluidsynth import SynthPort, find_fluidsynth, find_soundfont
-from streamer.ports.jackwatch import server_name
-from streamer.ports.live import Choose, LivePort, virtual_port
-from streamer.ports.names import AutoRules, choose_automatically, match, nearest
-from streamer.ports.outputs import Outputs
-from streamer.ports.owner import MidiOwner
-from streamer.ports.recorder import MidiFileSink
 from streamer.ports.sinks import ChannelPort, FanOutPort, NullPort
 from streamer.settings.midi import PortSettings
 from streamer.system.clock import Clock
 from streamer.system.reading import named_path
+
+if TYPE_CHECKING:
+    from streamer.ports.live import Choose, LivePort
+    from streamer.ports.owner import MidiOwner
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +114,7 @@ def open_outputs(
         if owner is None and any(map(is_live, settings.names)):
             shared = make_owner(settings)
             opened.callback(shared.close)
-        heard, followers, siblings = list[Port](), list[Port](), list[LivePort]()
+        heard, followers, siblings = list[Port](), list[Port](), list["LivePort"]()
         # What is named comes first: ``auto`` takes what is left.
         for spec in sorted(settings.specs, key=lambda spec: split_channels(spec)[0] == "auto"):
             port = _on_channels(spec, settings, _Opening(wait, shared, siblings))
@@ -128,6 +125,8 @@ def open_outputs(
             else:
                 heard.append(delays.line(port, offsets[spec]))
         opened.pop_all()
+    from streamer.ports.outputs import Outputs
+
     if not heard:
         heard, followers = followers, []
     outputs = Outputs(heard, clock, greeting, None if shared is owner else shared)
@@ -152,11 +151,15 @@ def list_ports(client_name: str = "Perpetuo", owner: MidiOwner | None = None) ->
             if len(problems) < len(owner.systems):
                 found.append(PortInfo("virtual", "output", "builtin", "builtin", client_name))
             if "jack" in owner.systems and "jack" not in problems:
+                from streamer.ports.jackwatch import server_name
+
                 # A server that runs may well have no port of its own: play to it all the same.
                 found.append(PortInfo("jack", "output", "builtin", "builtin", server_name()))
         finally:
             owner.close()
     if _synth_problem() is None:
+        from streamer.ports.fluidsynth import find_fluidsynth
+
         found.append(PortInfo("synth", "output", "builtin", "builtin", find_fluidsynth()))
     found.append(PortInfo("file:PATH", "output", "builtin", "builtin", ""))
     found.append(PortInfo("null", "output", "builtin", "builtin", ""))
@@ -212,11 +215,15 @@ def _open(spec: str, settings: PortSettings, opening: _Opening) -> Port:
     if spec == "null":
         return NullPort()
     if spec == "synth":
+        from streamer.ports.fluidsynth import SynthPort
+
         return SynthPort(settings.soundfont)
     if spec.startswith("file:"):
         path = spec.removeprefix("file:")
         if not path:
             raise RecordingError("file: needs a path, such as file:take.mid")
+        from streamer.ports.recorder import MidiFileSink
+
         return MidiFileSink(named_path(path)).start()
     try:
         owner = opening.owner or make_owner(settings)
@@ -238,11 +245,18 @@ def make_owner(settings: PortSettings) -> MidiOwner:
     Raises:
         PortError: python-rtmidi is not there, or does not load.
     """
+    from streamer.ports.backends import make_backends
+    from streamer.ports.owner import MidiOwner
+
     return MidiOwner(make_backends(settings.client_name), settings.reconnect_seconds)
 
 
 def _open_live(spec: str, settings: PortSettings, opening: _Opening, owner: MidiOwner) -> Port:
     """Open what lies on a MIDI system."""
+    from streamer.ports.backends import why_no_jack
+    from streamer.ports.live import LivePort
+    from streamer.ports.names import nearest
+
     problems = owner.problems()
     wait, siblings = opening.wait, opening.siblings
     usable = [system for system in owner.systems if system not in problems]
@@ -301,6 +315,7 @@ def _chooser(
         settings: What ``auto`` may take.
         siblings: Ports that play the same: what one of them has, ``auto`` leaves to it.
     """
+    from streamer.ports.live import virtual_port
 
     def own() -> PortInfo:
         there = systems
@@ -313,6 +328,8 @@ def _chooser(
         return lambda outputs: own()
     if spec != "auto":
         return partial(_choose_by_name, spec, tuple(systems))
+    from streamer.ports.names import AutoRules, choose_automatically
+
     rules = AutoRules(settings.client_name, settings.allow, settings.deny)
 
     def choose(outputs: Sequence[PortInfo]) -> PortInfo | None:
@@ -327,11 +344,15 @@ def _chooser(
 def _choose_by_name(
     wanted: str, systems: tuple[str, ...], outputs: Sequence[PortInfo]
 ) -> PortInfo | None:
+    from streamer.ports.names import match
+
     return match(wanted, [output for output in outputs if output.system in systems])
 
 
 def _synth_problem() -> str | None:
     """Return why ``synth`` cannot be played to, or None."""
+    from streamer.ports.fluidsynth import find_fluidsynth, find_soundfont
+
     try:
         find_fluidsynth()
         find_soundfont()
@@ -350,7 +371,11 @@ def _can_sound() -> bool:
 
 def _without_midi(problem: str, settings: PortSettings) -> Port:
     """Open what a machine without MIDI can play to: a soft synth that is heard, or a file."""
+    from streamer.ports.recorder import MidiFileSink
+
     if _synth_problem() is None and _can_sound():
+        from streamer.ports.fluidsynth import SynthPort
+
         try:
             port = SynthPort(settings.soundfont)
         except PortError as error:

@@ -8,7 +8,6 @@ one that ships under the same name. Any thread.
 
 from __future__ import annotations
 
-import difflib
 import re
 import stat
 import tomllib
@@ -72,6 +71,8 @@ def read_scene(name: str, own: Path) -> Scene:
         raise ConfigError([f"a scene must be {NAME_IN_WORDS}, not {name[:80]!r}"])
     files = _files(own)[0]
     if name not in files:
+        import difflib
+
         near = difflib.get_close_matches(name, files, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; own ones go to {own}"
         names = ", ".join(sorted(files)[:40])
@@ -110,6 +111,8 @@ def _read(name: str, path: Path, own: Path) -> Scene:
     document, problems = _parsed(path), list[str]()
     for key in document:
         if key not in KEYS:
+            import difflib
+
             near = difflib.get_close_matches(key, KEYS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"a scene has {', '.join(KEYS)}"
             problems.append(f"{path}: {key} is unknown; {hint}")

@@ -5,12 +5,9 @@ In: a bundle's manifest and the name of a judging. Out: filters.
 
 from __future__ import annotations
 
-from msgspec import to_builtins
-
 from streamer.bundle.bundle import Bundle
 from streamer.errors import BundleError
 from streamer.selection.filters import FILTERS, Filter
-from streamer.selection.judges import make_judges
 from streamer.settings.settings import Settings
 
 
@@ -25,6 +22,12 @@ def judges_for(bundle: Bundle, settings: Settings) -> tuple[Filter, ...]:
         BundleError: The bundle has no reference for a judge, or a damaged one.
     """
     manifest, which = bundle.manifest, settings.model.judge
+    if which == "none":
+        return ()
+    from msgspec import to_builtins
+
+    from streamer.selection.judges import make_judges
+
     references = {name: to_builtins(spec) for name, spec in manifest.judges.items()}
     try:
         return make_judges(which, references)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 from streamer.control.follow import LOOK_SECONDS, ClosingSource, Following
 from streamer.control.link import library, link_follower
-from streamer.control.transport import jack_follower, libjack
 from streamer.service.stream import StreamThreads
 from streamer.settings.midi import ClockSettings
 from streamer.system.clock import Clock
@@ -25,6 +24,8 @@ def refuse_lacking(settings: ClockSettings) -> None:
     if settings.mode == "link":
         library()
     elif settings.mode == "jack":
+        from streamer.control.transport import libjack
+
         libjack()
 
 
@@ -47,6 +48,8 @@ def another_beat(
     if settings.mode == "link":
         source, wait_seconds = link_follower(settings, stream.tempo, clock), FIND_SECONDS
     elif settings.mode == "jack":
+        from streamer.control.transport import jack_follower
+
         source, wait_seconds = jack_follower(client_name), LOOK_SECONDS
     else:
         yield

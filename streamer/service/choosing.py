@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from streamer.bundle.bundle import Bundle, read_bundle
@@ -262,6 +261,8 @@ class BundleChoice:
         found = {one.name: one for one in self.listed()}
         if name in found:
             return found[name]
+        from difflib import get_close_matches
+
         near = get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(found)[:20])}"
         raise Refusal(404, f"no bundle is called {name[:60]!r}; {hint}")

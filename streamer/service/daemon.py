@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from streamer.control.controller import controller, input_owner, no_knob
-from streamer.control.scenes import SceneShelf
 from streamer.errors import BundleError, ConfigError, StreamerError, StreamHangs
 from streamer.generators.bookmark import Bookmark
 from streamer.live.along import both
@@ -30,7 +30,6 @@ from streamer.ports.base import Port
 from streamer.ports.delays import Delays
 from streamer.ports.echo import EchoFilter
 from streamer.ports.opening import open_outputs
-from streamer.ports.owner import MidiOwner
 from streamer.service.beats import another_beat, refuse_lacking
 from streamer.service.display import View, shows_view
 from streamer.service.duetguard import objection
@@ -45,11 +44,14 @@ from streamer.service.stream import StreamThreads
 from streamer.service.upkeep import Upkeep
 from streamer.settings.duet import DuetControls
 from streamer.settings.settings import Settings
-from streamer.surfaces.desk import Desk
 from streamer.system.allocator import keep_flat
 from streamer.system.clock import Clock, MonotonicClock
 from streamer.system.interrupt import Interrupt
 from streamer.system.realtime import settle
+
+if TYPE_CHECKING:
+    from streamer.ports.owner import MidiOwner
+    from streamer.surfaces.desk import Desk
 
 logger = logging.getLogger(__name__)
 
@@ -327,6 +329,7 @@ def _desk(
     knobs: KnobLearning,
 ) -> Desk:
     """Return the stream as surfaces see it."""
+    from streamer.control.scenes import SceneShelf
     from streamer.service.desk import StreamDesk
 
     scheduler = stream.scheduler

@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamer.errors import ConfigError
-from streamer.ports.owner import MidiOwner
 from streamer.settings.live import (
     OSC_PORT,
     WEB_PORT,
@@ -21,9 +20,12 @@ from streamer.settings.live import (
     parse_address,
     parse_broker,
 )
-from streamer.surfaces.desk import Desk
 from streamer.system.folders import state_folder
 from streamer.system.installing import how_to_add
+
+if TYPE_CHECKING:
+    from streamer.ports.owner import MidiOwner
+    from streamer.surfaces.desk import Desk
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,6 @@ from contextlib import ExitStack
 
 from streamer.live.along import Aside
 from streamer.ports.base import Port
-from streamer.ports.recorder import MidiFileSink
-from streamer.ports.rotation import RotatingSink
 from streamer.ports.sinks import ChannelPort, FanOutPort
 from streamer.settings.settings import Settings
 from streamer.system.atomic import check_targets
@@ -37,9 +35,13 @@ def recorded(port: Port, settings: Settings, opened: ExitStack) -> tuple[Port, A
     """
     record, sinks = settings.record, list[Port]()
     if record.path is not None:
+        from streamer.ports.recorder import MidiFileSink
+
         sinks.append(MidiFileSink(record.path).start())
         opened.callback(sinks[-1].close)
     if record.folder is not None:
+        from streamer.ports.rotation import RotatingSink
+
         limit_bytes = int(record.limit_mb * 1e6)
         sinks.append(RotatingSink(record.folder, record.minutes * 60.0, limit_bytes).start())
         opened.callback(sinks[-1].close)

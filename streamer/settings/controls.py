@@ -9,7 +9,6 @@ a flat list of names. No numpy: the command line reads these declarations to ans
 
 from __future__ import annotations
 
-import difflib
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -292,6 +291,8 @@ def known_control(name: str) -> ControlSpec:
     names = control_specs()
     if name in names:
         return names[name]
+    import difflib
+
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
     raise ValueError(f"no control is called {name!r}; {hint}")

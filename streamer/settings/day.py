@@ -7,7 +7,6 @@ time is asked here; standard library alone.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -179,6 +178,8 @@ def contradictions(day: Sequence[DayEntry], plan: PlanSettings) -> list[str]:
 def _entry(table: Mapping[str, Any]) -> DayEntry:
     for key in table:
         if key not in KEYS:
+            import difflib
+
             near = difflib.get_close_matches(key, KEYS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KEYS)}"
             raise ValueError(f"{key} is unknown; {hint}")

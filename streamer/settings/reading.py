@@ -9,7 +9,6 @@ reported, each with its legal range and the nearest name.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -280,12 +279,16 @@ def _staged(values: Mapping[str, Any], problems: list[str], source: str = "") ->
 
 
 def _nearest(name: str, names: Mapping[str, Any]) -> str:
+    import difflib
+
     found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else f"; known are {', '.join(names)}"
 
 
 def _elsewhere(stage: str, key: str) -> str:
     """Return the same name in another stage, else the nearest in this one, else in any."""
+    import difflib
+
     same = [other for other in _stages() if key in _keys(other)]
     if same:
         return f"; did you mean {same[0]}.{key}?"

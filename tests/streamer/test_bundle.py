@@ -139,6 +139,23 @@ def test_graph_that_changes_after_loading_is_refused_when_it_is_read(folder: Pat
         bundle.graph_bytes("step")
 
 
+def test_a_graph_that_is_held_is_what_was_verified_once_and_then_read_again(folder: Path) -> None:
+    bundle = load_bundle(folder, hold=True)
+    verified = (folder / GRAPH_FILE).read_bytes()
+    (folder / GRAPH_FILE).write_bytes(b"something else")
+    assert verified == bundle.graph_bytes("step")
+    with pytest.raises(BundleError, match="SHA-256"):
+        bundle.graph_bytes("step")
+
+
+def test_a_graph_that_was_let_go_of_is_read_again(folder: Path) -> None:
+    bundle = load_bundle(folder, hold=True)
+    bundle.let_go()
+    (folder / GRAPH_FILE).write_bytes(b"something else")
+    with pytest.raises(BundleError, match="SHA-256"):
+        bundle.graph_bytes("step")
+
+
 def test_newer_schema_asks_for_an_update(folder: Path) -> None:
     # Of a newer schema nothing else may be looked at: it may have other fields.
     edit(folder, schema_version=2, invention={"of": "tomorrow"})

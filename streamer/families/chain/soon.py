@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +69,8 @@ def soonest(phrases: Sequence[Phrase], kept: Sequence[int], usual: Sequence[int]
     waits = {k: phrases[k].notes[0].onset_ms - phrases[k].start_ms for k in kept}
     enough = max(SOON_MS, min(waits.values()) + ALIKE_MS)
     early = [k for k in kept if waits[k] <= enough]
-    middle = fmean(_length(phrases[k]) for k in usual)
+    lengths = [_length(phrases[k]) for k in usual]
+    middle = math.fsum(lengths) / len(lengths)
     nearest = sorted(early, key=lambda k: abs(_length(phrases[k]) - middle))
     return sorted(nearest[: (len(early) + 1) // 2])
 

@@ -22,7 +22,6 @@ from streamer.generators.drawing import (
     temperatures,
     usable,
 )
-from streamer.midi.midifile import read_midi
 from streamer.selection.filters import FILTERS, Filter
 from streamer.selection.limits import limits_for
 from streamer.selection.ranking import ANY, EAR
@@ -70,6 +69,8 @@ def open_chain(
         ear=ear,
     )
     if model.prime is not None:
+        from streamer.midi.midifile import read_midi
+
         try:
             generator.prime(read_midi(model.prime))
         except ValueError as error:
