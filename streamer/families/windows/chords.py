@@ -4,7 +4,9 @@ A section is a draw of cells that do not hear of one another, in whatever key it
 moved by the semitones that bring it nearest to the chords, as bands are to what was heard. Then a
 note that does not fit its beat goes to the pitch near it that the network holds likeliest there,
 each pitch losing what the harmony says; where the network is sure enough of the note, and the
-harmony is not law, it stays. Of the candidates those are set aside that had to be moved most.
+harmony is not law, it stays. Of two that would go to one key the second goes to the next best that
+fits and is free, where that is better than where it was; else it is lost in the first. Of the
+candidates those are set aside that had to be moved most.
 
 In: a harmony, the probabilities, the cells that sound. Out: the same in the harmony. Pure.
 """
@@ -12,6 +14,7 @@ In: a harmony, the probabilities, the cells that sound. Out: the same in the har
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,28 +128,54 @@ def fitted(
     """
     p = np.clip(values[..., 0], _LEAST, 1 - _LEAST)
     logits = np.log(p) - np.log1p(-p)
-    notes = codec.decode(cells)
     out = np.zeros_like(cells)
-    moved = 0
-    for note in notes:
-        onset, stop = int(note["onset"]), int(note["onset"] + note["length"])
+    places = []
+    for note in codec.decode(cells):
+        steps = slice(int(note["onset"]), int(note["onset"] + note["length"]))
         key = int(note["pitch"]) - codec.low
         goes_on = bool(note["held"]) and int(note["pitch"]) in onward
-        to = key if goes_on else _best(logits[onset:stop], chords.nats[onset], key)
-        moved += to != key
-        out[onset:stop, to, 0] = True
-        if codec.onsets and (to != key or not note["held"]):
-            out[onset, to, 1] = True
-    return out, moved / max(len(notes), 1)
+        scores = _scores(logits[steps], chords.nats[steps.start], key)
+        to = key if goes_on else int(np.argmax(scores))
+        places.append(_Place(steps, key, to, bool(note["held"]), scores))
+    # What stays is there first; what is moved goes to where nothing sounds, if that is no worse.
+    for place in sorted(places, key=lambda place: place.to != place.key):
+        to = place.to
+        if to != place.key and out[place.steps, to, 0].any():
+            nats = chords.nats[place.steps.start]
+            free = (nats == 0) & ~out[place.steps, :, 0].any(axis=0)
+            scores = np.where(free & (place.scores >= nats[place.key]), place.scores, -np.inf)
+            to = int(np.argmax(scores)) if np.isfinite(scores.max()) else to
+        out[place.steps, to, 0] = True
+        if codec.onsets and (to != place.key or not place.held):
+            out[place.steps.start, to, 1] = True
+    return out, sum(place.to != place.key for place in places) / max(len(places), 1)
 
 
-def _best(logits: NDArray[np.float64], nats: Nats, key: int) -> int:
-    """Return where a note goes: logits ``(steps of the note, pitches)``, nats ``(pitches,)``."""
+class _Place(NamedTuple):
+    """A note, where it goes, and how well each pitch would be, ``(pitches,)``."""
+
+    steps: slice
+    key: int
+    to: int
+    held: bool
+    scores: NDArray[np.float64]
+
+
+def _scores(logits: NDArray[np.float64], nats: Nats, key: int) -> NDArray[np.float64]:
+    """Return how well each pitch would be for a note; what is out of reach has -inf.
+
+    Args:
+        logits: Of the note's steps, ``(steps, pitches)``.
+        nats: What each pitch loses, ``(pitches,)``.
+        key: Where the note is; where it fits it stays.
+    """
+    scores = np.full(len(nats), -np.inf)
     if nats[key] == 0:
-        return key
+        scores[key] = 0.0
+        return scores
     near = np.arange(max(key - REACH, 0), min(key + REACH + 1, len(nats)))
     mean = logits[:, near].mean(axis=0)
     own = float(logits[:, key].mean())
     score = nats[near] - np.minimum(np.maximum(own - mean, 0.0), SURE_NATS)
-    score = score - STEP_NATS * np.abs(near - key)
-    return int(near[int(np.argmax(score))])
+    scores[near] = score - STEP_NATS * np.abs(near - key)
+    return scores
