@@ -46,7 +46,7 @@ MOST_HELD_BYTES = 8 * 1024 * 1024
 SHIPPED = Path(__file__).parents[1] / "models"
 """Where the bundles that come with the program lie, one folder each."""
 
-SEPARATE = ("band", "piano-competition")
+SEPARATE = ("answer", "band", "piano-competition")
 """Bundles of ours that the wheel leaves out for its size; a checkout has them."""
 
 
