@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from streamer.errors import DataError
 from streamer.families.windows.codec import RollCodec
+from training.families.windows.bound import held_out, standard_noise, step_of
 from training.families.windows.draw import Draw
 from training.families.windows.rolls import MOST_TRANSPOSED, PieceRolls
 from training.families.windows.scoreset import ScoreSet
@@ -169,19 +170,11 @@ class DrawTask:
     def train_step(self, batch: Tensor, carry: Any) -> StepResult:
         """Return the weighted bound of a batch, nats a section."""
         cells = batch.to(self.model.device, torch.float32).flatten(1)
-        sums = self._nats(cells, None)
-        weight = self.model.config.kl_weight
-        loss = (sums["canvas"] + weight * sums["latent"]) / len(cells)
-        # Left on the device: a number read here would have the host wait for the GPU.
-        figures = {name: value.detach().double() for name, value in sums.items()}
-        return StepResult(loss, figures, float(len(cells)), carry)
+        return step_of(self._nats(cells, None), self.unit, len(cells), carry)
 
     def _nats(self, cells: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
         shape = (self.model.config.passes, len(cells), self.model.config.latent)
-        if generator is None:
-            noise = torch.randn(shape, device=cells.device)
-        else:
-            noise = torch.randn(shape, generator=generator).to(cells.device)
+        noise = standard_noise(shape, cells.device, generator)
         whole = generator is None and len(cells) == self.data.batch
         with torch.autocast(
             cells.device.type, torch.bfloat16, enabled=self.low_precision and not cells.is_cuda
@@ -195,14 +188,12 @@ class DrawTask:
         """Return held-out nats a section; ``total`` has the latents at their weight."""
         self.model.eval()
         generator = torch.Generator().manual_seed(self.seed)
-        sums = {"canvas": 0.0, "latent": 0.0}
-        for start in range(0, len(self._valid), 64):
+
+        def nats(start: int) -> dict[str, Tensor]:
             cells = torch.from_numpy(self._valid.cells(slice(start, start + 64))[..., 0])
-            found = self._nats(cells.to(self.model.device, torch.float32).flatten(1), generator)
-            for name, value in found.items():
-                sums[name] += float(value)
-        means = {name: value / len(self._valid) for name, value in sums.items()}
-        return {**means, "total": self.unit.total(means)}
+            return self._nats(cells.to(self.model.device, torch.float32).flatten(1), generator)
+
+        return held_out(map(nats, range(0, len(self._valid), 64)), self.unit, len(self._valid))
 
     def restore_carry(self, saved: list[Tensor]) -> Any:
         """Return None: sections are independent."""

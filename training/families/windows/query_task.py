@@ -14,6 +14,7 @@ from torch import Tensor
 
 from streamer.errors import DataError
 from streamer.families.windows.codec import RollCodec
+from training.families.windows.bound import held_out, standard_noise, step_of
 from training.families.windows.query import Query
 from training.families.windows.scoreset import ScoreSet
 from training.families.windows.sections import bars
@@ -111,21 +112,12 @@ class QueryTask:
 
     def train_step(self, batch: Tensor, carry: Any) -> StepResult:
         """Return the weighted bound of a batch, nats a bar."""
-        sums = self._nats(batch, None)
-        weight = self.model.config.kl_weight
-        loss = (sums["cells"] + weight * sums["latent"]) / len(batch)
-        # Left on the device: a number read here would have the host wait for the GPU.
-        figures = {name: value.detach().double() for name, value in sums.items()}
-        return StepResult(loss, figures, float(len(batch)), carry)
+        return step_of(self._nats(batch, None), self.unit, len(batch), carry)
 
     def _nats(self, batch: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
         device = self.model.device
         flat = batch.to(device, torch.float32).flatten(1)
-        shape = (len(flat), self.model.config.latent)
-        if generator is None:
-            noise = torch.randn(shape, device=device)
-        else:
-            noise = torch.randn(shape, generator=generator).to(device)
+        noise = standard_noise((len(flat), self.model.config.latent), device, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.low_precision):
             logits, latent = self.model(flat, noise)
         cells = F.binary_cross_entropy_with_logits(logits.float(), flat, reduction="sum")
@@ -136,13 +128,12 @@ class QueryTask:
         """Return held-out nats a bar; ``total`` is the objective, the latent at its weight."""
         self.model.eval()
         generator = torch.Generator().manual_seed(self.seed)
-        sums = {"cells": 0.0, "latent": 0.0}
-        for start in range(0, len(self._valid), 512):
+
+        def nats(start: int) -> dict[str, Tensor]:
             batch = torch.from_numpy(self._valid.cells(slice(start, start + 512)))
-            for name, value in self._nats(batch, generator).items():
-                sums[name] += float(value)
-        means = {name: value / len(self._valid) for name, value in sums.items()}
-        return {**means, "total": self.unit.total(means)}
+            return self._nats(batch, generator)
+
+        return held_out(map(nats, range(0, len(self._valid), 512)), self.unit, len(self._valid))
 
     def restore_carry(self, saved: list[Tensor]) -> Any:
         """Return None: bars are independent."""
