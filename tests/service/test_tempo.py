@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -109,11 +110,18 @@ def test_a_stream_obeys_and_says_its_source_while_it_plays_and_lets_it_go(monkey
 
 
 @pytest.mark.parametrize("mode", ["internal", "send", "follow"])
-def test_nothing_is_opened_where_no_other_beat_is_wanted(mode):
-    settings = ClockSettings(mode=mode)
+def test_nothing_is_opened_where_no_other_beat_is_wanted(mode, monkeypatch):
+    opened, threads = [], threading.active_count()
+    monkeypatch.setattr(beats, "link_follower", lambda *rest: opened.append("link"))
+    monkeypatch.setattr(
+        "streamer.control.transport.jack_follower", lambda name: opened.append("jack")
+    )
+    stream = SimpleNamespace(scheduler=None, tempo=tempo())
+    said, settings = stream.tempo.source(), ClockSettings(mode=mode)
     beats.refuse_lacking(settings)
-    with beats.another_beat(settings, SimpleNamespace(), None, "Perpetuo"):
-        pass
+    with beats.another_beat(settings, stream, None, "Perpetuo"):
+        assert (said, threads) == (stream.tempo.source(), threading.active_count())
+    assert [] == opened
 
 
 def test_jack_without_its_library_is_told_in_a_line(monkeypatch):
