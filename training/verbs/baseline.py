@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=Whole(1, 65536), default=32, help="rows (default 32)")
     parser.add_argument("--steps", type=Whole(1, 65536), default=64,
                         help="notes of a window (default 64)")  # fmt: skip
+    parser.add_argument("--share", type=Number(1e-9, 1), default=1.0,
+                        help="part of the training pieces an epoch draws (default 1)")  # fmt: skip
     parser.add_argument("--rate", type=Number(1e-12, 10), default=1e-3,
                         help="learning rate (default 0.001)")  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from training.families.chain.task import ChainData
     from training.families.chain.tensors import TensorSet
     from training.run.device import choose_device, choose_precision, within_memory
-    from training.run.loop import LoopConfig, StopTraining, Trainer
+    from training.run.loop import LoopConfig, StopTraining, Trainer, flushed_denormals
     from training.run.ranks import refuse_others
 
     refuse_others("a baseline is trained")
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         model = build({**shape, "memory": args.steps}, tensors.codec).to(device)
     except ValueError as error:
         raise ConfigError([str(error)]) from error
-    data = ChainData(batch=args.batch, steps=args.steps)
+    data = ChainData(batch=args.batch, steps=args.steps, share=args.share)
     task = BaselineTask(
         model, tensors, data, args.seed, low_precision=choose_precision("auto", device)
     )  # fmt: skip
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume:
         trainer.resume()
     try:
-        with within_memory():
+        with flushed_denormals(), within_memory():
             best = trainer.run()
     except StopTraining as stop:
         logger.warning("stopped; go on with --resume")

@@ -78,6 +78,17 @@ def _rows(lengths: Sequence[int], rows: int) -> list[list[int]]:
     return dealt
 
 
+def _even_rows(lengths: Sequence[int], rows: int, rng: np.random.Generator) -> list[list[int]]:
+    """Deal pieces so that rows end close together: the long ones first, then shuffle each row.
+
+    Dealt as they come, a row that gets a long piece last plays on alone, behind the end of the
+    learning rate's schedule, which counts full windows: a fifth of all, of some hundred pieces.
+    """
+    longest = np.argsort(lengths, kind="stable")[::-1]
+    dealt = _rows([lengths[i] for i in longest], rows)
+    return [[int(longest[i]) for i in rng.permutation(row)] for row in dealt]
+
+
 def encode_piece(
     notes: NoteArray, codec: ChainCodec
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -91,16 +102,19 @@ def windows(
     *,
     batch: int,
     steps: int,
+    rng: np.random.Generator | None = None,
 ) -> Iterator[Window]:
-    """Yield the windows of the given pieces, in their order, state carried between them.
+    """Yield the windows of the given pieces, state carried between them.
 
     Args:
         pieces: Note arrays, each with at least one note.
         codec: Class tables.
         batch: Rows; fewer are used when there are fewer pieces.
         steps: Window length in notes.
+        rng: Decides the order of pieces in rows that end close together; None deals them as given.
     """
-    rows = _rows([len(p) for p in pieces], min(batch, max(1, len(pieces))))
+    lengths, count = [len(p) for p in pieces], min(batch, max(1, len(pieces)))
+    rows = _rows(lengths, count) if rng is None else _even_rows(lengths, count, rng)
     # The longest rows last, so that a row that ends early is masked and never cut out.
     length = max(sum(len(pieces[i]) for i in row) for row in rows)
     shape = (-(-length // steps) * steps, len(rows))
@@ -154,4 +168,4 @@ def epoch(
     rng = np.random.default_rng(seed)
     order = rng.permutation(np.asarray(indices))[: max(1, round(share * len(indices)))]
     pieces = [augmentation.apply(tensors.notes(int(i)), rng) for i in order]
-    yield from windows(pieces, tensors.codec, batch=batch, steps=steps)
+    yield from windows(pieces, tensors.codec, batch=batch, steps=steps, rng=rng)
