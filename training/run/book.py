@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,26 @@ BEATS_IN_GRACE = 6
 MOST_DEATHS = 3
 """Workers that may die in one shape before nobody tries it again: it may be what kills them."""
 
+OPENING_TRIES, OPENING_SECONDS = 8, 0.25
+"""How often, and how far apart, a database is opened whose tables another worker is making."""
+
 SEED_STRIDE = 7919
 """Between the seeds of the draws of one trial and the next."""
 
 _STORAGES = ("sqlalchemy", "psycopg", "psycopg2", "pymysql", "MySQLdb", "sqlite3", "redis")
 """Packages whose errors mean that a storage does not answer."""
+
+_REFUSALS = ("authentication failed", "does not exist", "permission denied", "no pg_hba.conf entry")
+"""In the words of a server that is there."""
+
+MOST_WORDS = 240
+"""Characters of a server's complaint that are passed on: its address comes first."""
+
+_DRIVERS = {"postgresql": ("psycopg2", "psycopg")}
+"""Of which the first that is installed is taken: what SQLAlchemy takes depends on its version."""
+
+_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
+"""What a driver is called where it is installed from, if not as it is imported."""
 
 
 class TrialLost(DataError):
@@ -262,11 +279,19 @@ class Book:
             internal = isinstance(error, self._optuna.exceptions.StorageInternalError)
             if not (isinstance(error, OSError) or internal or package in _STORAGES):
                 raise
-            first = (str(error).strip().splitlines() or [package])[0]
-            raise DataError(
-                f"--storage {self._where}: does not answer ({first[:120]}); when it is there "
-                "again, run the same command: what was finished is kept"
-            ) from error
+            raise DataError(f"--storage {self._where}: {_complaint(error, internal)}") from error
+
+
+def _complaint(error: Exception, internal: bool) -> str:
+    """Return what is wrong with a storage, and what to do, on one line."""
+    # Where optuna wraps an error, its own words are a guess at the reason.
+    cause = error.__cause__ if internal and error.__cause__ else error
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    first = re.sub(r"^\([\w.]+\) ", "", lines[0])[:MOST_WORDS]
+    if any(words in first for words in _REFUSALS):
+        return f"refuses ({first}); correct the URL, or what this user may do there"
+    remedy = "when it is there again, run the same command: what was finished is kept"
+    return f"does not answer ({first}); {remedy}"
 
 
 def shown(storage: str) -> str:
@@ -285,14 +310,38 @@ def _open(optuna: Any, storage: str) -> Any:
         backend = optuna.storages.journal.JournalFileBackend(str(path))
         return optuna.storages.JournalStorage(backend)
     try:
-        return optuna.storages.RDBStorage(storage)
+        return _open_database(optuna, _with_driver(storage))
     except Exception as error:
         if not isinstance(error, ImportError | ValueError) and (
             type(error).__name__ not in ("ArgumentError", "NoSuchModuleError")
         ):
             raise
-        missing = getattr(error, "name", None) or ""
+        missing = getattr(error.__cause__ or error, "name", None) or ""
+        missing = _PACKAGES.get(missing, missing)
         remedy = f"install its driver: {how_to_install(missing)}" if missing else (
             "name it as sqlite:///FILE, postgresql://USER@HOST/NAME, or the path of a journal file"
         )  # fmt: skip
         raise ConfigError([f"--storage {shown(storage)}: cannot be opened; {remedy}"]) from error
+
+
+def _open_database(optuna: Any, url: str) -> Any:
+    """Open a database; of workers that start together on an empty one all but one make too late."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            # A connection that broke while a trial was trained is made anew, and not an error.
+            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        except Exception as error:
+            made = type(error).__name__ in ("IntegrityError", "ProgrammingError")
+            if tries == OPENING_TRIES or not (made or "already exists" in str(error)):
+                raise
+        time.sleep(OPENING_SECONDS)
+
+
+def _with_driver(url: str) -> str:
+    """Return a URL that names its driver where we have a choice; where none is there the first."""
+    scheme, rest = url.split("://", 1)
+    drivers = _DRIVERS.get(scheme, ())
+    found = next((name for name in drivers if find_spec(name)), (*drivers, "")[0])
+    return f"{scheme}+{found}://{rest}" if found else url
