@@ -72,7 +72,8 @@ _OTHER_TUNES = ("--runs", "RUNS/lm", "RUNS/vae")
 _SEARCH = ("--tensors", "RUNS/draw.npz", "-o", "RUNS/search")
 
 FIGURES = (
-    _figure("chain", "tables", "Liu2025, table 1 and figure 1"),
+    _figure("chain", "tables", "Liu2025, table 1"),
+    _figure("chain", "classes", "Liu2025, figure 1", of="bundle"),
     _figure("chain", "likelihood", "Liu2025, figure 2"),
     _figure("chain", "attention", "Liu2025, figure 3"),
     _figure("chain", "entropy", "Liu2025, figure 4"),

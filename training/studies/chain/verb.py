@@ -11,6 +11,7 @@ from streamer.verbs.numbers import MANY, Number
 from training.families.chain.model import Chain
 from training.families.chain.tensors import TensorSet
 from training.studies.chain.chain import STUDIES, Bench
+from training.studies.chain.classes import classes
 from training.studies.chain.stream import STREAM_STUDIES, Stage
 from training.studies.running import (
     Rows,
@@ -22,12 +23,15 @@ from training.studies.running import (
     wanted,
 )
 
+BUNDLE_STUDIES = {"classes": classes, **STREAM_STUDIES}
+"""Of ``--bundle``: its tables, and what it plays."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_checkpoint(parser, tuple(STUDIES), required=False)
-    add_bundle(parser, tuple(STREAM_STUDIES))
-    add_options(parser, (*STUDIES, *STREAM_STUDIES))
+    add_bundle(parser, tuple(BUNDLE_STUDIES))
+    add_options(parser, (*STUDIES, *BUNDLE_STUDIES))
     parser.add_argument("--independent", type=Path, metavar="RUN",
                         help="of --checkpoint: the same, trained with"
                              " model.current_prefix=false")  # fmt: skip
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies; return the exit status."""
-    return show(_studies(args, wanted(args, tuple(STUDIES), tuple(STREAM_STUDIES))))
+    return show(_studies(args, wanted(args, tuple(STUDIES), tuple(BUNDLE_STUDIES))))
 
 
 def _studies(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[str, Rows]]:
@@ -52,7 +56,7 @@ def _studies(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[str, 
             yield name, STUDIES[name](bench, args.output)
         else:
             stage = Stage(args.bundle, tensors, args.seed, args.streams, args.minutes, args.hours)
-            yield name, STREAM_STUDIES[name](stage, args.output)
+            yield name, BUNDLE_STUDIES[name](stage, args.output)
 
 
 def _bench(args: argparse.Namespace, tensors: TensorSet) -> Bench:
