@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from export.parity import Parity
     from streamer.bundle.bundle import Bundle
     from streamer.bundle.manifest import Manifest
+    from training.run.checkpoint import Checkpoint
     from training.run.trainable import ExportableModel
 
 M = TypeVar("M", bound="ExportableModel")
@@ -47,6 +48,8 @@ class FamilyExport(Generic[M]):
         defaults: Names of the bundle's defaults that a person may set beside temperature, notes of
             a phrase and candidates.
         card_sections: Manifest -> headings and Markdown of the card that only this family has.
+        rebuild: Checkpoint -> the trained model in evaluation mode (DataError); None: as the model
+            is registered with training.
     """
 
     kind: Literal["step", "window"]
@@ -58,6 +61,7 @@ class FamilyExport(Generic[M]):
     prove: Callable[[M, Bundle, int], Parity]
     defaults: Sequence[str] = ()
     card_sections: Callable[[Manifest], Sequence[tuple[str, str]]] = lambda _manifest: ()
+    rebuild: Callable[[Checkpoint], M] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

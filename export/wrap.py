@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from export.registry import exportable
+from export.registry import exportable, exporter
 from streamer.errors import DataError
 from training.registry import model_from_checkpoint
 from training.run.checkpoint import Checkpoint, load_checkpoint
@@ -39,7 +39,8 @@ def load_for_export(path: Path) -> tuple[Checkpoint, ExportableModel]:
             f"{path}: family {checkpoint.family!r} cannot be exported; "
             f"this version exports {', '.join(exportable())}"
         )
-    model = model_from_checkpoint(checkpoint)
+    rebuild = exporter(checkpoint.family).rebuild or model_from_checkpoint
+    model = rebuild(checkpoint)
     for name, parameter in model.named_parameters():
         if not torch.isfinite(parameter).all():
             raise DataError(

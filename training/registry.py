@@ -231,8 +231,9 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> ExportableModel:
     """
     if checkpoint.training.get("baseline"):
         raise DataError(
-            f"checkpoint of {checkpoint.family}: a baseline is measured (perpetuo study bench) and "
-            "neither exported nor streamed; train a model that plays, as perpetuo train chain"
+            f"checkpoint of {checkpoint.family}: a baseline can be exported (perpetuo export) and "
+            "set beside others (perpetuo study bench), and no more; give a run of perpetuo train "
+            "chain"
         )
     if checkpoint.family not in models():
         raise DataError(

@@ -27,6 +27,9 @@ _MAX_DIRECTORY_BYTES = 256 * 1024
 """Of the list of files in a ``.zip``, which is read whole: thousands of files."""
 
 _END, _END_BYTES, _MOST_COMMENT = b"PK\x05\x06", 22, 0xFFFF
+TRAINED = "best.pt"
+"""What a run of training leaves in its folder, and no bundle has."""
+
 _END_64 = b"PK\x06\x07"
 
 
@@ -73,6 +76,11 @@ class BundleFiles:
         raise NotImplementedError
 
     def _missing(self, name: str) -> BundleError:
+        if self.has(TRAINED):
+            return BundleError(
+                f"{self._path}: a run of training and no bundle; make one of it with perpetuo "
+                f"export {self._path} -o NAME"
+            )
         return BundleError(f"{self._path}: has no {name}; it is no bundle, or was not copied whole")
 
 

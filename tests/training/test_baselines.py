@@ -1,4 +1,4 @@
-"""Baselines: causal, blind to other pieces, learning; measured, and refused a stream."""
+"""Baselines: causal, blind to other pieces, learning, and measured beside the chain."""
 
 from __future__ import annotations
 
@@ -113,10 +113,13 @@ def test_baselines_learn_on_the_chains_splits_and_stand_beside_it(runs, capsys):
         assert row["bits_a_second"]["value"] > 0
 
 
-def test_a_baseline_that_is_asked_to_stream_is_refused_with_a_line(runs, tmp_path, capsys):
-    assert 1 == main(["export", str(runs / "gated"), "-o", str(tmp_path / "bundle")])
+def test_a_baseline_is_refused_by_what_wants_a_chain_with_a_line(runs, tmp_path, capsys):
+    """It is exported and set beside others, and no more."""
+    line = ["train", "chain", "--preset", "chain-tiny", "--start-from", str(runs / "gated")]
+    line += ["--tensors", str(runs / "tensors.npz"), "-o", str(tmp_path / "run")]
+    assert 1 == main(line)
     err = capsys.readouterr().err
-    assert "family 'gated' cannot be exported; this version exports chain," in err
+    assert "checkpoint of gated: a baseline can be exported (perpetuo export)" in err
     assert 1 == err.count("\n")
 
 

@@ -1,8 +1,8 @@
-"""What the field uses today, on our classes and splits: to compare with, not to play.
+"""What the field uses today, on our classes and splits, to compare the chain with.
 
 In: prepared pieces (``perpetuo prepare pieces``). Out: run folders like any model's, whose
-likelihood ``perpetuo study bench`` sets beside the chain's. A baseline is neither exported nor
-streamed.
+likelihood ``perpetuo study bench`` sets beside the chain's. ``perpetuo export`` makes bundles of
+them, so that speeds are of the same runtime.
 """
 
 from typing import TYPE_CHECKING

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamer.families.chain.codec import ChainCodec
+from streamer.families.chain.codec import VELOCITY_HIGH, VELOCITY_LOW, ChainCodec
+from streamer.music.notes import ARGUMENTS
 
 VELOCITY_BIN = 4
 VELOCITY_BINS = 32
@@ -202,6 +205,24 @@ NETS: Mapping[str, Callable[[BaselineConfig], nn.Module]] = {
 """Word after ``perpetuo train baseline`` to backbone."""
 
 
+class Drawn(NamedTuple):
+    """One note drawn for a batch.
+
+    Attributes:
+        classes: ``(B, 5)`` int64.
+        entropies: ``(B, 5)``, untempered, nats.
+        log_probs: ``(B, 5)``, untempered, of the classes drawn.
+        velocity: ``(B,)``, which the changes have led to.
+        carry: After it.
+    """
+
+    classes: Tensor
+    entropies: Tensor
+    log_probs: Tensor
+    velocity: Tensor
+    carry: Carry
+
+
 class NoteModel(nn.Module):
     """A backbone between embeddings of notes and heads for their arguments.
 
@@ -257,17 +278,62 @@ class NoteModel(nn.Module):
             keep: ``(T, B)``, 0 where a piece begins.
             carry: From :meth:`initial_state` or the window before.
         """
-        x = sum(table(previous[..., m] + 1) for m, table in enumerate(self.before))
-        bins = (velocity.long() // VELOCITY_BIN).clamp(0, VELOCITY_BINS - 1)
-        x = cast(Tensor, x) + self.loudness(bins)
-        states, carry = self.net(x.transpose(0, 1), keep.transpose(0, 1), carry)
-        seen = self.norm(states).transpose(0, 1)
+        seen, carry = self._seen(previous, velocity, keep, carry)
         logits = []
         for m, head in enumerate(self.heads):
             logits.append(head(seen))
             if m < len(self.current):
                 seen = seen + self.current[m](current[..., m])
         return logits, carry
+
+    def _seen(
+        self, previous: Tensor, velocity: Tensor, keep: Tensor, carry: Carry
+    ) -> tuple[Tensor, Carry]:
+        """Return what the heads see of the notes before, ``(T, B, width)``, and the carry after."""
+        x = sum(table(previous[..., m] + 1) for m, table in enumerate(self.before))
+        bins = (velocity.long() // VELOCITY_BIN).clamp(0, VELOCITY_BINS - 1)
+        x = cast(Tensor, x) + self.loudness(bins)
+        states, carry = self.net(x.transpose(0, 1), keep.transpose(0, 1), carry)
+        return self.norm(states).transpose(0, 1), carry
+
+    @torch.no_grad()
+    def step(self, previous: Tensor, velocity: Tensor, carry: Carry, noise: Tensor) -> Drawn:
+        """Draw one note, eagerly: the reference that the exported graph is compared with.
+
+        Args:
+            previous: ``(B, 5)`` int64 classes of the note before, -1 for none.
+            velocity: ``(B,)`` of the note before, 0 for none.
+            carry: From :meth:`initial_state` or the note before.
+            noise: ``(B, classes)``; a class is the argmax of logits plus noise.
+        """
+        seen, carry = self._seen(
+            previous[None], velocity[None], torch.ones_like(velocity)[None], carry
+        )
+        seen, classes, entropies, log_probs = seen[0], [], [], []
+        parts = torch.split(noise, list(self.codec.sizes), dim=1)
+        for m, head in enumerate(self.heads):
+            logits = head(seen)
+            chosen = (logits + parts[m]).argmax(dim=1)
+            log_p = logits.log_softmax(dim=1)
+            entropies.append(-(log_p.exp() * log_p).sum(dim=1))
+            log_probs.append(log_p.gather(1, chosen[:, None])[:, 0])
+            classes.append(chosen)
+            if m < len(self.current):
+                seen = seen + self.current[m](chosen)
+        centres = torch.tensor(self.codec.velocity.centres, device=seen.device)
+        moved = (velocity + centres[classes[ARGUMENTS.index("velocity")]]).float()
+        level = moved.clamp(VELOCITY_LOW, VELOCITY_HIGH)
+        drawn, doubts, likely = (
+            torch.stack(part, dim=1) for part in (classes, entropies, log_probs)
+        )
+        return Drawn(drawn, doubts, likely, level, carry)
+
+    @torch.no_grad()
+    def export_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights by their names here, and ``velocity_centres``, float32."""
+        arrays = {name: x.float().cpu().numpy() for name, x in self.state_dict().items()}
+        centres = np.asarray(self.codec.velocity.centres, dtype=np.float32)
+        return {**arrays, "velocity_centres": centres}
 
 
 def build(config: Mapping[str, Any], codec: ChainCodec) -> NoteModel:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train a Transformer with relative attention, or a gated linear recurrence, on prepared "
         "pieces, with the chain's splits, windows, augmentation and loop, to set their likelihood "
-        "beside the chain's (perpetuo study bench). They are neither exported nor streamed."
+        "beside the chain's (perpetuo study bench). perpetuo export makes bundles that play."
     )
     parser.add_argument("net", choices=NAMES, metavar="NET", help=" or ".join(NAMES))
     parser.add_argument("--tensors", type=Path, required=True, metavar="FILE.npz",

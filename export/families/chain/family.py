@@ -11,7 +11,11 @@ _HERE = "export.families.chain"
 
 FAMILY = ExportFamily(
     name="chain",
-    exporters={"chain": f"{_HERE}.exporter:CHAIN"},
+    exporters={
+        "chain": f"{_HERE}.exporter:CHAIN",
+        "transformer": f"{_HERE}.note_exporter:TRANSFORMER",
+        "gated": f"{_HERE}.note_exporter:GATED",
+    },
     baselines={
         "torch_eager": f"{_HERE}.baselines:torch_eager",
         "torch_tables": f"{_HERE}.baselines:torch_tables",

@@ -25,9 +25,10 @@ from export.statistics import LEVELS, argument_columns
 from streamer.bundle.manifest import JudgeSpec, Statistics
 from streamer.errors import DataError
 from streamer.music.notes import NoteArray
+from training.baselines.nets import NoteModel
 from training.evaluation.judges import fit_judges
 from training.families.chain.batches import windows
-from training.families.chain.model import Chain
+from training.families.chain.model import Chain, LstmState
 from training.families.chain.tensors import TensorSet
 
 logger = logging.getLogger(__name__)
@@ -51,12 +52,15 @@ _ROWS, _STEPS = 32, 64
 
 
 def measure_statistics(
-    model: Chain, tensors: TensorSet, phrase_notes: int = PHRASE_NOTES, max_notes: int = MAX_NOTES
+    model: Chain | NoteModel,
+    tensors: TensorSet,
+    phrase_notes: int = PHRASE_NOTES,
+    max_notes: int = MAX_NOTES,
 ) -> Statistics:
     """Run the model over training pieces, teacher-forced, and take statistics.
 
     Args:
-        model: A torch ``Chain`` in evaluation mode.
+        model: In evaluation mode; of one without cells no range of them is told.
         tensors: What it was trained on.
         phrase_notes: Notes of a phrase.
         max_notes: No further piece is taken once there are this many notes.
@@ -78,15 +82,18 @@ def measure_statistics(
     phrases = list(_phrases(entropies, phrase_notes))
     music = [_music([piece], phrase_notes) for piece in pieces]
     note = {name: np.concatenate([m[name] for m in music]) for name in music[0]}
-    low, high = (np.quantile(cells, q, axis=(0, 3)) for q in CELL_LEVELS)
+    low, high = (
+        np.quantile(cells, q, axis=(0, 3)).round(4).tolist() if len(cells) else []
+        for q in CELL_LEVELS
+    )
     return Statistics(
         phrase_notes,
         len(phrases),
         argument_columns(phrases),
         list(LEVELS),
         {name: np.quantile(values, LEVELS).round(4).tolist() for name, values in note.items()},
-        low.round(4).tolist(),
-        high.round(4).tolist(),
+        low,
+        high,
         _moods(music, phrase_notes),
     )
 
@@ -128,10 +135,10 @@ def _sample(tensors: TensorSet, phrase_notes: int, max_notes: int) -> list[NoteA
 
 @torch.no_grad()
 def _observe(
-    model: Chain, pieces: list[NoteArray]
+    model: Chain | NoteModel, pieces: list[NoteArray]
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
     """Return the entropies of each piece ``(notes, 5)`` and cells ``(samples, layers, 5, H)``."""
-    state = None
+    state: Any = None
     parts, keeps, weights, cells = [], [], [], []
     for window in windows(pieces, model.codec, batch=_ROWS, steps=_STEPS):
         rows = window.current.shape[1]
@@ -144,11 +151,12 @@ def _observe(
         parts.append(torch.stack(columns, -1).numpy())
         keeps.append(window.keep.numpy())
         weights.append(window.weight.numpy())
-        # Rows that are still in a piece at the window's end; at the very end there may be none.
-        playing = window.weight[-1 if window.weight[-1].any() else 0] > 0
-        cells.append(state.c[:, :, playing].permute(2, 0, 1, 3).numpy())
+        if isinstance(state, LstmState):
+            # Rows that are still in a piece at the window's end; at the very end there may be none.
+            playing = window.weight[-1 if window.weight[-1].any() else 0] > 0
+            cells.append(state.c[:, :, playing].permute(2, 0, 1, 3).numpy())
     found = np.concatenate(parts), np.concatenate(keeps), np.concatenate(weights)
-    return list(_cut(*found)), np.concatenate(cells)
+    return list(_cut(*found)), np.concatenate(cells) if cells else np.zeros(0, np.float32)
 
 
 def _cut(
