@@ -40,7 +40,7 @@ def band_path(picture: PathPicture, file: BinaryIO) -> None:
             axis.axis("off")
             continue
         title, states = picture.rolls[number]
-        _roll(axis, states, title)
+        draw_roll(axis, states, title)
         axis.set_ylim(low - 1, high + 1)
     handles = [Patch(color=COLOURS[track], label=track) for track in TRACKS]
     right.legend(handles=handles, loc="outside lower center", ncols=len(TRACKS), fontsize=8)
@@ -95,7 +95,7 @@ def _curves(axis: Any, picture: PathPicture) -> None:
     axis.legend(fontsize=7, ncols=3, loc="upper center")
 
 
-def _roll(axis: Any, states: States, title: str) -> None:
+def draw_roll(axis: Any, states: States, title: str) -> None:
     """Draw a window as bars of pitch over time."""
     notes = BandCodec(4, max(len(states), 1)).decode(states)
     for place, track in enumerate(TRACKS):

@@ -5,6 +5,7 @@ In: a model of family ``musae`` and the band file it was trained on. Needs torch
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.families.bands.codec import BAR_STEPS
+from streamer.families.bands.codec import BAR_STEPS, BandCodec
 from streamer.families.bands.key import in_key
 from streamer.families.bands.section import StateNoise, draw_states
 from training.corpora.splits import HELD_OUT
@@ -25,37 +26,35 @@ MOST_WINDOWS = 2048
 OVERFIT_UPDATES = 3000
 
 
-@dataclass
-class BandBench:
-    """A model and its corpus.
+class BandSongs(ABC):
+    """Something that encodes bands, and the corpus whose windows it is shown.
 
     Attributes:
-        model: In evaluation mode, on the device where it is to run.
-        bands: Its corpus; test and validation songs are what is played back.
-        seed: Of all that is drawn.
-        updates: Most updates of the study ``overfit``.
+        bands: The corpus.
         most: Windows of a split that are looked at; a larger split is thinned evenly.
-        name: What it is called in a table of several.
-        runs: Further benches to compare with.
     """
 
-    model: Musae
     bands: BandSet
-    seed: int = 0
-    updates: int = OVERFIT_UPDATES
-    most: int = MOST_WINDOWS
-    name: str = "model"
-    runs: list[BandBench] = field(default_factory=list)
+    most: int
 
     @property
-    def bars(self) -> int:
-        """Length of a window."""
-        return int(self.model.codec.beats // 4)
+    @abstractmethod
+    def codec(self) -> BandCodec:
+        """What a window is."""
+
+    @property
+    @abstractmethod
+    def genres(self) -> tuple[str, ...]:
+        """Those that have a petal."""
+
+    @abstractmethod
+    def encode(self, states: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the latents' means, ``(n, latent)``."""
 
     def every(self, *splits: str) -> Windows:
         """Return all windows of some splits."""
         indices = [i for split in splits for i in self.bands.indices(split)]
-        return cut_windows(self.bands, indices, self.model.codec)
+        return cut_windows(self.bands, indices, self.codec)
 
     def windows(self, *splits: str) -> Windows:
         """Return windows of some splits, thinned evenly to :attr:`most`."""
@@ -77,6 +76,44 @@ class BandBench:
     def tags(self, windows: Windows) -> list[tuple[str, ...]]:
         """Return the genres of the song that each window is of."""
         return [self.bands.pieces[song].tags for song in windows.song]
+
+
+@dataclass
+class BandBench(BandSongs):
+    """A model and its corpus.
+
+    Attributes:
+        model: In evaluation mode, on the device where it is to run.
+        bands: Its corpus; test and validation songs are what is played back.
+        seed: Of all that is drawn.
+        updates: Most updates of the study ``overfit``.
+        most: Windows of a split that are looked at; a larger split is thinned evenly.
+        name: What it is called in a table of several.
+        runs: Further benches to compare with.
+    """
+
+    model: Musae
+    bands: BandSet
+    seed: int = 0
+    updates: int = OVERFIT_UPDATES
+    most: int = MOST_WINDOWS
+    name: str = "model"
+    runs: list[BandBench] = field(default_factory=list)
+
+    @property
+    def codec(self) -> BandCodec:
+        """What a window is."""
+        return self.model.codec
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """Those that have a petal."""
+        return tuple(self.model.genres)
+
+    @property
+    def bars(self) -> int:
+        """Length of a window."""
+        return int(self.model.codec.beats // 4)
 
     @torch.no_grad()
     def encode(self, states: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.families.bands.editing.figures import metrics
 from training.studies import plots
-from training.studies.bands.musae_bench import BandBench
+from training.studies.bands.musae_bench import BandBench, BandSongs
 
 PER_PETAL = 256
 PER_GENRE, LEAST_WINDOWS = 128, 32
@@ -93,13 +93,29 @@ def figure5(bench: BandBench, folder: Path) -> dict[str, Any]:
     round. ``best_shuffled`` is the best pair where genres were dealt out anew among the works: the
     best of many pairs is above one half by chance.
     """
-    rng = np.random.default_rng(bench.seed)
-    windows = bench.training
-    tags = [set(some) for some in bench.tags(windows)]
-    keys = [bench.bands.pieces[song].work_key for song in windows.song]
+    rows, pairs = genre_pairs(bench, np.random.default_rng(bench.seed))
+    figure, axes = plots.subplots(2, 2, 4.0)
+    for axis, pair in zip(axes.ravel(), [*pairs[:2], *pairs[-2:]], strict=False):
+        for marker, (name, points) in zip(".x", pair["points"].items(), strict=True):
+            axis.plot(points[:, 0], points[:, 1], marker, markersize=3, label=name)
+        axis.set_title(f"a line tells {pair['accuracy']:.2f} of other works apart", fontsize=8)
+        axis.legend(fontsize=6)
+    return plots.save(folder, "musae-figure5", rows, figure)
+
+
+def genre_pairs(
+    songs: BandSongs, rng: np.random.Generator
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what is to be told of all pairs of genres, and the pairs with their points.
+
+    Pairs of fewer than :data:`LEAST_WINDOWS` windows each are left out; the best comes first.
+    """
+    windows = songs.training
+    tags = [set(some) for some in songs.tags(windows)]
+    keys = [songs.bands.pieces[song].work_key for song in windows.song]
     work = np.unique(keys, return_inverse=True)[1]
-    z = bench.encode(windows.states)
-    names = [g for g in bench.model.genres if sum(g in mine for mine in tags) >= LEAST_WINDOWS]
+    z = songs.encode(windows.states)
+    names = [g for g in songs.genres if sum(g in mine for mine in tags) >= LEAST_WINDOWS]
     pairs = []
     for one, other in itertools.combinations(names, 2):
         groups = []
@@ -120,13 +136,7 @@ def figure5(bench: BandBench, folder: Path) -> dict[str, Any]:
         "median_shuffled": float(np.median([p["shuffled"] for p in pairs])) if pairs else None,
         "pairs": [{k: v for k, v in pair.items() if k != "points"} for pair in pairs],
     }
-    figure, axes = plots.subplots(2, 2, 4.0)
-    for axis, pair in zip(axes.ravel(), [*pairs[:2], *pairs[-2:]], strict=False):
-        for marker, (name, points) in zip(".x", pair["points"].items(), strict=True):
-            axis.plot(points[:, 0], points[:, 1], marker, markersize=3, label=name)
-        axis.set_title(f"a line tells {pair['accuracy']:.2f} of other works apart", fontsize=8)
-        axis.legend(fontsize=6)
-    return plots.save(folder, "musae-figure5", rows, figure)
+    return rows, pairs
 
 
 def _pair(

@@ -1,25 +1,38 @@
-"""``perpetuo study musae``: its options, and which studies a checkpoint allows."""
+"""``perpetuo study musae``: its options, and which studies a checkpoint or a bundle allows."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+from streamer.bundle.bundle import load_bundle
 from streamer.errors import ConfigError
+from streamer.families.bands.editing.editor import BandEditor
 from streamer.verbs.numbers import MANY
 from training.families.bands.bandset import BandSet
 from training.families.bands.model import Musae
 from training.run.device import choose_device
 from training.studies.bands.musae_all import BAND_STUDIES, OF_PETALS
 from training.studies.bands.musae_bench import MOST_WINDOWS, OVERFIT_UPDATES, BandBench
-from training.studies.running import Rows, add_checkpoint, add_options, loaded, show
+from training.studies.bands.musae_bundle import BUNDLE_STUDIES, BundleBench
+from training.studies.running import (
+    Rows,
+    add_bundle,
+    add_checkpoint,
+    add_options,
+    loaded,
+    show,
+    wanted,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_checkpoint(parser, tuple(BAND_STUDIES))
-    add_options(parser, tuple(BAND_STUDIES))
+    add_checkpoint(parser, tuple(BAND_STUDIES), required=False)
+    add_bundle(parser, tuple(BUNDLE_STUDIES))
+    add_options(parser, (*BAND_STUDIES, *BUNDLE_STUDIES))
     parser.add_argument("--runs", type=Path, nargs="+", default=[], metavar="RUN",
                         help="further runs, for compare")  # fmt: skip
     parser.add_argument("--updates", type=MANY, default=OVERFIT_UPDATES, metavar="N",
@@ -33,11 +46,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies; return the exit status."""
-    return show(_studies(args))
+    names = wanted(args, tuple(BAND_STUDIES), tuple(BUNDLE_STUDIES))
+    bands = BandSet.load(args.tensors)
+    of_model = [name for name in names if name in BAND_STUDIES]
+    of_bundle = [name for name in names if name in BUNDLE_STUDIES]
+    return show(chain(
+        _of_model(args, bands, of_model) if of_model else (),
+        _of_bundle(args, bands, of_bundle) if of_bundle else (),
+    ))  # fmt: skip
 
 
-def _studies(args: argparse.Namespace) -> Iterator[tuple[str, Rows]]:
-    device, bands = choose_device(args.device), BandSet.load(args.tensors)
+def _of_bundle(
+    args: argparse.Namespace, bands: BandSet, names: list[str]
+) -> Iterator[tuple[str, Rows]]:
+    bench = BundleBench(BandEditor(load_bundle(args.bundle)), bands, args.seed, args.windows)
+    for name in names:
+        yield name, BUNDLE_STUDIES[name](bench, args.output)
+
+
+def _of_model(
+    args: argparse.Namespace, bands: BandSet, names: list[str]
+) -> Iterator[tuple[str, Rows]]:
+    device = choose_device(args.device)
 
     def bench_of(path: Path) -> BandBench:
         model = loaded(path, Musae, ("musae",)).to(device)
@@ -51,6 +81,6 @@ def _studies(args: argparse.Namespace) -> Iterator[tuple[str, Rows]]:
         cannot |= dict.fromkeys(OF_PETALS, f"{args.checkpoint} has no petals of genres to show")
     if problems := [f"{name}: {cannot[name]}" for name in args.only or () if name in cannot]:
         raise ConfigError(problems)
-    for name in args.only or BAND_STUDIES:
+    for name in names:
         if name not in cannot:
             yield name, BAND_STUDIES[name](bench, args.output)
