@@ -9,7 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from streamer.generators.harmony import KeyWalk, harmony_of
 from streamer.generators.stats import GenerationStats
+from streamer.music.harmony import Harmony
 from streamer.music.notes import Note, Phrase
 from streamer.music.pulse import Pulse
 from streamer.settings.controls import Controls
@@ -236,7 +238,7 @@ class Choosing(Marked):
         stats: Figures that it fills.
     """
 
-    marked: ClassVar[tuple[str, ...]] = ("_stats",)
+    marked: ClassVar[tuple[str, ...]] = ("_stats", "_keys_walked")
     bar_beats: float | None = None
     """See :attr:`Generator.bar_beats`."""
     trail: Any = None
@@ -244,6 +246,7 @@ class Choosing(Marked):
 
     def __init__(self, candidates: int, stats: GenerationStats) -> None:
         self._candidates, self._stats = candidates, stats
+        self._keys_walked = KeyWalk()
 
     @property
     def stats(self) -> GenerationStats:
@@ -269,6 +272,10 @@ class Choosing(Marked):
         """Return None: a phrase is heard to its end (:meth:`Generator.cut`)."""
         del trail, phrase, least_ms
         return None
+
+    def _harmony(self, controls: Controls) -> Harmony | None:
+        """Return what chords and keys ask of the next phrase; None where nothing is asked."""
+        return harmony_of(controls, self._keys_walked.key(controls))
 
     def _count(self, controls: Controls) -> int:
         """Return how many are drawn now: no more than the live control allows."""

@@ -81,6 +81,11 @@ class Harmony:
         """Share of its own habits of pitch, such as phrases that return, that music keeps, 0..1."""
         return 1.0 - self.strength
 
+    @property
+    def even(self) -> bool:
+        """Whether it asks the same at every beat: one key holds, and no chord."""
+        return self.chords is None and (self.keys is None or len(self.keys.keys) == 1)
+
     def place(self, beat: float, bar_beats: float, near: float = NEAR_BEATS) -> Place:
         """Return what holds at a beat, and a little before the beat at which it begins.
 

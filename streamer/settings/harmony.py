@@ -71,6 +71,17 @@ class HarmonyControls(ControlGroup):
             families=HARMONISED,
         ),
     ] = DEFAULT_STRENGTH
+    harmony_drift: Annotated[
+        float,
+        Range(0.0, 600.0, "s"),
+        Control(
+            "harmony",
+            "redraw",
+            "seconds after which the next phrase is in a neighbouring key, of which one note or "
+            "two are others; from the first of keys on (C where none is set); 0 stays",
+            families=HARMONISED,
+        ),
+    ] = 0.0
     chords_from: Annotated[
         ChordSource,
         Control(

@@ -39,7 +39,6 @@ from streamer.families.bands.tracks import TRACKS
 from streamer.generators.base import Ahead
 from streamer.generators.choosing import Candidates, Chooser
 from streamer.generators.cutting import Rest, SectionTrail, rest_after, rest_of
-from streamer.generators.harmony import harmony_of
 from streamer.generators.sections import WindowSettings, in_order
 from streamer.generators.sectionspec import WindowSpec
 from streamer.generators.stats import GenerationStats, Playing
@@ -208,7 +207,9 @@ class BandGenerator(Ahead):
         manner, self._first = self._first, None
         if manner is None:
             manner = self._genres.next(self._controls.snapshot(), self.codec.beats)
-        beat = self._beat + (self.codec.beats if self._next is not None else 0.0)
+        ahead = self.codec.beats if self._next is not None else 0.0
+        beat, now_ms = self._beat + ahead, self._start_ms + ahead * self.beat_ms
+        self._keys_walked.go_on(self._controls.snapshot(), now_ms, self._rng)
         choice = self._chooser.choose(lambda _: self._draw(manner, beat))
         drawn = choice.candidates
         self._path.take(drawn.places[choice.best])
@@ -227,7 +228,7 @@ class BandGenerator(Ahead):
         bars = math.ceil(codec.steps / self._bar_steps)
         entropies = entropies_of(shown)
         sections = []
-        chords = BandHarmony.of(harmony_of(controls), codec, beat, self._spec.metre)
+        chords = BandHarmony.of(self._harmony(controls), codec, beat, self._spec.metre)
         for k in range(count):
             noise = StateNoise.draw(self._rng, self._bar_steps, bars)
             heard = in_key(shown[k]) if self._drawing.related_keys else shown[k]

@@ -22,7 +22,18 @@ class ChainControls(ControlGroup):
         Control(
             "character",
             "redraw",
-            "how near each phrase keeps to the density that is asked for: 1 within a factor of 1.5 "
-            "and without long rests, 0 lets moods and rests come as they do in the corpus",
+            "how near each phrase keeps to the density that is asked for, and to the model's own "
+            "loudness: 1 within a factor of 1.5 and without long rests, 0 lets moods and rests "
+            "come as they do in the corpus",
         ),
     ] = 0.0
+    pedal: Annotated[
+        float,
+        Range(0.0, 2.0),
+        Control(
+            "character",
+            "redraw",
+            "how readily the sustain pedal is down: 1 as the model plays, 2 nearly always, 0 "
+            "hardly ever",
+        ),
+    ] = 1.0

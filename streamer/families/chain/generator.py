@@ -35,10 +35,9 @@ from streamer.families.chain.hands import (
 from streamer.families.chain.past import Past
 from streamer.families.chain.recall import LEAST_LOG_PROBABILITY, Figure
 from streamer.families.chain.soon import LEAST_DENSITY, freely_drawn, hasten, soonest
-from streamer.families.chain.steady import steadied
+from streamer.families.chain.steady import as_asked, forbid_rests, steadied
 from streamer.families.chain.steering import allowed_pitches, noise_bias
 from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
-from streamer.generators.harmony import harmony_of
 from streamer.generators.stats import SET_ASIDE
 from streamer.music.harmony import Harmony
 from streamer.music.notes import (
@@ -137,6 +136,7 @@ class StepGenerator(Past):
         """Return the next phrase of the stream; see :class:`streamer.generators.base.Generator`."""
         controls = self._controls.snapshot()
         length = notes or self._settings.phrase_notes
+        self._keys_walked.go_on(controls, max(self._end_ms, self._cut_ms), self._rng)
         self._take_mood(length)
         if self._settings.anew_notes and self._since_anew >= self._settings.anew_notes:
             self._build_anew()
@@ -145,6 +145,8 @@ class StepGenerator(Past):
 
         def draw(before: int) -> _Draw:
             if before and before == self._settings.redraws:
+                if self._lost:  # its past leads there again: it begins as a piece begins
+                    self._past.clear()
                 self._build_anew()  # perhaps it is the state itself that has gone astray
             return self._draw(controls, length, recall and not before)
 
@@ -153,6 +155,7 @@ class StepGenerator(Past):
         features = None if drawn.heard is None else drawn.heard.features[best]
         classes, notes_in = drawn.block.classes[:, best], drawn.notes[best]
         self.trail = _Trail(before, classes, notes_in, features, not choice.given_up)
+        self._lost = bool(choice.given_up)
         return self._commit(choice, controls)
 
     def cut(self, trail: _Trail, phrase: Phrase, least_ms: float) -> float | None:
@@ -202,6 +205,8 @@ class StepGenerator(Past):
         temperature = tuple(t * controls.temperature for t in settings.temperature)
         bias = noise_bias(controls, codec)
         bias += self._homing.bias(register=bool(allowed_pitches(controls).all()))
+        density, waited_ms = self._homing.density, self._cut_ms - self._end_ms
+        forbid_rests(bias, codec, density, controls, waited_ms)
         shape = (length, count, codec.offsets[-1])
         noise = gumbel_noise(self._rng, shape, temperature, codec, bias)
         figures = self._figures(controls, length, count if recall else 0)
@@ -219,7 +224,7 @@ class StepGenerator(Past):
             noise_again = second_noise(self._rng, (length, count), temperature[1], shift)
             self._time_first(noise_again[0])
             more[AGAIN_INPUT] = noise_again
-        harmony = harmony_of(controls)
+        harmony = self._harmony(controls)
         if harmony is None:
             block = self._block(state, noise, more)
         else:
@@ -234,7 +239,9 @@ class StepGenerator(Past):
             block.entropies,
             prefer=partial(self._prefer_soon, phrases, controls) if self._was_cut else None,
             set_aside=lambda reasons: self._drop_astray(phrases, reasons, controls),
-            pick=None if heard is None else lambda kept: heard.pick(kept, self._rng),
+            pick=None
+            if heard is None
+            else lambda kept: heard.pick(as_asked(phrases, kept, density, controls), self._rng),
             block=block,
             figures=figures,
             notes=notes,
@@ -262,6 +269,8 @@ class StepGenerator(Past):
         start_ms = max(self._end_ms, self._cut_ms)
         onsets_ms = guessed_onsets(self._past, start_ms, len(noise))
         block = self._block(state, biased(noise, harmony, onsets_ms, beat), more)
+        if harmony.even:  # wherever the beats lie
+            return block
         for _ in range(ROUNDS):
             onsets_ms = self._onsets(block)
             block = self._block(state, biased(noise, harmony, onsets_ms, beat), more)
@@ -341,7 +350,7 @@ class StepGenerator(Past):
             # Whoever narrows the range wants music where the corpus seldom dwells.
             limits = replace(limits, mean_pitch=(PIANO_LOW, PIANO_HIGH))
         if self._homing.density is not None:
-            limits = steadied(limits, self._homing.density, controls)
+            limits = steadied(limits, self._homing.density, controls, self._homing.velocity)
         if self._was_cut:
             low, high = limits.density
             limits = replace(limits, density=(LEAST_DENSITY * low, high))

@@ -94,6 +94,9 @@ STRIDE = 0.15
 """How far home moves with each phrase towards another mood, in spreads: the stream follows, and a
 leap would push the model where it has never been."""
 
+LOUDNESS_HELD = 0.5
+"""Share of a mood's loudness that is taken away from it at a steadiness of 1."""
+
 MOOD_LEVELS = (0.08, 0.92)
 """Quantiles of the corpus's phrases that no mood lies beyond: at the edges models fall apart."""
 
@@ -140,6 +143,7 @@ class Homing(Marked):
         self._moods = _read_moods(statistics, self._homes)
         self._goals = {name: home.middle for name, home in self._homes.items()}
         self._density = self._goals.get("density")
+        self._loudness = self._homes.get("velocity")
         self._lasting = dict.fromkeys(self._homes, 0.0)
         # Until something is known, the stream counts as at home.
         self._means = {name: home.middle for name, home in self._homes.items()}
@@ -163,6 +167,11 @@ class Homing(Marked):
     def density(self) -> float | None:
         """Of the corpus's phrases, notes a second; None where the bundle does not say."""
         return None if self._density is None else math.exp(self._density)
+
+    @property
+    def velocity(self) -> tuple[float, float] | None:
+        """Of the corpus's phrases, middle and spread of their means; None where unknown."""
+        return None if self._loudness is None else (self._loudness.middle, self._loudness.spread)
 
     @property
     def moods(self) -> int:
@@ -189,11 +198,13 @@ class Homing(Marked):
             self._means[name] = self._goals[name] = here[name]
 
     def _stride(self, steadiness: float) -> None:
-        """Move home a little towards the mood; in density the less, the steadier it should be."""
+        """Move home a little towards the mood; the less, the steadier, in density and loudness."""
         for name, home in self._homes.items():
             goal = self._goals[name]
             if name == "density" and self._density is not None:
                 goal += steadiness * (self._density - goal)
+            if name == "velocity" and self._loudness is not None:
+                goal += LOUDNESS_HELD * steadiness * (self._loudness.middle - goal)
             away = goal - home.middle
             if away:
                 most = STRIDE * home.spread

@@ -51,7 +51,7 @@ class Past(Choosing):
     marked = (
         *Choosing.marked, "_rng", "_homing", "_until_mood", "_state", "_past", "_memory",
         "_velocity", "_end_ms", "_cut_ms", "_since_anew", "_keys", "_ear", "_heard", "_at_once",
-        "_origin_ms", "_beat_ms",
+        "_origin_ms", "_beat_ms", "_lost",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +77,7 @@ class Past(Choosing):
         self._since_anew = 0
         self._heard: deque[Note] = deque(maxlen=MOST_HEARD)
         self._at_once = False
+        self._lost = False  # whether no candidate of the last phrase passed the filters
 
     def prime(self, notes: NoteArray) -> None:
         """Let the stream go on from these notes, which it does not play; before the first phrase.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from streamer.engine.noise import FORBID
 from streamer.families.chain.codec import PITCH_CLASSES, ChainCodec
+from streamer.families.chain.controls import ChainControls
 from streamer.music.notes import PIANO_LOW
 from streamer.music.scales import OCTAVE, SCALE_STEPS, SOFT_LOCK_NATS
 from streamer.settings.controls import Controls
@@ -22,6 +23,10 @@ DENSITY_KNEE_MS = 60.0
 DENSITY_TILT = 1 / 1.4
 """Nats of tilt for each nat of density and of time shift: one over the variance of the logarithm
 of piano music's time shifts, so that the tilted mean moves by about the factor asked for."""
+
+
+PEDAL_NATS = 4.0
+"""What a pedal that is down gains where twice as much of it is asked for."""
 
 
 def allowed_pitches(controls: Controls) -> NDArray[np.bool_]:
@@ -41,7 +46,7 @@ def noise_bias(controls: Controls, codec: ChainCodec) -> NDArray[np.float32]:
     """Return what the controls add to the noise of every note.
 
     Args:
-        controls: Range, transposition, scale and density are looked at.
+        controls: Range, transposition, scale, density and pedal are looked at.
         codec: Gives the classes.
 
     Returns:
@@ -61,4 +66,5 @@ def noise_bias(controls: Controls, codec: ChainCodec) -> NDArray[np.float32]:
         length = np.log((codec.shift.centres + DENSITY_KNEE_MS) / DENSITY_KNEE_MS)
         tilt = -math.log(controls.density) * DENSITY_TILT * length
         bias[offsets[1] : offsets[2]] = tilt
+    bias[offsets[4] + 1] = PEDAL_NATS * (controls.of(ChainControls).pedal - 1.0)
     return bias

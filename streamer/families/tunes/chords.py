@@ -20,17 +20,15 @@ from streamer.engine.engine import StepBlock
 from streamer.engine.noise import Noise, force_classes
 from streamer.families.tunes.codec import END, PITCH_CLASSES, TuneCodec
 from streamer.families.tunes.line import Tune
-from streamer.generators.harmony import harmony_of
 from streamer.music.harmony import Harmony
-from streamer.settings.controls import Controls
 
 GUESS_NOTES, GUESS_BEATS = 32, 0.5
 """The length that is guessed is the mean of so many notes; and in quarters where there are none."""
 
 
-def in_written_key(tune: Tune, controls: Controls) -> Tune:
+def in_written_key(tune: Tune, harmony: Harmony | None) -> Tune:
     """Return a tune that is moved to no other key where chords or keys hold for its first note."""
-    if tune.key is not None or tune.modulation is None or harmony_of(controls) is None:
+    if tune.key is not None or tune.modulation is None or harmony is None:
         return tune
     return replace(tune, modulation=None)
 
@@ -55,7 +53,10 @@ def block_in(
     known = lengths[lengths != END]
     mean = float(known.mean()) if len(known) else GUESS_BEATS * tune.manner.beat
     guessed = tune.place + mean * np.arange(len(noise), dtype=np.float64)
-    first = draw(_biased(noise, harmony, tune, guessed[:, None])).classes
+    block = draw(_biased(noise, harmony, tune, guessed[:, None]))
+    if harmony.even:  # wherever the notes lie
+        return block
+    first = block.classes
     each = (codec.decode(first[:, k]) for k in range(first.shape[1]))
     places = [np.concatenate([[tune.place], tune.ends(notes)[:-1]]) for notes in each]
     rhythm = np.full(first.shape, -1, dtype=np.int64)

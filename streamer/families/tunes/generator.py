@@ -48,7 +48,6 @@ from streamer.families.tunes.returns import came_back, push_phrase, pushed_notes
 from streamer.families.tunes.style import Latent, Styles, asked_returning
 from streamer.generators.base import Choosing
 from streamer.generators.choosing import Candidates, Choice, Chooser
-from streamer.generators.harmony import harmony_of
 from streamer.generators.stats import GenerationStats
 from streamer.measures.entropy import Floats
 from streamer.music.notes import Note, Phrase
@@ -165,13 +164,13 @@ class TuneGenerator(Choosing):
 
     def next_phrase(self, notes: int | None = None) -> Phrase:
         """Return the next phrase of the stream; see :class:`streamer.generators.base.Generator`."""
-        controls = self._controls.snapshot()
-        tune = self._tune
+        controls, tune = self._controls.snapshot(), self._tune
+        self._keys_walked.go_on(controls, self._end_ms, self._rng)
         if tune is None or tune.ended:
             tune = self._tune = self._begin(controls)
         else:
             self._move(tune, controls)
-        tune = self._tune = in_written_key(tune, controls)
+        tune = self._tune = in_written_key(tune, self._harmony(controls))
         length = notes or self._drawing.phrase_notes
         share = asked_returning(tune.manner, controls.recall)
         returning = tune.returns.draw(self._rng, share, length)
@@ -266,7 +265,7 @@ class TuneGenerator(Choosing):
         count = self._count(controls)
         temperature = tuple(t * controls.temperature for t in self._drawing.temperature)
         moved = octave_shift(controls, *self._styles.spec(tune.manner.style).pitch)
-        harmony = harmony_of(controls)
+        harmony = self._harmony(controls)
         bias = phrase_bias(tune, length, controls, codec, settings, moved, harmony)
         shape = (length, count, codec.offsets[-1])
         noise = gumbel_noise(self._rng, shape, temperature, codec, bias)

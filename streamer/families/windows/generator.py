@@ -40,7 +40,6 @@ from streamer.families.windows.ties import Sounding
 from streamer.generators.base import Ahead
 from streamer.generators.choosing import Candidates, Chooser, Reasons
 from streamer.generators.cutting import Rest, SectionTrail, rest_after, rest_of
-from streamer.generators.harmony import harmony_of
 from streamer.generators.sections import WindowSettings, in_order
 from streamer.generators.sectionspec import WindowSpec
 from streamer.generators.stats import SET_ASIDE, GenerationStats
@@ -177,6 +176,7 @@ class WindowGenerator(Ahead):
     def _choose(self) -> Section:
         """Return the section that comes after the last one that was chosen."""
         beat = self._beat + (self.codec.beats if self._next is not None else 0.0)
+        self._keys_walked.go_on(self._controls.snapshot(), beat * self.beat_ms, self._rng)
         choice = self._chooser.choose(lambda _: self._draw(beat))
         drawn = choice.candidates
         self.path.take(drawn.places, choice.best)
@@ -195,7 +195,7 @@ class WindowGenerator(Ahead):
         )
         sounding = self._sounding()
         sections, tails = [], []
-        chords = SectionHarmony.of(harmony_of(controls), self.codec, beat, self._spec.metre)
+        chords = SectionHarmony.of(self._harmony(controls), self.codec, beat, self._spec.metre)
         for cells in places.probabilities:
             if chords is not None:
                 cells = moved_to(cells, self.codec, chords)
