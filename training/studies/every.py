@@ -86,6 +86,7 @@ FIGURES = (
     _played("playable"),
     _figure("draw", "figure1", "Sabathe2017, figure 1"),
     _figure("draw", "generated", "Sabathe2017, mean distance and Welch's t"),
+    _figure("draw", "stream", "Sabathe2017, Welch's t of what is played", of="bundle"),
     _figure("draw", "figure4", "Sabathe2017, figure 4 and table II"),
     _figure("draw", "figure5", "Sabathe2017, figure 5"),
     _figure("draw", "figure6", "Sabathe2017, figure 6"),

@@ -12,4 +12,5 @@ _HERE = "export.families.windows"
 FAMILY = ExportFamily(
     name="windows",
     exporters={"draw": f"{_HERE}.exporter:DRAW", "query": f"{_HERE}.exporter:QUERY"},
+    restate=f"{_HERE}.moving:restate_path",
 )

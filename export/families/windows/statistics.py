@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.families.windows.moving import sounding_cells, usual_walk
 from export.statistics import RARE, argument_columns
 from streamer.bundle.manifest import Statistics
 from streamer.errors import DataError
@@ -27,7 +28,7 @@ from training.families.windows.draw import Draw
 from training.families.windows.query import Query
 from training.families.windows.scoreset import ScoreSet
 from training.families.windows.sections import Sections, bars, chunks
-from training.families.windows.steps import PAIRS, corpus_likeness, following, usual_step
+from training.families.windows.steps import corpus_likeness, usual_step
 
 SECTIONS = 512
 """Enough for quantiles; more would only take longer."""
@@ -141,16 +142,20 @@ def draw_spec(model: Draw, scores: ScoreSet, real: Sections) -> WindowSpec:
     even = np.stack([spread(one) for one in drawn.astype(np.float64)])
     alpha, _ = calibrate_alpha(even, real.cells(slice(None)), codec)
     overlap = OVERLAP_BEATS * codec.steps_per_beat if codec.beats > 2 * OVERLAP_BEATS else 0
-    hop = codec.steps - overlap
-    return WindowSpec(
+    spec = WindowSpec(
         latent=config.latent,
         passes=config.passes,
         normalise=True,
         alpha=alpha,
         overlap=overlap,
-        walk=_draw_walk(model, alpha, following(scores, scores.indices("train"), codec, hop)),
         **_music(scores, real),
     )
+
+    def sounding(z: NDArray[np.float64]) -> NDArray[np.bool_]:
+        shown = torch.sigmoid(model.decode(torch.from_numpy(z).float())).numpy()
+        return sounding_cells(shown.reshape(-1, codec.steps, codec.pitches), alpha)
+
+    return usual_walk(sounding, codec, spec, scores)
 
 
 @torch.no_grad()
@@ -257,29 +262,6 @@ def _walk_pairs(
         for place in (here, there)
     )
     return before, after
-
-
-@torch.no_grad()
-def _draw_walk(model: Draw, alpha: float, real: Sections) -> float:
-    """Return the usual step of DRAW between sections as the stream has them."""
-    codec, config = model.codec, model.config
-    played = max(1, codec.steps - OVERLAP_BEATS * codec.steps_per_beat)
-
-    def redraw(step: float, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
-        here = rng.standard_normal((config.passes, PAIRS, config.latent))
-        shown = (
-            torch.sigmoid(model.decode(torch.from_numpy(z).float()))
-            .numpy()
-            .reshape(-1, codec.steps, codec.pitches)
-            for z in (here, _stepped(here, step, rng))
-        )
-        before, after = (
-            np.stack([spread(one) for one in some.astype(np.float64)])[:, :played] > alpha
-            for some in shown
-        )
-        return before, after
-
-    return usual_step(redraw, corpus_likeness(real), codec.low)
 
 
 def _stepped(here: NDArray[Any], step: float, rng: np.random.Generator) -> NDArray[Any]:

@@ -43,27 +43,16 @@ PAPER = {"mean": 3.47, "sd": 1.47, "t": 0.81, "p": 0.42}
 Rolls = NDArray[np.bool_]
 
 
-@dataclass
-class DrawBench:
-    """A model and what it is measured against.
+class DrawScores:
+    """A corpus as the piece measure sees it.
 
     Attributes:
-        model: In evaluation mode.
-        scores: Its corpus; the reference is of its training pieces, held out are the others.
-        other: Another corpus; None leaves it out of figure 1.
+        scores: The reference is of its training pieces, held out are the others.
         seed: Of everything that is drawn.
-        runs: Further architectures by name, for figure 4.
     """
 
-    model: Draw
     scores: ScoreSet
-    other: ScoreSet | None = None
-    seed: int = 0
-    runs: dict[str, Draw] = field(default_factory=dict)
-    rng: np.random.Generator = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(self.seed)
+    seed: int
 
     @cached_property
     def reference(self) -> SignatureReference:
@@ -86,6 +75,29 @@ class DrawBench:
         for i in np.flatnonzero(rolls.any(axis=(1, 2))).tolist():
             out[i] = float(self.reference.distance(signature(roll_of_matrix(rolls[i]))))
         return out
+
+
+@dataclass
+class DrawBench(DrawScores):
+    """A model and what it is measured against.
+
+    Attributes:
+        model: In evaluation mode.
+        scores: Its corpus; the reference is of its training pieces, held out are the others.
+        other: Another corpus; None leaves it out of figure 1.
+        seed: Of everything that is drawn.
+        runs: Further architectures by name, for figure 4.
+    """
+
+    model: Draw
+    scores: ScoreSet
+    other: ScoreSet | None = None
+    seed: int = 0
+    runs: dict[str, Draw] = field(default_factory=dict)
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
 
     @torch.no_grad()
     def canvases(
@@ -178,19 +190,19 @@ def generated(bench: DrawBench, folder: Path) -> dict[str, Any]:
     plots.histograms(axes[0, 0], {k: np.minimum(v, 20.0) for k, v in shown.items()}, "distance")
     rows = {
         "alpha": alpha,
-        "generated": _summary(distances),
-        "held_out": _summary(bench.held_out),
+        "generated": summary(distances),
+        "held_out": summary(bench.held_out),
         "random_20_100_median": float(np.median(chance)),
         "welch_t": float(tests[ANEW].statistic),
         "p": float(tests[ANEW].pvalue),
         "along_a_path": {
             "step": steps[1],
-            **_summary(each[steps[1]]),
+            **summary(each[steps[1]]),
             "welch_t": float(tests[steps[1]].statistic),
             "p": float(tests[steps[1]].pvalue),
         },
         "held_out_by_split": {
-            name: _summary(bench.distances(samples(bench.scores, indices)[0]))
+            name: summary(bench.distances(samples(bench.scores, indices)[0]))
             for name in ("valid", "test")
             if (indices := bench.scores.indices(name))
         },
@@ -217,7 +229,7 @@ def figure4(bench: DrawBench, folder: Path) -> dict[str, Any]:
     for name, values in sets.items():
         counts = np.bincount(np.searchsorted(quantiles, values), minlength=4) / len(values)
         rows.setdefault(name, {})
-        rows[name] |= {**_summary(values), "categories": dict(
+        rows[name] |= {**summary(values), "categories": dict(
             zip(CATEGORIES, counts.tolist(), strict=True))}  # fmt: skip
     figure, axes = plots.subplots(1, 2, 6.0)
     axes[0, 0].boxplot([np.minimum(v, 40.0) for v in sets.values()])
@@ -327,7 +339,8 @@ def _spread(shown: torch.Tensor, codec: RollCodec) -> NDArray[np.float64]:
     return out
 
 
-def _summary(values: NDArray[np.float64]) -> dict[str, float]:
+def summary(values: NDArray[np.float64]) -> dict[str, float]:
+    """Return what is told of distances."""
     return {
         "mean": float(values.mean()),
         "sd": float(values.std(ddof=1)),

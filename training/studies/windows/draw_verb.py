@@ -6,16 +6,29 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from streamer.verbs.numbers import MANY
 from training.families.windows.draw import Draw
 from training.families.windows.scoreset import ScoreSet
-from training.studies.running import Rows, add_checkpoint, add_options, loaded, show
+from training.studies.running import (
+    Rows,
+    add_bundle,
+    add_checkpoint,
+    add_options,
+    loaded,
+    show,
+    wanted,
+)
 from training.studies.windows.draw import DRAW_STUDIES, DrawBench
+from training.studies.windows.draw_stream import DRAW_STREAM_STUDIES, DrawStage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_checkpoint(parser, tuple(DRAW_STUDIES))
-    add_options(parser, tuple(DRAW_STUDIES))
+    add_checkpoint(parser, tuple(DRAW_STUDIES), required=False)
+    add_bundle(parser, tuple(DRAW_STREAM_STUDIES))
+    add_options(parser, (*DRAW_STUDIES, *DRAW_STREAM_STUDIES))
+    parser.add_argument("--streams", type=MANY, default=100, metavar="N",
+                        help="of --bundle: streams that are played (default 100)")  # fmt: skip
     parser.add_argument("--other", type=Path, metavar="FILE.npz",
                         help="another corpus, prepared in the same way")  # fmt: skip
     parser.add_argument("--runs", type=Path, nargs="+", default=[], metavar="RUN",
@@ -25,15 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies; return the exit status."""
-    return show(_studies(args))
+    return show(_studies(args, wanted(args, tuple(DRAW_STUDIES), tuple(DRAW_STREAM_STUDIES))))
 
 
-def _studies(args: argparse.Namespace) -> Iterator[tuple[str, Rows]]:
+def _studies(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[str, Rows]]:
+    scores = ScoreSet.load(args.tensors)
+    bench = _bench(args, scores) if args.checkpoint else None
+    for name in names:
+        if name in DRAW_STUDIES and bench is not None:
+            yield name, DRAW_STUDIES[name](bench, args.output)
+        else:
+            stage = DrawStage(args.bundle, scores, args.seed, args.streams)
+            yield name, DRAW_STREAM_STUDIES[name](stage, args.output)
+
+
+def _bench(args: argparse.Namespace, scores: ScoreSet) -> DrawBench:
     model = loaded(args.checkpoint, Draw, ("draw",))
     other = None if args.other is None else ScoreSet.load(args.other)
-    bench = DrawBench(model, ScoreSet.load(args.tensors), other, args.seed)
+    bench = DrawBench(model, scores, other, args.seed)
     bench.runs = {
         path.stem if path.suffix else path.name: loaded(path, Draw, ("draw",)) for path in args.runs
     }
-    for name in args.only or DRAW_STUDIES:
-        yield name, DRAW_STUDIES[name](bench, args.output)
+    return bench
