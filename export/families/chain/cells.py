@@ -1,11 +1,13 @@
 """The submodels of the chained step as nodes: stacked LSTM cells, and the time shift drawn twice.
 
-Names of states and matrices are those of :mod:`export.families.chain.graph`.
+Names of states and matrices are those of :mod:`export.families.chain.graph`. Gates come in the
+order i, f, o, g: three sigmoids are one operator, and where they come straight from a product,
+ONNX Runtime makes product and sigmoid one.
 """
 
 from __future__ import annotations
 
-from export.families.chain.hands import keys_waiting, second_draw
+from export.families.chain.hands import keys_waiting, pitches_of_both, shifts_of_both
 from export.nodes import Nodes
 
 
@@ -13,51 +15,55 @@ def submodel(n: Nodes, layers: int, m: int, before: str) -> str:
     """All layers of one submodel; returns its top output, (batch, hidden)."""
     out = before
     for layer in range(layers):
-        h = f"h{layer}_{m}"
+        h, c, w = f"h{layer}_{m}", f"c{layer}_{m}", f"w{layer}_{m}"
         if layer == 0:
-            gates = n("Gemm", [h, f"w0_{m}", before])
+            biases = n.many("Split", [before, "gates"], 2, axis=1)
         else:
-            both = n("Concat", [out, h], axis=1)
-            gates = n("Gemm", [both, f"w{layer}_{m}", f"b{layer}_{m}"])
-        out = _cell(n, gates, layer, m)
+            h = n("Concat", [out, h], axis=1)
+            biases = [f"b{layer}_{m}_s", f"b{layer}_{m}_t"]
+        ifo = n("Sigmoid", [n("Gemm", [h, f"{w}_s", biases[0]])])
+        g = n("Tanh", [n("Gemm", [h, f"{w}_t", biases[1]])])
+        out, _ = _cell(n, ifo, g, c, axis=1, names=(f"h{layer}_{m}_next", f"{c}_next"))
     return out
 
 
-def _cell(n: Nodes, gates: str, layer: int, m: int, *, kept: bool = True) -> str:
-    """One LSTM cell; returns its output, which with the cell goes on to the next note if kept."""
-    h, c = f"h{layer}_{m}", f"c{layer}_{m}"
-    i, f, g, o = n.many("Split", [gates], 4, axis=1, num_outputs=4)
-    i, f, o = n("Sigmoid", [i]), n("Sigmoid", [f]), n("Sigmoid", [o])
-    old = n("Mul", [f, c])
-    added = n("Mul", [i, n("Tanh", [g])])
-    cell = n("Add", [old, added], out=f"{c}_next" if kept else "")
-    return n("Mul", [o, n("Tanh", [cell])], out=f"{h}_next" if kept else "")
+def _cell(
+    n: Nodes, ifo: str, g: str, c: str, *, axis: int, names: tuple[str, str] = ("", "")
+) -> tuple[str, str]:
+    """Return output and cell of an LSTM cell, of its gates (last axis) and its cell before."""
+    i, f, o = n.many("Split", [ifo], 3, axis=axis, num_outputs=3)
+    cell = n("Add", [n("Mul", [f, c]), n("Mul", [i, g])], out=names[1])
+    return n("Mul", [o, n("Tanh", [cell])], out=names[0]), cell
 
 
-def shift_twice(n: Nodes, layers: int, mine: str, first: tuple[str, str]) -> tuple[str, str]:
-    """Draw a time shift; where its pitch's key is not ready then, another pitch and time shift.
+def shift_twice(n: Nodes, layers: int, before: str, noised: str) -> tuple[str, str]:
+    """Draw pitch and time shift; where the pitch's key is not ready then, both of them anew.
 
-    What does not hang on the pitch is computed once.
+    Both pitches are known before the first time shift, so that both time shifts are drawn at once,
+    as two rows a candidate, ``(2, batch, ..)``, of which one is kept.
 
     Args:
         n: The body's nodes.
         layers: Of each submodel.
-        mine: Layer-0 pre-activation of the time shift's submodel, but for the pitch's share.
-        first: Logits of pitch with their noise, and the pitch.
+        before: Layer-0 pre-activation of the time shift's submodel, but for the pitch's share.
+        noised: Logits of pitch with their noise.
 
     Returns:
-        The pitch, ``(batch, 1)``, and the time shift's logits with their noise.
+        The pitch and the time shift, ``(batch, 1)`` each.
     """
-    own = [n("Gemm", ["h0_1", "w0_1", mine])]
-    own += [n("Gemm", [f"h{layer}_1", f"w{layer}_1", f"b{layer}_1"]) for layer in range(1, layers)]
-
-    def logits(pitch: str, *, kept: bool) -> str:
-        gates = n("Add", [own[0], n("GatherND", ["share_shift", pitch])])
-        out = _cell(n, gates, 0, 1, kept=kept)
-        for layer in range(1, layers):
-            out = _cell(n, n("Gemm", [out, f"in{layer}_1", own[layer]]), layer, 1, kept=kept)
-        return n("MatMul", [out, "head_w_1"], out="logits_1" if kept else "")
-
-    trial = n("Add", [logits(first[1], kept=False), "noise_1"])
-    pitch, noise, late = second_draw(n, keys_waiting(n), first, trial)
-    return pitch, n("Add", [n("Add", [logits(pitch, kept=True), noise]), late])
+    wait = keys_waiting(n)
+    pitches = pitches_of_both(n, wait, noised)
+    out, both = "", list[tuple[str, str]]()
+    for layer in range(layers):
+        h, w = f"h{layer}_1", f"w{layer}_1"
+        own = n("Gemm", [h, w, f"b{layer}_1" if layer else before])
+        more = n("MatMul", [out, f"in{layer}_1"]) if layer else ""
+        more = more or n("GatherND", ["share_shift", pitches])
+        ifo, g = n.many("Split", [n("Add", [more, own]), "gates"], 2, axis=2)
+        out, cell = _cell(n, n("Sigmoid", [ifo]), n("Tanh", [g]), f"c{layer}_1", axis=2)
+        both += [(out, f"h{layer}_1_next"), (cell, f"c{layer}_1_next")]
+    logits = n("MatMul", [out, "head_w_1"])
+    shifts, kept = shifts_of_both(n, wait, pitches, n("Add", [logits, "noise_1"]))
+    for name, target in (*both, (logits, "logits_1")):
+        n("GatherND", [name, kept], out=target)
+    return n("GatherND", [pitches, kept]), n("GatherND", [shifts, kept])
