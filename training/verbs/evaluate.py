@@ -29,8 +29,8 @@ _OWN = {
 }  # fmt: skip
 """Settings that are no matter of ``--set``."""
 
-_DRAWN = ("model", "controls", "filters")
-"""Tables by which music is drawn, beside those of families."""
+_DRAWN = ("model", "controls", "filters", "expression")
+"""Tables by which music is drawn and played, beside those of families."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,7 +122,7 @@ def _setting(text: str) -> tuple[str, Any]:
             raise ValueError(f"is said by {_OWN[full]} here")
         table = full.partition(".")[0]
         if table in SHARED_TABLES and table not in _DRAWN:
-            raise ValueError(f"changes nothing that is drawn; give one of {', '.join(_DRAWN)}")
+            raise ValueError(f"changes nothing that is measured; give one of {', '.join(_DRAWN)}")
         return full, parse_setting(full, value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{name} {error}") from error

@@ -28,7 +28,7 @@ from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.settings import ModelSettings, Settings
 from training.corpora.splits import SPLITS
 from training.evaluation.bootstrap import difference, interval
-from training.evaluation.drift import FIGURES, stretch_figures
+from training.evaluation.drift import FIGURES, STRETCH_S, stretch_figures, stretches
 from training.evaluation.excerpts import excerpts
 from training.evaluation.signature import fit_reference
 from training.evaluation.two_sample import describe_pieces, two_sample_test
@@ -39,6 +39,13 @@ STREAM_NOTES = 64
 """Notes of a phrase whose signature is taken: long enough for one, short enough to select by."""
 
 HOUR_S = 3600.0
+
+CLASSES = FIGURES.index("pitch_class_entropy")
+"""Among the figures: an hour moves through many keys, a piece through few, so that it is measured
+minute by minute, of both."""
+
+STRETCHES = (*FIGURES[:CLASSES], f"{FIGURES[CLASSES]}_by_minute", *FIGURES[CLASSES + 1 :])
+"""Figures of an hour, and of a piece."""
 
 
 @dataclass(frozen=True)
@@ -187,13 +194,15 @@ class _Day:
     """What was measured so far of an endless run.
 
     Attributes:
-        figures: One row an hour: :data:`FIGURES`, then the entropies of the arguments.
+        figures: One row an hour: :data:`STRETCHES`, then the entropies of the arguments.
+        minutes: Entropy of the pitch classes of each minute so far, bits.
         resident_mb: Memory of this process after each hour.
         notes: So far.
         tail: Pitches of the last 20,000 notes.
     """
 
     figures: list[NDArray[np.float64]]
+    minutes: list[float]
     resident_mb: list[float]
     notes: int
     tail: NDArray[np.int64]
@@ -206,20 +215,26 @@ def endless(stage: Stage, folder: Path) -> dict[str, Any]:
     """
     source = open_source(settings=stage.settings(stage.seed))
     spread = _piece_spread(stage.tensors) | _entropy_spread(source)
-    day = _Day([], [], 0, np.zeros(0, dtype=np.int64))
+    minute = tuple(np.quantile(_corpus_minutes(stage.tensors), (0.05, 0.95)).tolist())
+    day = _Day([], [], [], 0, np.zeros(0, dtype=np.int64))
     rows: dict[str, Any] = {}
     while len(day.figures) < stage.hours:
         notes, entropies = _hour(source, len(day.figures) * HOUR_S * 1000.0)
-        day.figures.append(np.concatenate([stretch_figures(notes, HOUR_S), entropies]))
+        day.figures.append(np.concatenate([long_figures(notes, HOUR_S), entropies]))
+        day.minutes += class_entropies(notes).tolist()
         day.tail = np.concatenate([day.tail, notes["pitch"].astype(np.int64)])[-20_000:]
         day.notes += len(notes)
         day.resident_mb.append(_resident_mb())
-        rows = _write_day(day, spread, source, folder)
+        rows = _write_day(day, spread, minute, source, folder)
     return rows
 
 
 def _write_day(
-    day: _Day, spread: dict[str, tuple[float, float]], source: Source, folder: Path
+    day: _Day,
+    spread: dict[str, tuple[float, float]],
+    minute: tuple[float, ...],
+    source: Source,
+    folder: Path,
 ) -> dict[str, Any]:
     made = np.stack(day.figures)
     inside = {
@@ -229,6 +244,12 @@ def _write_day(
     rows: dict[str, Any] = {
         "hours": len(made), "notes": day.notes, "corpus_spread_5_to_95_percent": spread,
         "share_of_hours_inside": inside,
+        "pitch_class_entropy_of_minutes": {
+            "corpus_spread_5_to_95_percent": minute,
+            "share_of_minutes_inside": float(
+                np.mean([minute[0] <= bits <= minute[1] for bits in day.minutes])
+            ),
+        },
         "by_hour": {name: made[:, i].tolist() for i, name in enumerate(spread)},
         "resident_mb_by_hour": day.resident_mb,
         "loop_period_notes": int(loop_period(day.tail)),
@@ -249,9 +270,33 @@ def _piece_spread(tensors: TensorSet) -> dict[str, tuple[float, float]]:
     """Return the 5th and 95th percentile over the corpus's pieces of each of the figures."""
     pieces = [p for split in SPLITS for p in tensors.iterate(split) if len(p) >= STREAM_NOTES]
     seconds = [max(float(np.ptp(p["onset_ms"])), 1.0) / 1e3 for p in pieces]
-    real = np.stack([stretch_figures(p, s) for p, s in zip(pieces, seconds, strict=True)])
+    real = np.stack([long_figures(p, s) for p, s in zip(pieces, seconds, strict=True)])
     low, high = np.nanquantile(real, (0.05, 0.95), axis=0).tolist()
-    return dict(zip(FIGURES, zip(low, high, strict=True), strict=True))
+    return dict(zip(STRETCHES, zip(low, high, strict=True), strict=True))
+
+
+def long_figures(notes: NoteArray, seconds: float) -> NDArray[np.float64]:
+    """Return :data:`STRETCHES` of an hour or of a piece, ``(9,)``.
+
+    Args:
+        notes: Sorted by onset, one or more.
+        seconds: Its length.
+    """
+    row = stretch_figures(notes, seconds)
+    minutes = class_entropies(notes)
+    if len(minutes):  # what is shorter than a minute counts as one
+        row[CLASSES] = minutes.mean()
+    return row
+
+
+def class_entropies(notes: NoteArray) -> NDArray[np.float64]:
+    """Return the entropy of the pitch classes of each whole minute with a note, bits."""
+    found = stretches(notes, STRETCH_S)[:, CLASSES]
+    return found[~np.isnan(found)]
+
+
+def _corpus_minutes(tensors: TensorSet) -> NDArray[np.float64]:
+    return np.concatenate([class_entropies(p) for split in SPLITS for p in tensors.iterate(split)])
 
 
 def _hour(source: Source, start_ms: float) -> tuple[NoteArray, NDArray[np.float64]]:
