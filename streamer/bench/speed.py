@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from streamer.bench.operators import operator_rows
 from streamer.bench.products import Contestant, Product, as_one, floors_of, multiplier
 from streamer.bench.sections import floors, section_players, section_report
 from streamer.bundle.bundle import Bundle, load_bundle
@@ -110,7 +111,8 @@ def _compare_steps(bundle: Bundle, provider: str, seconds: float) -> dict[str, A
     }
     if missing:
         baselines["missing"] = missing
-    return {"engine": _step_report(times, products), "baselines": baselines}
+    report = {**_step_report(times, products), "operators": operator_rows(bundle, provider)}
+    return {"engine": report, "baselines": baselines}
 
 
 def _step_report(times: dict[str, list[float]], products: list[Product]) -> dict[str, Any]:

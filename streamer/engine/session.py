@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -158,7 +159,7 @@ class GraphSession:
 
 
 def open_session(
-    model: bytes, provider: str = "cpu", where: str = "model"
+    model: bytes, provider: str = "cpu", where: str = "model", *, profile: Path | None = None
 ) -> tuple[Any, tuple[type[Exception], ...]]:
     """Open an ONNX Runtime session as the stream wants it: one thread, asleep when idle.
 
@@ -166,6 +167,8 @@ def open_session(
         model: Bytes of a ``.onnx`` file.
         provider: ``cpu`` or ``cuda``.
         where: Named in error lines.
+        profile: What the file of ONNX Runtime's profile begins with, which the session's
+            ``end_profiling`` writes; None for none.
 
     Returns:
         The ``InferenceSession``, and the exceptions that its ``run`` may raise.
@@ -187,6 +190,8 @@ def open_session(
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     # Spinning between notes would cost 43 % of a core instead of 2 % (docs/design/engine.md).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

@@ -37,13 +37,29 @@ def run(args: argparse.Namespace) -> int:
     report = measure(settings, seconds=args.seconds)
     text = json.dumps(report, indent=2)
     if args.json is None:
+        operators = report["engine"].pop("operators", [])
         for name, value in _flat(report):
             print(f"{name:<44} {value}")
+        for line in operator_lines(operators):
+            print(line)
     elif args.json == STDOUT:
         print(text)
     else:
         write_whole(args.json, text + "\n")
     return 0
+
+
+def operator_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a table of the kinds of operators of a note, of ``engine.operators`` of the report."""
+    if not rows:
+        return []
+    batches = list(rows[0]["share"])
+    heads = "".join(f"{f'{batch} cand.':>10}" for batch in batches)
+    lines = ["", f"{'operator (share of time, as profiled)':<44} {'a note':>7}{heads}"]
+    for row in rows:
+        shares = "".join(f"{100 * row['share'][batch]:>8.1f} %" for batch in batches)
+        lines.append(f"{row['operator']:<44} {row['a_note']:>7.4g}{shares}")
+    return lines
 
 
 def _flat(report: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
