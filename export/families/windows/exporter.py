@@ -22,6 +22,7 @@ from export.parity import BATCHES, FunctionCase, Parity, prove_functions
 from streamer.bundle.bundle import Bundle
 from streamer.errors import DataError
 from streamer.families.windows.bitchannel import allocate, full_bits, transmit
+from streamer.families.windows.source import KEY_SECTIONS
 from streamer.generators.sectionspec import ANSWER_GRAPH, DECODE_GRAPH, section_of
 from training.families.windows.draw import Draw
 from training.families.windows.query import Query
@@ -159,6 +160,7 @@ QUERY = FamilyExport[Query](
     ),
     entropies=ENTROPIES,
     phrase_notes=1,
+    defaults=(KEY_SECTIONS,),
     build=_build_query,
     observe=_observe_query,
     prove=_prove_query,

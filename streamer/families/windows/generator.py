@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from streamer.families.windows.barquery import bars_of
 from streamer.families.windows.chords import SectionHarmony, moved_to
 from streamer.families.windows.codec import RollCodec
+from streamer.families.windows.home import HomeKey
 from streamer.families.windows.path import AnswerPath, Path, Places
 from streamer.families.windows.player import PlainPlayer, SectionPlayer, WrittenBars
 from streamer.families.windows.section import (
@@ -73,12 +74,13 @@ class WindowGenerator(Ahead):
         player: Gives velocity and timing.
         ahead: Whether to know the next section before one is given; without it what is held across
             a line is struck again, and nothing waits.
+        key_sections: Sections that a walk stays in a key of its own; with 0 it is in none.
         timer: Seconds that only grow, for the figures on inference alone.
     """
 
     marked = (
         *Ahead.marked, "_rng", "path", "_recent", "_tail", "_next", "_told", "_beat", "_player",
-        "_rest",
+        "_rest", "_home",
     )  # fmt: skip
     told = ("_told", "_beat", "_player", "_rest")
 
@@ -95,6 +97,7 @@ class WindowGenerator(Ahead):
         player: SectionPlayer | None = None,
         *,
         ahead: bool = True,
+        key_sections: int = 0,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__(settings.candidates, GenerationStats())
@@ -117,6 +120,7 @@ class WindowGenerator(Ahead):
         self._told: frozenset[int] = frozenset()
         self._tail: NDArray[np.float64] | None = None
         self._beat = 0.0
+        self._home = HomeKey(key_sections)
         self._rest: Rest | None = None
         self._present = controls.snapshot()
         self.beat_ms = 60_000.0 / spec.bpm
@@ -182,6 +186,7 @@ class WindowGenerator(Ahead):
         self.path.take(drawn.places, choice.best)
         self._tail = drawn.tails[choice.best] if self._spec.overlap else None
         self._recent.extend(choice.phrase.notes)
+        self._home.hear(choice.phrase.notes, self._rng, walks=not drawn.places.answers)
         return drawn.sections[choice.best]
 
     def _draw(self, beat: float) -> _Drawn:
@@ -195,7 +200,10 @@ class WindowGenerator(Ahead):
         )
         sounding = self._sounding()
         sections, tails = [], []
-        chords = SectionHarmony.of(self._harmony(controls), self.codec, beat, self._spec.metre)
+        harmony = self._harmony(controls)
+        if harmony is None and not places.answers and controls.scale == "off":
+            harmony = self._home.harmony()
+        chords = SectionHarmony.of(harmony, self.codec, beat, self._spec.metre)
         for cells in places.probabilities:
             if chords is not None:
                 cells = moved_to(cells, self.codec, chords)

@@ -36,6 +36,12 @@ ONSETS_PER_SECOND = 4.0
 it."""
 
 
+KEY_SECTIONS = "key_sections"
+"""Default of a bundle: sections that a walk stays in a key of its own; 0 where it says nothing."""
+
+MOST_SECTIONS = 10_000
+
+
 def open_windows(
     bundle: Bundle,
     settings: Settings,
@@ -82,6 +88,7 @@ def open_windows(
         player=player_for(bundle, settings.expression, rng),
         # What is played now is not known a bar before.
         ahead=model.query != LIVE_QUERY,
+        key_sections=_key_sections(bundle),
     )
     heard.call_anew(generator.anew)
     turns = None
@@ -99,6 +106,18 @@ def check_defaults(bundle: Bundle) -> None:
     """Refuse defaults that the edge could not play by (BundleError)."""
     window_settings(bundle, Settings())
     one_temperature(bundle, ModelSettings())
+    _key_sections(bundle)
+
+
+def _key_sections(bundle: Bundle) -> int:
+    """Return the sections that a walk stays in a key (BundleError)."""
+    found = bundle.manifest.defaults.get(KEY_SECTIONS, 0)
+    if type(found) is not int or not 0 <= found <= MOST_SECTIONS:
+        raise BundleError(
+            f"bundle {bundle.manifest.name}: {KEY_SECTIONS} must be a whole number in "
+            f"0..{MOST_SECTIONS}, not {str(found)[:40]}; export the bundle again"
+        )
+    return found
 
 
 def _refuse_idle(bundle: Bundle, settings: Settings, spec: WindowSpec) -> None:
