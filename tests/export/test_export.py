@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import onnx
 import pytest
 
 from export import parity
@@ -197,13 +196,3 @@ def test_a_bundle_becomes_a_checkpoint_that_plays_the_same(hands: bool, tmp_path
     )
     assert first.bundle.graph_bytes("step") == again.bundle.graph_bytes("step")
     assert first.bundle.manifest.sources == again.bundle.manifest.sources
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_bundle_of_the_first_layout_becomes_a_checkpoint(tmp_path: Path) -> None:
-    """``piano-competition`` holds one table of all submodels, and gates as torch orders them."""
-    graph = onnx.load_from_string(load_bundle("piano-competition").graph_bytes("step")).graph
-    assert any(tensor.name.startswith("other_rows") for tensor in graph.initializer)
-    assert 0 == main(["bundle", "unwrap", "piano-competition", f"{tmp_path}/b.pt"])
-    again = ExportOptions(name="again", target=tmp_path / "again")
-    assert export_checkpoint(tmp_path / "b.pt", again).parity.notes > 0

@@ -1,8 +1,6 @@
 """The submodels of the chained step as nodes: stacked LSTM cells, and the time shift drawn twice.
 
-Names of states and matrices are those of :mod:`export.families.chain.graph`. Gates come in the
-order i, f, o, g: three sigmoids are one operator, and where they come straight from a product,
-ONNX Runtime makes product and sigmoid one.
+Names of states and matrices are those of :mod:`export.families.chain.graph`.
 """
 
 from __future__ import annotations
@@ -15,24 +13,23 @@ def submodel(n: Nodes, layers: int, m: int, before: str) -> str:
     """All layers of one submodel; returns its top output, (batch, hidden)."""
     out = before
     for layer in range(layers):
-        h, c, w = f"h{layer}_{m}", f"c{layer}_{m}", f"w{layer}_{m}"
+        h, c = f"h{layer}_{m}", f"c{layer}_{m}"
         if layer == 0:
-            biases = n.many("Split", [before, "gates"], 2, axis=1)
+            gates = n("Gemm", [h, f"w0_{m}", before])
         else:
-            h = n("Concat", [out, h], axis=1)
-            biases = [f"b{layer}_{m}_s", f"b{layer}_{m}_t"]
-        ifo = n("Sigmoid", [n("Gemm", [h, f"{w}_s", biases[0]])])
-        g = n("Tanh", [n("Gemm", [h, f"{w}_t", biases[1]])])
-        out, _ = _cell(n, ifo, g, c, axis=1, names=(f"h{layer}_{m}_next", f"{c}_next"))
+            both = n("Concat", [out, h], axis=1)
+            gates = n("Gemm", [both, f"w{layer}_{m}", f"b{layer}_{m}"])
+        out, _ = _cell(n, gates, c, axis=1, names=(f"{h}_next", f"{c}_next"))
     return out
 
 
 def _cell(
-    n: Nodes, ifo: str, g: str, c: str, *, axis: int, names: tuple[str, str] = ("", "")
+    n: Nodes, gates: str, c: str, *, axis: int, names: tuple[str, str] = ("", "")
 ) -> tuple[str, str]:
-    """Return output and cell of an LSTM cell, of its gates (last axis) and its cell before."""
-    i, f, o = n.many("Split", [ifo], 3, axis=axis, num_outputs=3)
-    cell = n("Add", [n("Mul", [f, c]), n("Mul", [i, g])], out=names[1])
+    """Return output and cell of an LSTM cell, of its gates (on an axis) and its cell before."""
+    i, f, g, o = n.many("Split", [gates], 4, axis=axis, num_outputs=4)
+    i, f, o = n("Sigmoid", [i]), n("Sigmoid", [f]), n("Sigmoid", [o])
+    cell = n("Add", [n("Mul", [f, c]), n("Mul", [i, n("Tanh", [g])])], out=names[1])
     return n("Mul", [o, n("Tanh", [cell])], out=names[0]), cell
 
 
@@ -59,8 +56,7 @@ def shift_twice(n: Nodes, layers: int, before: str, noised: str) -> tuple[str, s
         own = n("Gemm", [h, w, f"b{layer}_1" if layer else before])
         more = n("MatMul", [out, f"in{layer}_1"]) if layer else ""
         more = more or n("GatherND", ["share_shift", pitches])
-        ifo, g = n.many("Split", [n("Add", [more, own]), "gates"], 2, axis=2)
-        out, cell = _cell(n, n("Sigmoid", [ifo]), n("Tanh", [g]), f"c{layer}_1", axis=2)
+        out, cell = _cell(n, n("Add", [more, own]), f"c{layer}_1", axis=2)
         both += [(out, f"h{layer}_1_next"), (cell, f"c{layer}_1_next")]
     logits = n("MatMul", [out, "head_w_1"])
     shifts, kept = shifts_of_both(n, wait, pitches, n("Add", [logits, "noise_1"]))

@@ -4,14 +4,15 @@ In: plain arrays (``Chain.export_arrays``). Out: a ``ModelProto``. Needs onnx an
 
 How it is made fast (docs/design/engine.md; figures in docs/results):
 
-- A one-hot input is a table row (:mod:`export.families.chain.rows`).
+- A one-hot input is a table row. The previous note (and the velocity bin) select rows of one table
+  of all five submodels' layer-0 pre-activations; each sampled argument selects one row of a table
+  that holds its share for every later submodel.
 - One ``Scan`` over the notes. Matrices and tables lie outside its body, where their float16
   originals can be freed; small constants lie inside: each name from outside costs time a note.
 - Rows and biases enter through the third operand of ``Gemm``. Above the first layer, input and own
-  output are one product of twice the rows. Sigmoid and Tanh follow a ``Gemm`` each, and become one
-  operator with it.
-- An operator costs some 3,000 instructions for one candidate, Where four times that: so there are
-  few, and the law of two hands is arithmetic (:mod:`export.families.chain.hands`).
+  output are one product of twice the rows.
+- An operator costs some 3,000 instructions for one candidate, Where four times that: so the law of
+  two hands is arithmetic (:mod:`export.families.chain.hands`), and draws both time shifts at once.
 - Only the choice of classes happens inside. Entropies and log-probabilities are taken from the
   logits after the Scan, for all notes at once.
 - Arrays whose values are exact in float16 are stored so, and cast when the session is opened
@@ -30,7 +31,6 @@ from onnx import ModelProto, helper
 
 from export.families.chain.cells import shift_twice, submodel
 from export.families.chain.hands import KEYS_STATES, add_hands, keys_after
-from export.families.chain.rows import SHIFT, Rows, add_tables, first_rows, none_rows, regated
 from export.nodes import FLOAT, INT, Graph, Nodes, make_model, value
 from streamer.families.chain.codec import VELOCITY_HIGH, VELOCITY_LOW
 from streamer.families.chain.hands import AGAIN_INPUT, KEYS_STATE, STILL_FORCED
@@ -40,6 +40,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 GROUPS = len(ARGUMENTS)
 VELOCITY_BIN = 4
+SHIFT = ARGUMENTS.index("shift")
 GRAPH_NAME = "chain"
 
 
@@ -159,26 +160,35 @@ def build_chain_graph(arrays: Arrays) -> ModelProto:
 
 def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
     """Add tables and matrices, folded; names are used by the body, which sees the outer graph."""
-    first = add_tables(graph, arrays, shape.sizes, shape.hands)
-    hidden = shape.hidden
-    graph.inner("gates", [3 * hidden, hidden], np.int64)
+    hidden, offsets = shape.hidden, shape.offsets
+    bias0 = graph.constant("bias0", arrays["bias0"].reshape(1, -1))
+    # Each note has one pitch, so the pitch rows carry the bias; "no note" has a row for it too.
+    pitch = graph.constant("pitch_rows", arrays["prev_table"][: offsets[1]])
+    other = graph.constant("other_rows", arrays["prev_table"][offsets[1] :])
+    zeros = graph.constant("zero_row", np.zeros((1, GROUPS * 4 * hidden)))
+    parts = [graph("Add", [pitch, bias0]), other, bias0, zeros]
+    if shape.velocity_bins:
+        parts.append(graph.constant("velocity_rows", arrays["velocity_table"]))
+    graph("Concat", parts, out="rows_table", axis=0)
+    for j in range(GROUPS - 1):
+        share = [arrays[f"prefix_table_{m}"][offsets[j] : offsets[j + 1]] for m in range(j + 1, 5)]
+        if shape.hands and j == 0:
+            # Time shift may be drawn twice, what comes after it once.
+            graph.constant("share_shift", share[0])
+            share = share[1:]
+        graph.constant(f"share_{j}", np.concatenate(share, axis=1))
+        later = 4 * hidden * (GROUPS - 1 - j)
+        graph.inner(f"parts_{j}", [4 * hidden, later], np.int64)
     for layer in range(shape.layers):
         for m in range(GROUPS):
-            matrix = regated(arrays[f"w_hh{layer}"][m])
-            bias = regated(arrays[f"b{layer}"][m]) if layer else None
-            if shape.hands and m == SHIFT:
-                # Drawn twice, so that what does not hang on the pitch is a product of its own.
-                graph.constant(f"w{layer}_{m}", matrix)
-                if bias is not None:
-                    graph.inner(f"b{layer}_{m}", bias)
-                    graph.constant(f"in{layer}_{m}", regated(arrays[f"w_ih{layer}"][m]))
-                continue
-            if bias is not None:
-                matrix = np.concatenate([regated(arrays[f"w_ih{layer}"][m]), matrix])
-                graph.inner(f"b{layer}_{m}_s", bias[: 3 * hidden])
-                graph.inner(f"b{layer}_{m}_t", bias[3 * hidden :])
-            graph.constant(f"w{layer}_{m}_s", matrix[:, : 3 * hidden])
-            graph.constant(f"w{layer}_{m}_t", matrix[:, 3 * hidden :])
+            matrix = arrays[f"w_hh{layer}"][m]
+            if layer:
+                graph.inner(f"b{layer}_{m}", arrays[f"b{layer}"][m])
+                if shape.hands and m == 1:
+                    graph.constant(f"in{layer}_{m}", arrays[f"w_ih{layer}"][m])
+                else:
+                    matrix = np.concatenate([arrays[f"w_ih{layer}"][m], matrix])
+            graph.constant(f"w{layer}_{m}", matrix)
     for m in range(GROUPS):
         graph.constant(f"head_w_{m}", arrays[f"head_w_{m}"])
     graph.constant("head_b", np.concatenate([arrays[f"head_b_{m}"] for m in range(GROUPS)]))
@@ -187,7 +197,10 @@ def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
     graph.inner("highest", VELOCITY_HIGH / VELOCITY_BIN)
     if shape.hands:
         add_hands(graph, arrays["shift_floors"], arrays["hold_times"])
+    # Where the rows of each argument begin, and last those of the velocity bin.
+    first = [*offsets[:GROUPS], offsets[-1] + 2] if shape.velocity_bins else offsets[:GROUPS]
     graph.inner("first_rows", first, np.int64)
+    graph.inner("ones", np.ones((1, len(first))))
     graph.inner("middle", [1], np.int64)
     graph.constant("axis_0", [0], np.int64)
     graph.constant("axis_1", [1], np.int64)
@@ -201,19 +214,27 @@ def _state_names(shape: ChainShape, kind: str) -> list[str]:
 def _build_body(graph: Graph, shape: ChainShape) -> Any:
     """One note. State in, noise slices in; state out, classes, velocity and logits out."""
     n = Nodes("y")
-    rows = Rows(n, GROUPS + (1 if shape.velocity_bins else 0))
+    rows = n("Gather", ["rows_table", "rows"], axis=0)
+    # Layer-0 pre-activations of the submodels not yet sampled, (batch, left * 4 * hidden).
+    # A product with ones sums the rows, in a sixth of ReduceSum's time for one candidate.
+    left = n("Squeeze", [n("MatMul", ["ones", rows]), "middle"])
     chosen: list[str] = []
     noised = ""
     for m in range(GROUPS):
-        before = rows.summed(m, [] if m == SHIFT and shape.hands else chosen)
+        mine = left
+        if m < GROUPS - 1:
+            mine, left = n.many("Split", [left, f"parts_{m}"], 2, axis=1)
+        shared = len(chosen)
         if m == SHIFT and shape.hands:
-            chosen = [*shift_twice(n, shape.layers, before, noised)]
-            continue
-        top = submodel(n, shape.layers, m, before)
-        logits = n("MatMul", [top, f"head_w_{m}"], out=f"logits_{m}")
-        noised = n("Add", [logits, f"noise_{m}"])
-        if m or not shape.hands:
-            chosen.append(n("ArgMax", [noised], axis=1, keepdims=1))
+            chosen = [*shift_twice(n, shape.layers, mine, noised)]
+        else:
+            top = submodel(n, shape.layers, m, mine)
+            logits = n("MatMul", [top, f"head_w_{m}"], out=f"logits_{m}")
+            noised = n("Add", [logits, f"noise_{m}"])
+            if m or not shape.hands:
+                chosen.append(n("ArgMax", [noised], axis=1, keepdims=1))
+        for j in range(shared, len(chosen) if m < GROUPS - 1 else 0):
+            left = n("Add", [left, n("GatherND", [f"share_{j}", chosen[j]])])
     if shape.hands:
         keys_after(n, *chosen[:3])
     change = n("Gather", ["centres", chosen[ARGUMENTS.index("velocity")]])
@@ -319,9 +340,9 @@ def _number_batch(graph: Graph) -> None:
 
 def _first_rows(graph: Graph, shape: ChainShape) -> tuple[str, str]:
     """Rows and velocity level that the first note starts from; -1 takes the rows of "no note"."""
-    none = graph.constant("none_rows", none_rows(shape.sizes), np.int64)
-    first = first_rows(shape.sizes)
-    starts = graph.constant("argument_rows", first[:GROUPS], np.int64)
+    total = shape.offsets[-1]
+    none = graph.constant("none_rows", [total, *[total + 1] * (GROUPS - 1)], np.int64)
+    starts = graph.constant("argument_rows", shape.offsets[:GROUPS], np.int64)
     absent = graph("Less", ["previous", graph.constant("zero", 0, np.int64)])
     rows = graph("Where", [absent, none, graph("Add", ["previous", starts])])
     scale = graph.constant("bin_share", 1 / VELOCITY_BIN)
@@ -335,7 +356,7 @@ def _first_rows(graph: Graph, shape: ChainShape) -> tuple[str, str]:
                 graph.constant("last_bin", shape.velocity_bins - 1),
             ],
         )
-        base = graph.constant("bin_rows", first[GROUPS:], np.int64)
+        base = graph.constant("bin_rows", [total + 2], np.int64)
         bins = graph("Add", [graph("Cast", [bounded], to=INT), base])
         rows = graph("Concat", [rows, bins], axis=1)
     return rows, level

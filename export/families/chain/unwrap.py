@@ -18,7 +18,6 @@ from onnx import numpy_helper
 
 from export.families.chain.exporter import ChainPlayer
 from export.families.chain.graph import GROUPS
-from export.families.chain.rows import SHIFT, ungated
 from export.parity import prove_parity
 from streamer.bundle.bundle import Bundle, load_bundle
 from streamer.bundle.manifest import STEP_GRAPH
@@ -105,68 +104,40 @@ def _initializers(bundle: Bundle) -> dict[str, Array]:
 
 def _weights(arrays: dict[str, Array], model: Any) -> dict[str, Array]:
     """Return the model's state dict."""
-    hidden, layers, offsets = model.config.hidden, model.config.layers, model.codec.offsets
-    # Bundles of the first layout hold one table of all submodels, and gates as torch has them.
-    first = "pitch_rows" in arrays
+    hidden, layers = model.config.hidden, model.config.layers
+    gates, offsets = 4 * hidden, model.codec.offsets
+    previous = np.concatenate([arrays["pitch_rows"], arrays["other_rows"]])
+    shares = [_share(arrays, j) for j in range(GROUPS - 1)]
     found: dict[str, Array] = {}
     for m in range(GROUPS):
-        parts = _first_table(arrays, m, 4 * hidden) if first else _table(arrays, m, offsets)
-        previous, prefix, bins = parts
-        rows = [previous, prefix, bins] if model.config.absolute_velocity else [previous, prefix]
+        own = slice(m * gates, (m + 1) * gates)
+        # Of what class j adds, submodel m > j has the block m - j - 1.
+        prefix = [shares[j][:, (m - j - 1) * gates : (m - j) * gates] for j in range(m)]
+        rows = [previous[:, own], *prefix]
+        if model.config.absolute_velocity:
+            rows.append(arrays["velocity_rows"][:, own])
         found[f"tables.{m}"] = np.concatenate(rows)
         found[f"heads.{m}.weight"] = arrays[f"head_w_{m}"].T
         found[f"heads.{m}.bias"] = arrays["head_b"][offsets[m] : offsets[m + 1]]
-    every = arrays["bias0"] if first else [ungated(arrays[f"bias0_{m}"]) for m in range(GROUPS)]
-    found["bias.0"] = np.reshape(every, (GROUPS, 4 * hidden))
+    found["bias.0"] = arrays["bias0"].reshape(GROUPS, gates)
     for layer in range(layers):
         both = [_matrices(arrays, layer, m, hidden) for m in range(GROUPS)]
         found[f"w_hh.{layer}"] = np.stack([own for _, own in both])
         if layer:
-            biases = [_gates(arrays, f"b{layer}_{m}", first=first) for m in range(GROUPS)]
             found[f"w_ih.{layer - 1}"] = np.stack([above for above, _ in both])
-            found[f"bias.{layer}"] = np.stack(biases)
+            found[f"bias.{layer}"] = np.stack([arrays[f"b{layer}_{m}"] for m in range(GROUPS)])
     return found
 
 
-def _table(arrays: dict[str, Array], m: int, offsets: Any) -> tuple[Array, Array, Array]:
-    """Return rows of the previous note, of this note's classes so far, and of velocity bins."""
-    pitch, rest = ungated(arrays[f"pitch_rows_{m}"]), ungated(arrays[f"rest_rows_{m}"])
-    others = offsets[-1] - len(pitch)
-    apart = m == SHIFT and "share_shift" in arrays
-    begin = len(rest) if apart else len(rest) - offsets[m]
-    prefix = ungated(arrays["share_shift"]) if apart else rest[begin:]
-    return np.concatenate([pitch, rest[:others]]), prefix, rest[others + 1 : begin]
-
-
-def _first_table(arrays: dict[str, Array], m: int, gates: int) -> tuple[Array, Array, Array]:
-    """Return what :func:`_table` does, of a bundle of the first layout."""
-    own = slice(m * gates, (m + 1) * gates)
-    previous = np.concatenate([arrays["pitch_rows"], arrays["other_rows"]])[:, own]
-    # Of what class j adds, submodel m > j has the block m - j - 1.
-    blocks = [_share(arrays, j)[:, (m - j - 1) * gates : (m - j) * gates] for j in range(m)]
-    prefix = np.concatenate(blocks) if blocks else previous[:0]
-    return previous, prefix, arrays.get("velocity_rows", previous[:0].repeat(GROUPS, 1))[:, own]
-
-
 def _share(arrays: dict[str, Array], j: int) -> Array:
-    """Return what a class of argument j adds to all later submodels, in the first layout."""
+    """Return what a class of argument j adds to all later submodels."""
     share = arrays[f"share_{j}"]
     return np.hstack([arrays["share_shift"], share]) if not j and "share_shift" in arrays else share
 
 
-def _gates(arrays: dict[str, Array], name: str, *, first: bool) -> Array:
-    """Return a matrix or bias in torch's order of gates, whose sigmoids may lie apart."""
-    if first:
-        return arrays[name]
-    if name in arrays:
-        return ungated(arrays[name])
-    return ungated(np.concatenate([arrays[f"{name}_s"], arrays[f"{name}_t"]], axis=-1))
-
-
 def _matrices(arrays: dict[str, Array], layer: int, m: int, hidden: int) -> tuple[Array, Array]:
     """Return the matrices of a layer's input and of its own output; layer 0 has no input."""
-    first = "pitch_rows" in arrays
-    whole = _gates(arrays, f"w{layer}_{m}", first=first)
+    whole = arrays[f"w{layer}_{m}"]
     if f"in{layer}_{m}" in arrays:
-        return _gates(arrays, f"in{layer}_{m}", first=first), whole
+        return arrays[f"in{layer}_{m}"], whole
     return whole[:-hidden], whole[-hidden:]
