@@ -41,7 +41,7 @@ from streamer.errors import BundleError
 STATE_SUFFIX = "_out"
 """A graph's output of the same name with this behind it is the next value of an input."""
 
-INITIAL = {"previous": -1.0}
+INITIAL = {"previous": -1.0, "past": -1.0}
 """What fills a state before a piece where it is not 0: there is no previous note."""
 
 _NUMBERS = re.compile(rb"\[[-+.\deE,\s]+\]")

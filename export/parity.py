@@ -48,7 +48,8 @@ class Player(Protocol):
     def play(self, begin: Arrays, noise: NDArray[np.float32], more: Arrays) -> Arrays:
         """Return ``classes``, ``entropies``, ``log_probs`` and, if it has any, ``velocities``.
 
-        ``more`` is noise for the graph's further inputs, ``(notes, batch, width)`` each.
+        ``more`` is noise for the graph's further inputs, ``(notes, batch, width)`` each, or
+        ``(batch, width)`` where one value is of all notes.
         """
 
 
@@ -118,9 +119,10 @@ def _compare(
     """Return what differs (None: nothing) and the largest errors of log-probability and entropy."""
     codec = engine.bundle.codec
     noise = gumbel_noise(rng, (length, batch, codec.offsets[-1]), 1.0, codec)
+    sizes = {"notes": length, "batch": batch}
     more: Arrays = {
-        name: rng.gumbel(size=(length, batch, width)).astype(np.float32)
-        for name, width in engine.further_inputs.items()
+        name: rng.gumbel(size=[_size(size, sizes) for size in shape]).astype(np.float32)
+        for name, shape in engine.further_inputs.items()
     }
     begin = player.begin(batch, rng)
     reference = player.play(begin, noise, more)
@@ -148,6 +150,10 @@ def _compare(
     return None, errors
 
 
+def _size(size: int | str, sizes: Mapping[str, int]) -> int:
+    return sizes[size] if isinstance(size, str) else size
+
+
 def _play_engine(
     engine: Engine,
     begin: Arrays,
@@ -160,7 +166,8 @@ def _play_engine(
     blocks: list[StepBlock] = []
     at = 0
     for length in lengths:
-        part = {name: values[at : at + length] for name, values in more.items()}
+        # What is of each note is cut, what is of the whole call stays.
+        part = {k: v[at : at + length] if v.ndim > 2 else v for k, v in more.items()}
         block = engine.next_block(state, noise[at : at + length], part)
         blocks.append(block)
         state = block.state

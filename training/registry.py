@@ -180,6 +180,16 @@ def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset
     )
 
 
+def _begin_with(model: ExportableModel, start_from: ExportableModel) -> None:
+    """Load weights; parts that a model says may be new keep the values they begin with."""
+    weights = start_from.state_dict()
+    new = tuple(getattr(model, "may_be_new", ()))
+    if new:
+        own = model.state_dict()
+        weights |= {k: v for k, v in own.items() if k not in weights and k.startswith(new)}
+    model.load_state_dict(weights, strict=True)
+
+
 def make_task(
     preset: Preset,
     corpus: Corpus,
@@ -209,7 +219,7 @@ def make_task(
     try:
         model = kind.untrained(preset.config, preset.data, corpus).to(device)
         if start_from is not None:
-            model.load_state_dict(start_from.state_dict(), strict=True)
+            _begin_with(model, start_from)
         return kind.task(
             model, corpus, preset.data, seed, low_precision=low_precision, compiled=compiled
         )

@@ -190,12 +190,15 @@ def _further_problems(manifest: Manifest) -> list[str]:
     """What must hold of the inputs of the step that are neither its noise nor a state."""
     return [
         f"graph {step.name} must take {tensor.name} as a state, or of the shape "
-        f"['notes', 'batch', width], not {tensor.shape}"
+        f"['notes', 'batch', width] or ['batch', width], not {tensor.shape}"
         for step in manifest.graphs
         if step.name == STEP_GRAPH
         for tensor in step.inputs
         if tensor.name not in (*step.state, "noise")
-        and not (tensor.shape[:-1] == ["notes", "batch"] and isinstance(tensor.shape[-1], int))
+        and not (
+            tensor.shape[:-1] in (["notes", "batch"], ["batch"])
+            and isinstance(tensor.shape[-1], int)
+        )
     ]
 
 
@@ -209,11 +212,13 @@ def _graph_problems(graph: GraphSpec) -> list[str]:
         if name not in inputs or after not in outputs:
             found.append(f"graph {graph.name} has no state {name} -> {after}")
             continue
-        before = (inputs[name].dtype, inputs[name].shape)
+        # One row of a past may serve the batch; what comes out is of each.
+        shape = ["batch" if size == "pasts" else size for size in inputs[name].shape]
+        before = (inputs[name].dtype, shape)
         if before != (outputs[after].dtype, outputs[after].shape):
             found.append(f"state {name} of graph {graph.name} differs from {after}")
-        if inputs[name].shape.count("batch") != 1:
-            found.append(f"state {name} of graph {graph.name} needs one axis called batch")
+        if sum(inputs[name].shape.count(axis) for axis in ("batch", "pasts")) != 1:
+            found.append(f"state {name} of graph {graph.name} needs one axis called batch or pasts")
     for name in graph.initial:
         if name not in graph.state:
             found.append(f"graph {graph.name} fills {name}, which is no state")

@@ -25,7 +25,7 @@ from streamer.bundle.onnxrules import (
     number_of,
 )
 
-FREE_SIZES = {"batch": 17, "notes": 67, "passes": 61}
+FREE_SIZES = {"batch": 17, "pasts": 17, "notes": 67, "passes": 61}
 """Size of a free axis, by its name, that a graph must be able to take: candidates as bundles ask
 for them, notes of the longest phrases. No model has such sizes of its own."""
 

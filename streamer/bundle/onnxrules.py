@@ -178,6 +178,12 @@ def _gather_elements(node: Node, given: list[Value]) -> Inferred:
     return [given[1].shape], float(given[1].count)
 
 
+def _scatter_elements(node: Node, given: list[Value]) -> Inferred:
+    if len(given[0].shape) != len(given[1].shape) or given[1].shape != given[2].shape:
+        raise ValueError("has a ScatterElements whose places do not fit")
+    return [given[0].shape], float(given[0].count + given[1].count)
+
+
 def _gather_nd(node: Node, given: list[Value]) -> Inferred:
     data, places = given[0].shape, given[1].shape
     before = number_of(node, "batch_dims", 0)
@@ -292,6 +298,7 @@ RULES: dict[str, Callable[[Node, list[Value]], Inferred]] = {
     "MatMul": _matmul,
     "OneHot": _one_hot,
     "Reshape": _reshape,
+    "ScatterElements": _scatter_elements,
     "Split": _split,
     "Squeeze": _squeeze,
     "Transpose": _transpose,

@@ -23,6 +23,12 @@ from streamer.bundle.manifest import STEP_GRAPH, TensorSpec
 from streamer.engine.session import Array, GraphSession, Runtime
 from streamer.errors import EngineError
 
+PASTS = "pasts"
+"""Name of a state's batch axis that may also be 1: one row that all candidates share."""
+
+CALL_NOTES = 64
+"""Notes of one call of a graph with such a state, at most; more are played in several."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -31,22 +37,29 @@ class State:
     Attributes:
         arrays: By the name of the graph's input.
         axes: Which axis of each is the batch.
+        shared: Those of which one row may serve the whole batch (:data:`PASTS`).
     """
 
     arrays: Mapping[str, Array]
     axes: Mapping[str, int]
+    shared: frozenset[str] = frozenset()
 
     @property
     def batch(self) -> int:
         """Number of candidates."""
-        name = next(iter(self.axes))
+        name = next(name for name in self.axes if name not in self.shared)
         return int(self.arrays[name].shape[self.axes[name]])
 
     def select(self, candidate: int) -> State:
         """Return the state of one candidate, with a batch of 1 (IndexError)."""
         if not 0 <= candidate < self.batch:
             raise IndexError(f"candidate must be in range 0..{self.batch - 1}, not {candidate}")
-        return self._map(lambda a, axis: np.take(a, [candidate], axis=axis))
+
+        def take(array: Array, axis: int, shared: bool) -> Array:
+            row = 0 if shared and array.shape[axis] == 1 else candidate
+            return np.take(array, [row], axis=axis)
+
+        return self._map(take)
 
     def tile(self, batch: int) -> State:
         """Return a state of one candidate, repeated.
@@ -56,7 +69,7 @@ class State:
         """
         if self.batch != 1 or batch < 1:
             raise ValueError(f"only a batch of 1 can be repeated 1 or more times, not {self.batch}")
-        return self._map(lambda a, axis: np.repeat(a, batch, axis=axis))
+        return self._map(lambda a, axis, shared: a if shared else np.repeat(a, batch, axis=axis))
 
     def replace(self, **arrays: Array) -> State:
         """Return a state with other arrays in place of those named.
@@ -71,14 +84,14 @@ class State:
             name: np.ascontiguousarray(arrays[name], dtype=old.dtype) if name in arrays else old
             for name, old in self.arrays.items()
         }
-        return State(MappingProxyType(merged), self.axes)
+        return State(MappingProxyType(merged), self.axes, self.shared)
 
     def _map(self, change: Any) -> State:
         changed = {
-            name: np.ascontiguousarray(change(array, self.axes[name]))
+            name: np.ascontiguousarray(change(array, self.axes[name], name in self.shared))
             for name, array in self.arrays.items()
         }
-        return State(MappingProxyType(changed), self.axes)
+        return State(MappingProxyType(changed), self.axes, self.shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +133,16 @@ class Engine:
     graph: str = STEP_GRAPH
     _graph: GraphSession = field(init=False, repr=False)
     _axes: Mapping[str, int] = field(init=False, repr=False)
+    _shared: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._graph = GraphSession(self.bundle, self.graph, self.runtime)
         spec = self._graph.spec
-        tensors = {name: spec.input(name) for name in spec.state}
-        self._axes = MappingProxyType({n: t.shape.index("batch") for n, t in tensors.items()})
+        shapes = {name: spec.input(name).shape for name in spec.state}
+        self._shared = frozenset(name for name, shape in shapes.items() if PASTS in shape)
+        self._axes = MappingProxyType(
+            {n: s.index(PASTS if n in self._shared else "batch") for n, s in shapes.items()}
+        )
 
     def initial_state(self, batch: int = 1) -> State:
         """Return the state before a piece.
@@ -143,14 +160,17 @@ class Engine:
             )
             for name in self._graph.spec.state
         }
-        return State(MappingProxyType(arrays), self._axes)
+        return State(MappingProxyType(arrays), self._axes, self._shared)
 
     @property
-    def further_inputs(self) -> dict[str, int]:
-        """Inputs beside state and noise, ``(notes, batch, width)`` each: names and widths."""
+    def further_inputs(self) -> dict[str, tuple[str | int, ...]]:
+        """Inputs beside state and noise, by name.
+
+        ``("notes", "batch", width)`` of each note, or ``("batch", width)`` of all notes of a call.
+        """
         spec = self._graph.spec
         return {
-            t.name: int(t.shape[-1])
+            t.name: tuple(t.shape)
             for t in spec.inputs
             if t.name != "noise" and t.name not in spec.state
         }
@@ -175,8 +195,10 @@ class Engine:
                 f"noise must be (notes, {state.batch}, {classes}) with 1 note or more, "
                 f"not {noise.shape}"
             )
+        if self._shared and len(noise) > CALL_NOTES:
+            return self._in_parts(state, noise, more or {})
         feeds = {**state.arrays, "noise": np.ascontiguousarray(noise, dtype=np.float32)}
-        feeds |= self._further(noise.shape[:2], more or {})
+        feeds |= self._further((noise.shape[0], noise.shape[1]), more or {})
         out = self._graph.run(feeds)
         if not np.isfinite(out["entropies"][-1]).all():
             raise _no_numbers(self.bundle)
@@ -186,21 +208,41 @@ class Engine:
             entropies=out["entropies"],
             log_probs=out["log_probs"],
             velocities=out.get("velocities"),
-            state=State(MappingProxyType(after), self._axes),
+            state=State(MappingProxyType(after), self._axes, self._shared),
         )
 
-    def _further(self, shape: tuple[int, ...], more: Mapping[str, Array]) -> dict[str, Array]:
-        """Return all further inputs (ValueError)."""
-        widths = self.further_inputs
-        if unknown := sorted(more.keys() - widths.keys()):
-            raise ValueError(f"graph {self.graph} takes {sorted(widths)}, not {unknown}")
+    def _in_parts(
+        self, state: State, noise: NDArray[np.float32], more: Mapping[str, Array]
+    ) -> StepBlock:
+        """Play in calls of :data:`CALL_NOTES`."""
+        blocks = []
+        for start in range(0, len(noise), CALL_NOTES):
+            part = slice(start, start + CALL_NOTES)
+            # What is of each note is cut, what is of the whole call stays.
+            own = {name: v[part] if v.ndim > 2 else v for name, v in more.items()}
+            blocks.append(self.next_block(state, noise[part], own))
+            state = blocks[-1].state
+        velocities = [b.velocities for b in blocks if b.velocities is not None]
+        return StepBlock(
+            classes=np.concatenate([b.classes for b in blocks]),
+            entropies=np.concatenate([b.entropies for b in blocks]),
+            log_probs=np.concatenate([b.log_probs for b in blocks]),
+            velocities=np.concatenate(velocities) if velocities else None,
+            state=state,
+        )
+
+    def _further(self, rows: tuple[int, int], more: Mapping[str, Array]) -> dict[str, Array]:
+        """Return all further inputs of ``(notes, batch)`` rows (ValueError)."""
+        known = self.further_inputs
+        if unknown := sorted(more.keys() - known.keys()):
+            raise ValueError(f"graph {self.graph} takes {sorted(known)}, not {unknown}")
+        sizes = {"notes": rows[0], "batch": rows[1]}
         feeds = {}
-        for name, width in widths.items():
-            values = np.ascontiguousarray(
-                more.get(name, np.zeros((*shape, width))), dtype=np.float32
-            )
-            if values.shape != (*shape, width):
-                raise ValueError(f"{name} must be {(*shape, width)}, not {values.shape}")
+        for name, shape in known.items():
+            wanted = tuple(sizes[size] if isinstance(size, str) else size for size in shape)
+            values = np.ascontiguousarray(more.get(name, np.zeros(wanted)), dtype=np.float32)
+            if values.shape != wanted:
+                raise ValueError(f"{name} must be {wanted}, not {values.shape}")
             feeds[name] = values
         return feeds
 
@@ -277,7 +319,7 @@ def _no_numbers(bundle: Bundle) -> EngineError:
 def _sizes(tensor: TensorSpec, batch: int) -> tuple[int, ...]:
     sizes = []
     for size in tensor.shape:
-        if size == "batch":
+        if size in ("batch", PASTS):
             sizes.append(batch)
         elif isinstance(size, int):
             sizes.append(size)

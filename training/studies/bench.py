@@ -243,7 +243,7 @@ def _speed(model: Any, batch: int, timer: Callable[[], float] = time.perf_counte
     state = model.initial_state(batch)
     one = torch.zeros(1, batch, len(ARGUMENTS), dtype=torch.long)
     window = Window(one, one, torch.full((1, batch), 64.0), torch.ones(1, batch),
-                    torch.ones(1, batch))  # fmt: skip
+                    torch.ones(1, batch), torch.zeros(1, batch, 0))  # fmt: skip
     for _ in range(4):
         _, state = _logits(model, window, state)
     began = timer()

@@ -86,7 +86,7 @@ def torch_tables(bundle: Bundle) -> Callable[[], int]:
 
     def play() -> int:
         previous, velocity = torch.zeros(1, _GROUPS, dtype=torch.long), torch.zeros(1)
-        h, c = model.initial_state(1)
+        h, c, _ = model.initial_state(1)
         for slice_ in noise:
             out = model.step(previous, velocity, h, c, slice_)
             previous, velocity, h, c = out.classes, out.velocity, out.h, out.c

@@ -6,6 +6,7 @@ Names of states and matrices are those of :mod:`export.families.chain.graph`.
 from __future__ import annotations
 
 from export.families.chain.hands import keys_waiting, pitches_of_both, shifts_of_both
+from export.families.chain.memory import MemoryNodes
 from export.nodes import Nodes
 
 
@@ -33,7 +34,29 @@ def _cell(
     return n("Mul", [o, n("Tanh", [cell])], out=names[0]), cell
 
 
-def shift_twice(n: Nodes, layers: int, before: str, noised: str) -> tuple[str, str]:
+def head_logits(
+    n: Nodes, m: int, top: str, memory: MemoryNodes | None, *, twice: bool = False
+) -> str:
+    """Logits of an argument but for the head's bias, with what the memory offers.
+
+    Args:
+        n: The body's nodes.
+        m: The argument.
+        top: Output of its submodel.
+        memory: What offers, where there is a memory.
+        twice: Whether two rows a candidate are drawn, of which the caller keeps one.
+    """
+    offers = memory.offered(n, m, top, twice=twice) if memory is not None else []
+    out = "" if twice else f"logits_{m}"
+    logits = n("MatMul", [top, f"head_w_{m}"], out="" if offers else out)
+    for offer in offers:
+        logits = n("Add", [logits, offer], out=out if offer == offers[-1] else "")
+    return logits
+
+
+def shift_twice(
+    n: Nodes, layers: int, before: str, noised: str, memory: MemoryNodes | None = None
+) -> tuple[str, str]:
     """Draw pitch and time shift; where the pitch's key is not ready then, both of them anew.
 
     Both pitches are known before the first time shift, so that both time shifts are drawn at once,
@@ -44,6 +67,7 @@ def shift_twice(n: Nodes, layers: int, before: str, noised: str) -> tuple[str, s
         layers: Of each submodel.
         before: Layer-0 pre-activation of the time shift's submodel, but for the pitch's share.
         noised: Logits of pitch with their noise.
+        memory: What offers, where there is a memory.
 
     Returns:
         The pitch and the time shift, ``(batch, 1)`` each.
@@ -58,7 +82,9 @@ def shift_twice(n: Nodes, layers: int, before: str, noised: str) -> tuple[str, s
         more = more or n("GatherND", ["share_shift", pitches])
         out, cell = _cell(n, n("Add", [more, own]), f"c{layer}_1", axis=2)
         both += [(out, f"h{layer}_1_next"), (cell, f"c{layer}_1_next")]
-    logits = n("MatMul", [out, "head_w_1"])
+    if memory is not None:
+        memory.drawn(n, "pitch", pitches)
+    logits = head_logits(n, 1, out, memory, twice=True)
     shifts, kept = shifts_of_both(n, wait, pitches, n("Add", [logits, "noise_1"]))
     for name, target in (*both, (logits, "logits_1")):
         n("GatherND", [name, kept], out=target)

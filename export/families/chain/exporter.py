@@ -16,6 +16,7 @@ from export.parity import Arrays, Parity, prove_parity
 from streamer.bundle.bundle import Bundle
 from streamer.bundle.manifest import STEP_GRAPH, Statistics
 from streamer.engine.engine import Engine
+from streamer.families.chain.asked import ASKED_INPUT
 from streamer.families.chain.hands import AGAIN_INPUT
 from streamer.families.chain.source import STREAM_DEFAULTS
 from training.families.chain.model import Chain
@@ -48,12 +49,15 @@ class ChainPlayer:
         again = torch.from_numpy(more[AGAIN_INPUT]) if hands else [None] * len(noise)
         previous = torch.full((batch, 5), -1, dtype=torch.long)
         velocity = torch.zeros(batch)
-        h, c = self._model.initial_state(batch)
+        h, c, entries = self._model.initial_state(batch)
+        past = entries[0, :, :, :5] if self._model.memory is not None else None
+        asked = torch.from_numpy(more[ASKED_INPUT]) if ASKED_INPUT in more else None
         names = ("classes", "entropies", "log_probs", "velocities")
         rows: dict[str, list[Any]] = {name: [] for name in names}
         for slice_, second in zip(torch.from_numpy(noise), again, strict=True):
-            out = self._model.step(previous, velocity, h, c, slice_, keys, second)
+            out = self._model.step(previous, velocity, h, c, slice_, keys, second, past, asked)
             previous, velocity, h, c, keys = out.classes, out.velocity, out.h, out.c, out.keys
+            past = out.past
             for name, value in zip(
                 names, (previous, out.entropies, out.log_probs, velocity), strict=True
             ):

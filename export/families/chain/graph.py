@@ -21,93 +21,23 @@ How it is made fast (docs/design/engine.md; figures in docs/results):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
-from export.families.chain.cells import shift_twice, submodel
+from export.families.chain.cells import head_logits, shift_twice, submodel
 from export.families.chain.hands import KEYS_STATES, add_hands, keys_after
+from export.families.chain.memory import MemoryNodes, ScanState
+from export.families.chain.outer import build_outer
+from export.families.chain.shape import GROUPS, SHIFT, VELOCITY_BIN, Arrays, ChainShape
 from export.nodes import FLOAT, INT, Graph, Nodes, make_model, value
+from streamer.families.chain.asked import ASKED_INPUT, ASKED_WIDTH
 from streamer.families.chain.codec import VELOCITY_HIGH, VELOCITY_LOW
-from streamer.families.chain.hands import AGAIN_INPUT, KEYS_STATE, STILL_FORCED
+from streamer.families.chain.hands import AGAIN_INPUT, KEYS_STATE
 from streamer.music.notes import ARGUMENTS
 
-Arrays = Mapping[str, NDArray[np.float32]]
-
-GROUPS = len(ARGUMENTS)
-VELOCITY_BIN = 4
-SHIFT = ARGUMENTS.index("shift")
 GRAPH_NAME = "chain"
-
-
-@dataclass(frozen=True)
-class ChainShape:
-    """Sizes read off the arrays.
-
-    Attributes:
-        hidden: Width of a layer.
-        layers: Stacked layers.
-        sizes: Classes of each argument.
-        velocity_bins: Rows of the absolute-velocity table, 0 without one.
-        hands: Whether the draw keeps to what two hands can do.
-    """
-
-    hidden: int
-    layers: int
-    sizes: tuple[int, ...]
-    velocity_bins: int
-    hands: bool
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> ChainShape:
-        """Read the shape, and check that the arrays agree with it.
-
-        Raises:
-            ValueError: An array is missing or has another shape than the rest imply.
-        """
-        if "w_hh0" not in arrays or arrays["w_hh0"].ndim != 3:
-            raise ValueError("array w_hh0 must be (5, hidden, 4 * hidden)")
-        hidden = arrays["w_hh0"].shape[1]
-        layers = sum(1 for name in arrays if name.startswith("w_hh"))
-        sizes = tuple(arrays[f"head_w_{m}"].shape[1] for m in range(GROUPS))
-        bins = arrays["velocity_table"].shape[0] if "velocity_table" in arrays else 0
-        shape = cls(hidden, layers, sizes, bins, "hold_times" in arrays)
-        for name, wanted in shape.expected().items():
-            if name not in arrays or arrays[name].shape != wanted:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise ValueError(f"array {name} must be {wanted}, not {got}")
-        return shape
-
-    @property
-    def offsets(self) -> list[int]:
-        """First row of each argument, and the number of rows."""
-        return [int(x) for x in np.cumsum((0, *self.sizes))]
-
-    def expected(self) -> dict[str, tuple[int, ...]]:
-        """Return every array's name and shape."""
-        h, gates = self.hidden, 4 * self.hidden
-        found: dict[str, tuple[int, ...]] = {"prev_table": (self.offsets[-1], GROUPS * gates)}
-        if self.velocity_bins:
-            found["velocity_table"] = (self.velocity_bins, GROUPS * gates)
-        for m in range(1, GROUPS):
-            found[f"prefix_table_{m}"] = (self.offsets[m], gates)
-        for layer in range(self.layers):
-            found[f"w_hh{layer}"] = (GROUPS, h, gates)
-            found[f"b{layer}" if layer else "bias0"] = (GROUPS, gates)
-            if layer:
-                found[f"w_ih{layer}"] = (GROUPS, h, gates)
-        for m, size in enumerate(self.sizes):
-            found[f"head_w_{m}"] = (h, size)
-            found[f"head_b_{m}"] = (size,)
-        found["velocity_centres"] = (self.sizes[ARGUMENTS.index("velocity")],)
-        if self.hands:
-            found["shift_floors"] = (self.sizes[ARGUMENTS.index("shift")],)
-            found["hold_times"] = (self.sizes[ARGUMENTS.index("duration")],)
-        return found
 
 
 def build_chain_graph(arrays: Arrays) -> ModelProto:
@@ -117,7 +47,9 @@ def build_chain_graph(arrays: Arrays) -> ModelProto:
     ``c`` (layers, 5, batch, hidden); ``noise`` (notes, batch, classes). Outputs ``classes`` int64,
     ``entropies``, ``log_probs`` (notes, batch, 5), ``velocities`` (notes, batch), and the state
     ``previous_out``, ``velocity_out``, ``h_out``, ``c_out``. With the law of two hands also
-    ``keys`` (batch, 2, 88) and ``again`` (notes, batch, 105) in, ``keys_out`` out.
+    ``keys`` (batch, 2, 88) and ``again`` (notes, batch, 105) in, ``keys_out`` out; with the trained
+    controls ``asked`` (batch, ASKED_WIDTH) in, of all notes; with a memory ``past`` (1 or batch,
+    notes, 5) in, ``past_out`` (batch, notes, 5) out.
 
     Args:
         arrays: As ``Chain.export_arrays`` returns them; gate order i, f, g, o.
@@ -128,8 +60,15 @@ def build_chain_graph(arrays: Arrays) -> ModelProto:
     shape = ChainShape.of(arrays)
     graph = Graph()
     _add_weights(graph, shape, arrays)
-    body = _build_body(graph, shape)
-    _build_outer(graph, shape, body)
+    memory = MemoryNodes(graph, arrays, shape.sizes) if shape.memory else None
+    build_outer(graph, shape, _build_body(graph, shape, memory), memory)
+    inputs, outputs = _outside(shape, memory)
+    proto = helper.make_graph(graph.nodes, GRAPH_NAME, inputs, outputs, graph.initializers)
+    return make_model(proto)
+
+
+def _outside(shape: ChainShape, memory: MemoryNodes | None) -> tuple[list[Any], list[Any]]:
+    """Inputs and outputs of the graph."""
     floats: list[int | str] = [shape.layers, GROUPS, "batch", shape.hidden]
     rows: list[int | str] = ["notes", "batch"]
     inputs = [
@@ -154,8 +93,11 @@ def build_chain_graph(arrays: Arrays) -> ModelProto:
         inputs += [value(KEYS_STATE, FLOAT, keys)]
         inputs += [value(AGAIN_INPUT, FLOAT, [*rows, shape.sizes[1]])]
         outputs += [value(f"{KEYS_STATE}_out", FLOAT, keys)]
-    proto = helper.make_graph(graph.nodes, GRAPH_NAME, inputs, outputs, graph.initializers)
-    return make_model(proto)
+    if shape.asked:
+        inputs += [value(ASKED_INPUT, FLOAT, ["batch", ASKED_WIDTH])]
+    if memory is not None:
+        inputs, outputs = [*inputs, memory.taken], [*outputs, memory.given]
+    return inputs, outputs
 
 
 def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
@@ -197,6 +139,9 @@ def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
     graph.inner("highest", VELOCITY_HIGH / VELOCITY_BIN)
     if shape.hands:
         add_hands(graph, arrays["shift_floors"], arrays["hold_times"])
+    if shape.asked:
+        weights = graph.constant("asked_weights", arrays["asked"])
+        graph("MatMul", [ASKED_INPUT, weights], out="wanted")
     # Where the rows of each argument begin, and last those of the velocity bin.
     first = [*offsets[:GROUPS], offsets[-1] + 2] if shape.velocity_bins else offsets[:GROUPS]
     graph.inner("first_rows", first, np.int64)
@@ -206,37 +151,16 @@ def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
     graph.constant("axis_1", [1], np.int64)
 
 
-def _state_names(shape: ChainShape, kind: str) -> list[str]:
-    """Names of one kind of state in the body, layer by layer: h0_0 .. h0_4, h1_0 .."""
-    return [f"{kind}{layer}_{m}" for layer in range(shape.layers) for m in range(GROUPS)]
-
-
-def _build_body(graph: Graph, shape: ChainShape) -> Any:
+def _build_body(graph: Graph, shape: ChainShape, memory: MemoryNodes | None) -> Any:
     """One note. State in, noise slices in; state out, classes, velocity and logits out."""
     n = Nodes("y")
-    rows = n("Gather", ["rows_table", "rows"], axis=0)
-    # Layer-0 pre-activations of the submodels not yet sampled, (batch, left * 4 * hidden).
-    # A product with ones sums the rows, in a sixth of ReduceSum's time for one candidate.
-    left = n("Squeeze", [n("MatMul", ["ones", rows]), "middle"])
-    chosen: list[str] = []
-    noised = ""
-    for m in range(GROUPS):
-        mine = left
-        if m < GROUPS - 1:
-            mine, left = n.many("Split", [left, f"parts_{m}"], 2, axis=1)
-        shared = len(chosen)
-        if m == SHIFT and shape.hands:
-            chosen = [*shift_twice(n, shape.layers, mine, noised)]
-        else:
-            top = submodel(n, shape.layers, m, mine)
-            logits = n("MatMul", [top, f"head_w_{m}"], out=f"logits_{m}")
-            noised = n("Add", [logits, f"noise_{m}"])
-            if m or not shape.hands:
-                chosen.append(n("ArgMax", [noised], axis=1, keepdims=1))
-        for j in range(shared, len(chosen) if m < GROUPS - 1 else 0):
-            left = n("Add", [left, n("GatherND", [f"share_{j}", chosen[j]])])
+    if memory is not None:
+        memory.search(n)
+    chosen = _draw(n, shape, memory)
     if shape.hands:
         keys_after(n, *chosen[:3])
+    if memory is not None:
+        memory.remember(n, chosen)
     change = n("Gather", ["centres", chosen[ARGUMENTS.index("velocity")]])
     # The unclipped sum leaves as well: an output may not be given twice, and Clip is cheap outside.
     moved = n("Add", ["level", change], out="level_moved")
@@ -245,14 +169,49 @@ def _build_body(graph: Graph, shape: ChainShape) -> Any:
         chosen.append(n("Cast", [level], to=INT))
     columns = n("Concat", chosen, out="columns", axis=1)
     n("Add", [columns, "first_rows"], out="rows_next")
+    inputs, outputs = _faces(shape, memory.kept_states if memory is not None else [])
+    return helper.make_graph(n.nodes, "note", inputs, outputs, graph.body_initializers)
 
+
+def _draw(n: Nodes, shape: ChainShape, memory: MemoryNodes | None) -> list[str]:
+    """Draw the arguments of a note, one after the other: classes ``(batch, 1)`` each."""
+    rows = n("Gather", ["rows_table", "rows"], axis=0)
+    # Layer-0 pre-activations of the submodels not yet sampled, (batch, left * 4 * hidden).
+    # A product with ones sums the rows, in a sixth of ReduceSum's time for one candidate.
+    left = n("Squeeze", [n("MatMul", ["ones", rows]), "middle"])
+    if shape.asked:
+        left = n("Add", [left, "wanted"])
+    chosen: list[str] = []
+    noised = ""
+    for m in range(GROUPS):
+        mine = left
+        if m < GROUPS - 1:
+            mine, left = n.many("Split", [left, f"parts_{m}"], 2, axis=1)
+        shared = len(chosen)
+        if m == SHIFT and shape.hands:
+            chosen = [*shift_twice(n, shape.layers, mine, noised, memory)]
+        else:
+            top = submodel(n, shape.layers, m, mine)
+            noised = n("Add", [head_logits(n, m, top, memory), f"noise_{m}"])
+            if m or not shape.hands:
+                chosen.append(n("ArgMax", [noised], axis=1, keepdims=1))
+        for j in range(shared, len(chosen) if m < GROUPS - 1 else 0):
+            left = n("Add", [left, n("GatherND", [f"share_{j}", chosen[j]])])
+            if memory is not None:
+                memory.drawn(n, ARGUMENTS[j], chosen[j])
+    return chosen
+
+
+def _faces(shape: ChainShape, kept: list[ScanState]) -> tuple[list[Any], list[Any]]:
+    """Inputs and outputs of the body, in the order in which the Scan has them."""
     width = GROUPS + (1 if shape.velocity_bins else 0)
-    states = [*_state_names(shape, "h"), *_state_names(shape, "c")]
+    states = [*shape.states("h"), *shape.states("c")]
     hidden: list[int | str] = ["batch", shape.hidden]
     inputs = [value("rows", INT, ["batch", width]), value("level", FLOAT, ["batch", 1])]
     inputs += [value(name, FLOAT, hidden) for name in states]
     if shape.hands:
         inputs += [value(name, FLOAT, ["batch", shape.sizes[0]]) for name in KEYS_STATES]
+    inputs += [value(state.name, state.kind, state.shape) for state in kept]
     noises: list[list[int | str]] = [["batch", size] for size in shape.sizes]
     if shape.hands:
         noises[SHIFT] = [2, "batch", shape.sizes[SHIFT]]
@@ -263,133 +222,8 @@ def _build_body(graph: Graph, shape: ChainShape) -> Any:
     if shape.hands:
         keys: list[int | str] = ["batch", shape.sizes[0]]
         outputs += [value(f"{name}_next", FLOAT, keys) for name in KEYS_STATES]
+    outputs += [value(f"{state.name}_next", state.kind, state.shape) for state in kept]
     outputs += [value("columns", INT, ["batch", width])]
     outputs += [value("level_moved", FLOAT, ["batch", 1])]
     outputs += [value(f"logits_{m}", FLOAT, ["batch", s]) for m, s in enumerate(shape.sizes)]
-    return helper.make_graph(n.nodes, "note", inputs, outputs, graph.body_initializers)
-
-
-def _build_outer(graph: Graph, shape: ChainShape, body: Any) -> None:
-    """Take the state apart, run the Scan, measure all logits, put the state together."""
-    states = [*_state_names(shape, "h"), *_state_names(shape, "c")]
-    start = list(_first_rows(graph, shape))
-    start += [*_take_apart(graph, shape, "h"), *_take_apart(graph, shape, "c")]
-    keys = _keys_apart(graph) if shape.hands else []
-    sizes = graph.constant("sizes", shape.sizes, np.int64)
-    noise = graph("Add", ["noise", "head_b"])
-    slices = graph.many("Split", [noise, sizes], GROUPS, axis=2)
-    if shape.hands:
-        slices[SHIFT] = _noise_of_both(graph, slices[SHIFT], sizes)
-        _number_batch(graph)
-    last = [f"{name}_last" for name in states]
-    keys_last = [f"{name}_last" for name in KEYS_STATES[: len(keys)]]
-    logits = [f"all_logits_{m}" for m in range(GROUPS)]
-    graph.many(
-        "Scan",
-        [*start, *keys, *slices],
-        [graph.fresh(), graph.fresh(), *last, *keys_last, "all_columns", "all_levels", *logits],
-        body=body,
-        num_scan_inputs=len(slices),
-    )
-    if keys:
-        apart = [graph("Unsqueeze", [name, "axis_1"]) for name in keys_last]
-        graph("Concat", apart, out=f"{KEYS_STATE}_out", axis=1)
-    _measure(graph, shape, logits)
-    four = graph.constant("four", VELOCITY_BIN)
-    bounds = [
-        graph.constant("least_level", VELOCITY_LOW / VELOCITY_BIN),
-        graph.constant("greatest_level", VELOCITY_HIGH / VELOCITY_BIN),
-    ]
-    levels = graph("Clip", ["all_levels", *bounds])
-    axis_2 = graph.constant("axis_2", [2], np.int64)
-    graph("Squeeze", [graph("Mul", [levels, four]), axis_2], out="velocities")
-    end = graph.constant("end", -1, np.int64)
-    graph("Gather", ["classes", end], out="previous_out", axis=0)
-    graph("Gather", ["velocities", end], out="velocity_out", axis=0)
-    half = len(last) // 2
-    for kind, names in (("h", last[:half]), ("c", last[half:])):
-        dims = [shape.layers, GROUPS, -1, shape.hidden]
-        whole = graph("Concat", [graph("Unsqueeze", [x, "axis_0"]) for x in names], axis=0)
-        target = graph.constant(f"{kind}_shape", dims, np.int64)
-        graph("Reshape", [whole, target], out=f"{kind}_out")
-
-
-def _noise_of_both(graph: Graph, noise: str, sizes: str) -> str:
-    """Put the noise of a time shift and that of its second draw together: (notes, 2, batch, ..)."""
-    forced = graph("Add", [noise, graph.constant("still_forced", STILL_FORCED)])
-    part = graph.many("Split", ["head_b", sizes], GROUPS, axis=0)[SHIFT]
-    second = graph("Max", [graph("Add", [AGAIN_INPUT, part]), forced])
-    return graph("Concat", [graph("Unsqueeze", [x, "axis_1"]) for x in (noise, second)], axis=1)
-
-
-def _number_batch(graph: Graph) -> None:
-    """Make ``candidates``, 0 to batch - 1 in a column, by which the body picks rows.
-
-    By a Scan over the batch, since a bundle may hold no operator whose output's size is data.
-    """
-    n = Nodes("z")
-    n("Add", ["number", graph.constant("number_1", [1], np.int64)], out="number_next")
-    n("Identity", ["number"], out="number_now")
-    inputs = [value("number", INT, [1]), value("each", FLOAT, [])]
-    outputs = [value("number_next", INT, [1]), value("number_now", INT, [1])]
-    body = helper.make_graph(n.nodes, "number", inputs, outputs)
-    start = graph.constant("number_0", [0], np.int64)
-    outs = [graph.fresh(), "candidates"]
-    graph.many("Scan", [start, "velocity"], outs, body=body, num_scan_inputs=1)
-
-
-def _first_rows(graph: Graph, shape: ChainShape) -> tuple[str, str]:
-    """Rows and velocity level that the first note starts from; -1 takes the rows of "no note"."""
-    total = shape.offsets[-1]
-    none = graph.constant("none_rows", [total, *[total + 1] * (GROUPS - 1)], np.int64)
-    starts = graph.constant("argument_rows", shape.offsets[:GROUPS], np.int64)
-    absent = graph("Less", ["previous", graph.constant("zero", 0, np.int64)])
-    rows = graph("Where", [absent, none, graph("Add", ["previous", starts])])
-    scale = graph.constant("bin_share", 1 / VELOCITY_BIN)
-    level = graph("Mul", [graph("Unsqueeze", ["velocity", "axis_1"]), scale])
-    if shape.velocity_bins:
-        bounded = graph(
-            "Clip",
-            [
-                level,
-                graph.constant("first_bin", 0.0),
-                graph.constant("last_bin", shape.velocity_bins - 1),
-            ],
-        )
-        base = graph.constant("bin_rows", [total + 2], np.int64)
-        bins = graph("Add", [graph("Cast", [bounded], to=INT), base])
-        rows = graph("Concat", [rows, bins], axis=1)
-    return rows, level
-
-
-def _keys_apart(graph: Graph) -> list[str]:
-    """Split (batch, 2, 88) into one (batch, 88) for each of its two times."""
-    count = len(KEYS_STATES)
-    parts = graph.many("Split", [KEYS_STATE], count, axis=1, num_outputs=count)
-    return [graph("Squeeze", [part, "axis_1"]) for part in parts]
-
-
-def _take_apart(graph: Graph, shape: ChainShape, kind: str) -> list[str]:
-    """Split (layers, 5, batch, hidden) into one (batch, hidden) a layer and submodel."""
-    count = shape.layers * GROUPS
-    dims = graph.constant(f"{kind}_flat", [count, -1, shape.hidden], np.int64)
-    flat = graph("Reshape", [kind, dims])
-    parts = graph.many("Split", [flat], count, axis=0, num_outputs=count)
-    return [graph("Squeeze", [part, "axis_0"]) for part in parts]
-
-
-def _measure(graph: Graph, shape: ChainShape, logits: list[str]) -> None:
-    """Entropies and log-probabilities, untempered, of all notes; and the classes."""
-    width = GROUPS + (1 if shape.velocity_bins else 0)
-    columns = graph.many("Split", ["all_columns"], width, axis=2, num_outputs=width)
-    axis = graph.constant("axis_last", [-1], np.int64)
-    parts = graph.many("Split", ["head_b", "sizes"], GROUPS, axis=0)
-    entropies, log_probs = [], []
-    for m in range(GROUPS):
-        log_p = graph("LogSoftmax", [graph("Add", [logits[m], parts[m]])], axis=-1)
-        product = graph("Mul", [graph("Exp", [log_p]), log_p])
-        entropies.append(graph("Neg", [graph("ReduceSum", [product, axis], keepdims=1)]))
-        log_probs.append(graph("GatherElements", [log_p, columns[m]], axis=2))
-    graph("Concat", entropies, out="entropies", axis=2)
-    graph("Concat", log_probs, out="log_probs", axis=2)
-    graph("Concat", columns[:GROUPS], out="classes", axis=2)
+    return inputs, outputs

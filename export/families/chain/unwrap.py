@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from export.families.chain.exporter import ChainPlayer
-from export.families.chain.graph import GROUPS
+from export.families.chain.memory import memory_weights
+from export.families.chain.shape import GROUPS
 from export.parity import prove_parity
 from streamer.bundle.bundle import Bundle, load_bundle
 from streamer.bundle.manifest import STEP_GRAPH
@@ -126,6 +127,10 @@ def _weights(arrays: dict[str, Array], model: Any) -> dict[str, Array]:
         if layer:
             found[f"w_ih.{layer - 1}"] = np.stack([above for above, _ in both])
             found[f"bias.{layer}"] = np.stack([arrays[f"b{layer}_{m}"] for m in range(GROUPS)])
+    if model.config.asked:
+        found["asked"] = arrays["asked_weights"]
+    if model.config.memory:
+        found |= {f"memory.{name}": v for name, v in memory_weights(arrays).items()}
     return found
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from streamer.engine.engine import Engine, State, StepBlock
 from streamer.engine.noise import gumbel_noise
+from streamer.families.chain.asked import ASKED_INPUT
 from streamer.families.chain.chords import ROUNDS, ChordBeat, biased, guessed_onsets, in_rhythm
 from streamer.families.chain.continuity import again, with_velocity
 from streamer.families.chain.drawing import StepSettings
@@ -138,6 +139,9 @@ class StepGenerator(Past):
         length = notes or self._settings.phrase_notes
         self._keys_walked.go_on(controls, max(self._end_ms, self._cut_ms), self._rng)
         self._take_mood(length)
+        self._homing.wish(controls)
+        self._wishes.tell(controls)
+        self._wishes.wander()
         if self._settings.anew_notes and self._since_anew >= self._settings.anew_notes:
             self._build_anew()
         before = self.mark()
@@ -196,6 +200,7 @@ class StepGenerator(Past):
             return
         self._until_mood = int(self._rng.integers(mean // 2, mean + mean // 2 + 1))
         self._homing.change_mood(int(self._rng.integers(self._homing.moods)))
+        self._wishes.change_mood()
         self._stats.moods += 1
 
     def _draw(self, controls: Controls, length: int, recall: bool) -> _Draw:
@@ -203,8 +208,10 @@ class StepGenerator(Past):
         settings, codec = self._settings, self._codec
         count = self._count(controls)
         temperature = tuple(t * controls.temperature for t in settings.temperature)
-        bias = noise_bias(controls, codec)
-        bias += self._homing.bias(register=bool(allowed_pitches(controls).all()))
+        trained = self._wishes.trained
+        bias = noise_bias(controls, codec, asked=trained)
+        register = bool(allowed_pitches(controls).all())
+        bias += self._homing.bias(register=register, asked=trained)
         density, waited_ms = self._homing.density, self._cut_ms - self._end_ms
         forbid_rests(bias, codec, density, controls, waited_ms)
         shape = (length, count, codec.offsets[-1])
@@ -218,6 +225,8 @@ class StepGenerator(Past):
             allowed = allowed_pitches(controls)
             offer_echoes(noise, self._rng, self._past, allowed, codec, settings.recall)
         more, state = {}, self._known_state()
+        if trained:
+            more[ASKED_INPUT] = np.repeat(self._wishes.asked(controls)[None], count, axis=0)
         self._time_first(noise[0, :, codec.offsets[1] : codec.offsets[2]])
         if self._keys is not None:
             shift = bias[codec.offsets[1] : codec.offsets[2]]

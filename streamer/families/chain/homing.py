@@ -90,6 +90,9 @@ class Home:
         return math.copysign(far, away)
 
 
+WISHED = {"loudness": "velocity", "register": "pitch"}
+"""Controls that say where home is, and what it is called here."""
+
 STRIDE = 0.15
 """How far home moves with each phrase towards another mood, in spreads: the stream follows, and a
 leap would push the model where it has never been."""
@@ -124,7 +127,7 @@ class Homing(Marked):
         strength: 1 leans as much as should bring the stream home, 0 not at all.
     """
 
-    marked = ("_homes", "_goals", "_lasting", "_means", "_memory_notes")
+    marked = ("_homes", "_goals", "_lasting", "_means", "_memory_notes", "_wished")
 
     def __init__(self, statistics: Statistics, codec: ChainCodec, strength: float = 1.0) -> None:
         self._codec, self._strength = codec, strength
@@ -144,6 +147,7 @@ class Homing(Marked):
         self._goals = {name: home.middle for name, home in self._homes.items()}
         self._density = self._goals.get("density")
         self._loudness = self._homes.get("velocity")
+        self._wished: dict[str, float] = {}
         self._lasting = dict.fromkeys(self._homes, 0.0)
         # Until something is known, the stream counts as at home.
         self._means = {name: home.middle for name, home in self._homes.items()}
@@ -197,10 +201,34 @@ class Homing(Marked):
             self._homes[name] = replace(self._homes[name], middle=here[name])
             self._means[name] = self._goals[name] = here[name]
 
+    def wish(self, controls: Controls) -> None:
+        """Let home be at once where a person has set it; where it no longer is, moods go on."""
+        asked = controls.of(ChainControls).asked()
+        self._wished = {
+            home: asked[dial]
+            for dial, home in WISHED.items()
+            if dial in asked and home in self._homes
+        }
+        for name, value in self._wished.items():
+            home = self._homes[name]
+            if home.middle != value:
+                # Of what was played before the wish nothing is to be made up for.
+                self._means[name] += value - home.middle
+                self._homes[name] = replace(home, middle=value)
+
+    def correction(self, name: str) -> float:
+        """Return how far the stream is above home, lasting error and all: what to ask less of.
+
+        In the units of :attr:`means`; as much as homing is strong.
+        """
+        home = self._homes[name]
+        away = home.beyond(self._means[name]) + self._lasting[name]
+        return self._strength * away * home.spread
+
     def _stride(self, steadiness: float) -> None:
         """Move home a little towards the mood; the less, the steadier, in density and loudness."""
         for name, home in self._homes.items():
-            goal = self._goals[name]
+            goal = self._wished.get(name, self._goals[name])
             if name == "density" and self._density is not None:
                 goal += steadiness * (self._density - goal)
             if name == "velocity" and self._loudness is not None:
@@ -244,20 +272,24 @@ class Homing(Marked):
             name: keep * mean + (1.0 - keep) * figures[name] for name, mean in self._means.items()
         }
 
-    def bias(self, *, register: bool = True) -> NDArray[np.float32]:
+    def bias(self, *, register: bool = True, asked: bool = False) -> NDArray[np.float32]:
         """Return what to add to the noise of the next phrase's notes, ``(classes,)`` float32, nats.
 
         Args:
             register: Whether pitch is leaned on; not where a person has narrowed the range.
+            asked: Whether the model is asked for density, loudness and register instead, so that
+                of these none is leaned on.
         """
         codec, offsets = self._codec, self._codec.offsets
         bias = np.zeros(offsets[-1], dtype=np.float32)
         if not self._strength:
             return bias
-        faster = self._lean("density")
-        bias[offsets[1] : offsets[2]] = faster * _log_length(codec.shift.centres)
         longer = self._lean("duration_ms")
         bias[offsets[2] : offsets[3]] = -longer * _log_length(codec.duration.centres)
+        if asked:
+            return bias
+        faster = self._lean("density")
+        bias[offsets[1] : offsets[2]] = faster * _log_length(codec.shift.centres)
         velocity = self._homes.get("velocity")
         if velocity is not None:
             change = np.clip(codec.velocity.centres / velocity.spread, -1.0, 1.0)

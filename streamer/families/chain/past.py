@@ -16,6 +16,7 @@ import numpy as np
 
 from streamer.bundle.codecs import codec_as
 from streamer.engine.engine import Engine, State
+from streamer.families.chain.asked import ASKED_INPUT
 from streamer.families.chain.codec import ChainCodec
 from streamer.families.chain.continuity import CellBound, feed, follow, on_piano
 from streamer.families.chain.drawing import StepSettings
@@ -23,6 +24,7 @@ from streamer.families.chain.ear import Ear
 from streamer.families.chain.hands import KEYS_STATE, keys_after
 from streamer.families.chain.homing import MEMORY_NOTES, Homing
 from streamer.families.chain.recall import FigureMemory
+from streamer.families.chain.wishing import Wishes
 from streamer.generators.base import Choosing
 from streamer.generators.stats import GenerationStats
 from streamer.music.notes import ARGUMENTS, Note, NoteArray, Phrase, from_array, to_array
@@ -51,7 +53,7 @@ class Past(Choosing):
     marked = (
         *Choosing.marked, "_rng", "_homing", "_until_mood", "_state", "_past", "_memory",
         "_velocity", "_end_ms", "_cut_ms", "_since_anew", "_keys", "_ear", "_heard", "_at_once",
-        "_origin_ms", "_beat_ms", "_lost",
+        "_origin_ms", "_beat_ms", "_lost", "_wishes",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,7 @@ class Past(Choosing):
         statistics = engine.bundle.manifest.statistics
         self._bound = CellBound(statistics)
         self._homing = Homing(statistics, self._codec, settings.homing)
+        self._wishes = Wishes(self._homing, rng, trained=ASKED_INPUT in engine.further_inputs)
         self._until_mood = 0
         self._state = engine.initial_state(1)
         # None where the bundle knows no law of two hands; otherwise exact, unlike the graph's own.

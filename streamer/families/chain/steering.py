@@ -42,12 +42,16 @@ def allowed_pitches(controls: Controls) -> NDArray[np.bool_]:
     return np.asarray(inside, dtype=np.bool_)
 
 
-def noise_bias(controls: Controls, codec: ChainCodec) -> NDArray[np.float32]:
+def noise_bias(
+    controls: Controls, codec: ChainCodec, *, asked: bool = False
+) -> NDArray[np.float32]:
     """Return what the controls add to the noise of every note.
 
     Args:
         controls: Range, transposition, scale, density and pedal are looked at.
         codec: Gives the classes.
+        asked: Whether the model is asked for density and pedal instead, so that of these none is
+            leaned on.
 
     Returns:
         ``(362,)`` float32 in nats: 0 leaves a class alone, :data:`FORBID` takes it away. At least
@@ -62,9 +66,10 @@ def noise_bias(controls: Controls, codec: ChainCodec) -> NDArray[np.float32]:
         off = ~np.isin(above, SCALE_STEPS[controls.scale])
         penalty = FORBID if controls.scale_lock == 1 else -SOFT_LOCK_NATS * controls.scale_lock
         pitch[off] = np.minimum(pitch[off], penalty)
-    if controls.density != 1:
+    if not asked and controls.density != 1:
         length = np.log((codec.shift.centres + DENSITY_KNEE_MS) / DENSITY_KNEE_MS)
         tilt = -math.log(controls.density) * DENSITY_TILT * length
         bias[offsets[1] : offsets[2]] = tilt
-    bias[offsets[4] + 1] = PEDAL_NATS * (controls.of(ChainControls).pedal - 1.0)
+    if not asked:
+        bias[offsets[4] + 1] = PEDAL_NATS * (controls.of(ChainControls).pedal - 1.0)
     return bias

@@ -18,8 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamer.families.chain.asked import ASKED_WIDTH
 from streamer.families.chain.codec import ChainCodec
 from streamer.music.notes import PIANO_HIGH, PIANO_LOW, NoteArray
+from training.families.chain.asking import Asking
 from training.families.chain.tensors import TensorSet
 
 
@@ -57,7 +59,9 @@ class Window(NamedTuple):
 
     ``previous`` and ``current`` are classes ``(T, B, 5)``, ``previous`` is -1 where a piece
     starts; ``velocity`` ``(T, B)`` the previous note's absolute velocity; ``keep`` ``(T, B)`` is
-    0 where a piece starts; ``weight`` ``(T, B)`` is 0 behind a row's last piece.
+    0 where a piece starts; ``weight`` ``(T, B)`` is 0 behind a row's last piece; ``asked``
+    ``(T, B, ASKED_WIDTH)`` is what the phrase of each note is like, as far as it is told, and
+    ``(T, B, 0)`` where nothing is.
     """
 
     previous: Tensor
@@ -65,6 +69,7 @@ class Window(NamedTuple):
     velocity: Tensor
     keep: Tensor
     weight: Tensor
+    asked: Tensor
 
 
 def _rows(lengths: Sequence[int], rows: int) -> list[list[int]]:
@@ -103,6 +108,7 @@ def windows(
     batch: int,
     steps: int,
     rng: np.random.Generator | None = None,
+    asking: Asking | None = None,
 ) -> Iterator[Window]:
     """Yield the windows of the given pieces, state carried between them.
 
@@ -112,6 +118,7 @@ def windows(
         batch: Rows; fewer are used when there are fewer pieces.
         steps: Window length in notes.
         rng: Decides the order of pieces in rows that end close together; None deals them as given.
+        asking: Says what of each phrase the model is told; None: nothing.
     """
     lengths, count = [len(p) for p in pieces], min(batch, max(1, len(pieces)))
     rows = _rows(lengths, count) if rng is None else _even_rows(lengths, count, rng)
@@ -122,6 +129,7 @@ def windows(
     current = np.zeros((*shape, 5), dtype=np.int8)
     velocity = np.zeros(shape, dtype=np.int16)
     keep, weight = np.ones(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    asked = np.zeros((*shape, 0 if asking is None else ASKED_WIDTH), dtype=np.float32)
     for column, row in enumerate(rows):
         at = 0
         for index in row:
@@ -132,6 +140,8 @@ def windows(
             velocity[at + 1 : end, column] = loudness[:-1]
             keep[at, column] = 0
             weight[at:end, column] = 1
+            if asking is not None:
+                asked[at:end, column] = asking.of_piece(pieces[index])
             at = end
     for start in range(0, shape[0], steps):
         part = slice(start, start + steps)
@@ -141,6 +151,7 @@ def windows(
             torch.from_numpy(velocity[part].astype(np.float32)),
             torch.from_numpy(keep[part]),
             torch.from_numpy(weight[part]),
+            torch.from_numpy(asked[part]),
         )
 
 
@@ -153,6 +164,7 @@ def epoch(
     batch: int,
     steps: int,
     share: float = 1.0,
+    asking: bool = False,
 ) -> Iterator[Window]:
     """Yield one epoch of shuffled, augmented windows; the same seed gives the same windows.
 
@@ -164,8 +176,10 @@ def epoch(
         batch: Rows.
         steps: Window length.
         share: Part of the pieces to draw, 0..1; for corpora larger than an epoch should be.
+        asking: Whether the model is told what phrases are like, now and then.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(np.asarray(indices))[: max(1, round(share * len(indices)))]
     pieces = [augmentation.apply(tensors.notes(int(i)), rng) for i in order]
-    yield from windows(pieces, tensors.codec, batch=batch, steps=steps, rng=rng)
+    told = Asking(rng) if asking else None
+    yield from windows(pieces, tensors.codec, batch=batch, steps=steps, rng=rng, asking=told)

@@ -199,4 +199,4 @@ class _Player:
         if "velocity" in after.arrays:
             after = after.replace(velocity=last["velocity"].astype(np.float32))
         repeated = {n: np.repeat(a, EACH, axis=after.axes[n]) for n, a in after.arrays.items()}
-        return State(MappingProxyType(repeated), after.axes)
+        return State(MappingProxyType(repeated), after.axes, after.shared)

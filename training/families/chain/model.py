@@ -8,6 +8,10 @@ A one-hot input is a table row, so layer 0 is a sum of gathered rows: for submod
 the previous note, the prefix of the current one and, as an extension of ours, the absolute
 velocity that the changes have led to (a bin of :data:`VELOCITY_BIN` steps).
 
+Two extensions of ours, each left out where its setting is: a memory
+(:mod:`training.families.chain.memory`) adds to the logits what came at places like this one; and
+the trained controls (:mod:`streamer.families.chain.asked`) add to layer 0 what is asked for.
+
 In: class tensors ``(T, B, 5)``. Out: losses in nats, and plain arrays for the exporter.
 """
 
@@ -23,6 +27,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from streamer.families.chain.asked import ASKED_WIDTH
 from streamer.families.chain.codec import PITCH_CLASSES, VELOCITY_HIGH, VELOCITY_LOW, ChainCodec
 from streamer.families.chain.hands import (
     STILL_FORCED,
@@ -30,8 +35,10 @@ from streamer.families.chain.hands import (
     hold_times,
     shift_floors,
 )
+from streamer.families.chain.remembering import OF_ARGUMENT
 from streamer.music.notes import ARGUMENTS
 from training.families.chain.hands import keys_next, waits
+from training.families.chain.memory import PIECE, Looked, Memory
 from training.kernels.layers import cell_forward, grouped_product, stacked_lstm, window_dropout
 
 GROUPS = len(ARGUMENTS)
@@ -55,6 +62,8 @@ class ChainConfig:
         input_dropout: Chance that a whole argument of the previous note is hidden, 0..1.
         hands: Whether what is drawn keeps to what two hands can do (ours,
             :mod:`streamer.families.chain.hands`); training is the same without.
+        memory: Notes that the memory looks back on; 0 is none (ours).
+        asked: Whether it is told what the next phrase is to be like (ours).
     """
 
     hidden: int = 150
@@ -65,19 +74,29 @@ class ChainConfig:
     dropout: float = 0.1
     input_dropout: float = 0.0
     hands: bool = True
+    memory: int = 0
+    asked: bool = False
 
     def __post_init__(self) -> None:
         if self.hidden < 1 or self.layers < 1 or self.embedding < 0:
             raise ValueError("hidden and layers must be 1 or more, embedding 0 or more")
         if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
             raise ValueError("dropout must be in range 0..1, 1 excluded")
+        if self.memory < 0:
+            raise ValueError(f"memory must be 0 or more notes, not {self.memory}")
 
 
 class LstmState(NamedTuple):
-    """State of all layers, ``(layers, 5, batch, hidden)`` each, float32."""
+    """What is carried from window to window.
+
+    ``h`` and ``c`` are of all layers, ``(layers, 5, batch, hidden)`` float32. ``past``
+    ``(1, notes, batch, 6)`` int64 are the last notes and the piece of each, where there is a
+    memory; no notes where there is none.
+    """
 
     h: Tensor
     c: Tensor
+    past: Tensor
 
 
 class StepOut(NamedTuple):
@@ -90,6 +109,7 @@ class StepOut(NamedTuple):
     h: Tensor
     c: Tensor
     keys: Tensor | None
+    past: Tensor | None
 
 
 class Chain(nn.Module):
@@ -101,6 +121,8 @@ class Chain(nn.Module):
     """
 
     family = "chain"
+    may_be_new = ("memory.", "asked")
+    """Weights that a run may add to those that it starts from."""
     velocity_centres: Tensor
     shift_floors: Tensor
     hold_times: Tensor
@@ -131,6 +153,10 @@ class Chain(nn.Module):
             nn.Parameter(torch.zeros(GROUPS, 4 * hidden)) for _ in range(config.layers)
         )
         self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes)
+        self.memory = Memory(config.memory, hidden, codec) if config.memory else None
+        self.asked = (
+            nn.Parameter(torch.zeros(ASKED_WIDTH, GROUPS * 4 * hidden)) if config.asked else None
+        )
         centres = torch.tensor(codec.velocity.centres, dtype=torch.float32)
         self.register_buffer("velocity_centres", centres, persistent=False)
         for name, table in (("shift_floors", shift_floors), ("hold_times", hold_times)):
@@ -140,7 +166,7 @@ class Chain(nn.Module):
     def _reset_parameters(self) -> None:
         bound = 1 / math.sqrt(self.config.hidden)
         for name, p in self.named_parameters():
-            if not name.startswith(("bias", "heads")):
+            if not name.startswith(("bias", "heads", "memory", "asked")):
                 nn.init.uniform_(p, -bound, bound)
         for b in self.bias:
             # A forget gate that starts open lets gradients through long windows.
@@ -150,7 +176,11 @@ class Chain(nn.Module):
         """Return the state before a piece: zeros."""
         shape = (self.config.layers, GROUPS, batch, self.config.hidden)
         zeros = torch.zeros(shape, device=self.device)
-        return LstmState(zeros, zeros.clone())
+        if self.memory is not None:
+            past = self.memory.empty(batch)
+        else:
+            past = torch.zeros((1, 0, batch, 6), dtype=torch.long, device=self.device)
+        return LstmState(zeros, zeros.clone(), past)
 
     @property
     def device(self) -> torch.device:
@@ -188,6 +218,7 @@ class Chain(nn.Module):
         velocity: Tensor,
         keep: Tensor,
         state: LstmState,
+        asked: Tensor | None = None,
         *,
         low_precision: bool = False,
         compiled: bool = False,
@@ -200,6 +231,8 @@ class Chain(nn.Module):
             velocity: Absolute velocity of the previous note, ``(T, B)``; 0 at a piece's start.
             keep: ``(T, B)`` float: 0 where a piece starts.
             state: From :meth:`initial_state` or the window before.
+            asked: What is asked of each note, ``(T, B, ASKED_WIDTH)``; None asks for nothing, and
+                a model that was not trained to be asked takes no notice.
             low_precision: Products in bfloat16.
             compiled: Fuse the LSTM cell.
 
@@ -210,6 +243,9 @@ class Chain(nn.Module):
         flat = (previous.reshape(-1, GROUPS), current.reshape(-1, GROUPS), velocity.reshape(-1))
         rows = torch.stack([self._input(m, *flat) for m in range(GROUPS)])
         out = rows.view(GROUPS, steps, batch, -1)
+        if self.asked is not None and asked is not None:
+            wanted = (asked.flatten(0, 1) @ self.asked).view(steps, batch, GROUPS, -1)
+            out = out + wanted.permute(2, 0, 1, 3)
         if low_precision:
             out = out.to(torch.bfloat16)
         h_after, c_after = [], []
@@ -228,7 +264,14 @@ class Chain(nn.Module):
         for m in range(GROUPS):
             weight, bias = (p.to(out.dtype) for p in self._head(m))
             logits.append(F.linear(out[m], weight, bias).float())
-        return logits, LstmState(torch.stack(h_after), torch.stack(c_after))
+        past = state.past
+        if self.memory is not None:
+            entries = _with_pieces(past[0], current, keep)
+            looked = self.memory.look(entries, steps)
+            for head, m in enumerate(OF_ARGUMENT):
+                logits[m] = logits[m] + self.memory.offered(head, looked, out[m].float(), current)
+            past = entries[None, -self.memory.kept :]
+        return logits, LstmState(torch.stack(h_after), torch.stack(c_after), past)
 
     def _head(self, m: int) -> tuple[Tensor, Tensor]:
         """Weight ``(classes, H)`` and bias ``(classes,)`` of submodel m's output."""
@@ -249,6 +292,8 @@ class Chain(nn.Module):
         noise: Tensor,
         keys: Tensor | None = None,
         again: Tensor | None = None,
+        past: Tensor | None = None,
+        asked: Tensor | None = None,
     ) -> StepOut:
         """Sample one note, eagerly: the reference that the exported graph is compared with.
 
@@ -261,6 +306,9 @@ class Chain(nn.Module):
             keys: ``(B, 2, 88)``, see :mod:`streamer.families.chain.hands`; None draws without the
                 law of two hands.
             again: ``(B, 105)`` noise for a time shift that is drawn again; None is 0.
+            past: ``(kept, B, 5)`` classes of the notes before, where there is a memory; -1 for
+                none.
+            asked: ``(B, ASKED_WIDTH)``; None asks for nothing.
 
         Returns:
             Classes ``(B, 5)``, untempered entropies and log-probabilities ``(B, 5)`` in nats,
@@ -271,14 +319,25 @@ class Chain(nn.Module):
         slices = list(torch.split(noise, list(self.codec.sizes), dim=1))
         h_next, c_next = h.clone(), c.clone()
 
+        looked = None if self.memory is None or past is None else _looked_once(self.memory, past)
+        wanted = 0.0 if self.asked is None or asked is None else asked @ self.asked
+        gates = 4 * self.config.hidden
+
         def logits_of(m: int) -> Tensor:
             x = self._input(m, previous, current, velocity) + self.bias[0][m]
+            if isinstance(wanted, Tensor):
+                x = x + wanted[:, m * gates : (m + 1) * gates]
             for layer in range(self.config.layers):
                 if layer:
                     x = h_next[layer - 1, m] @ self.w_ih[layer - 1][m] + self.bias[layer][m]
                 a = x + h[layer, m] @ self.w_hh[layer][m]
                 h_next[layer, m], c_next[layer, m], _ = cell_forward(a, c[layer, m])
-            return cast(Tensor, self.heads[m](h_next[-1, m]))
+            logits = cast(Tensor, self.heads[m](h_next[-1, m]))
+            if self.memory is not None and looked is not None:
+                for head in (k for k, of in enumerate(OF_ARGUMENT) if of == m):
+                    top = h_next[-1, m][None]
+                    logits = logits + self.memory.offered(head, looked, top, current[None])[0]
+            return logits
 
         all_logits: list[Tensor] = []
         for m in range(GROUPS):
@@ -293,8 +352,10 @@ class Chain(nn.Module):
         if keys is not None:
             passed, hold = self.shift_floors[current[:, 1]], self.hold_times[current[:, 2]]
             keys = keys_next(keys, current[:, 0], passed, hold)
+        if past is not None:
+            past = torch.cat([past[1:], current[None]])
         return StepOut(
-            current, entropies, log_probs, moved, h_next, c_next, keys,
+            current, entropies, log_probs, moved, h_next, c_next, keys, past,
         )  # fmt: skip
 
     def _draw_again(
@@ -337,7 +398,8 @@ class Chain(nn.Module):
         ``prefix_table_m`` ``(offsets[m], 4H)``, ``bias0`` ``(5, 4H)``, ``w_hh{l}``
         ``(5, H, 4H)``, ``w_ih{l}``, ``b{l}``, ``head_w_m`` ``(H, classes)``, ``head_b_m``,
         ``velocity_centres`` ``(47,)``; ``shift_floors`` ``(105,)`` and ``hold_times`` ``(120,)``
-        where the model keeps to the law of two hands.
+        where the model keeps to the law of two hands; ``asked`` ``(ASKED_WIDTH, 5·4H)`` where it
+        can be asked; ``memory_*`` where it has one, whose reach is ``memory_reach`` ``(1,)``.
         """
         tables = [
             t if self.project is None else t @ self.project[m] for m, t in enumerate(self.tables)
@@ -362,11 +424,30 @@ class Chain(nn.Module):
         arrays["velocity_centres"] = self.velocity_centres
         if self.config.hands:
             arrays["shift_floors"], arrays["hold_times"] = self.shift_floors, self.hold_times
+        if self.asked is not None:
+            arrays["asked"] = self.asked
+        if self.memory is not None:
+            arrays |= {f"memory_{name}": value for name, value in self.memory.named_parameters()}
+            arrays["memory_reach"] = torch.tensor([float(self.memory.remembered)])
         return {k: v.float().cpu().contiguous().numpy() for k, v in arrays.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return the configuration as plain data for checkpoints and cards."""
         return asdict(self.config)
+
+
+def _with_pieces(past: Tensor, current: Tensor, keep: Tensor) -> Tensor:
+    """Return the past and a window, ``(E, B, 6)``, each note with the number of its piece."""
+    piece = past[-1, :, PIECE].clamp(min=0) + (keep == 0).cumsum(dim=0)
+    return torch.cat([past, torch.cat([current, piece[..., None]], dim=2)])
+
+
+def _looked_once(memory: Memory, past: Tensor) -> Looked:
+    """Return what one note can look back on; ``past`` is ``(kept, B, 5)``, of one piece."""
+    present = torch.where(past[..., :1] < 0, -1, 0)
+    entries = torch.cat([past, present], dim=2)
+    now = torch.zeros_like(entries[:1])  # its classes are not known, and not looked at
+    return memory.look(torch.cat([entries, now]), 1)
 
 
 def _doubts(all_logits: list[Tensor], drawn: Tensor) -> tuple[Tensor, Tensor]:

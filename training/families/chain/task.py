@@ -13,6 +13,7 @@ from torch import Tensor
 
 from streamer.families.chain.codec import ChainCodec
 from streamer.music.notes import ARGUMENTS
+from training.families.chain.asking import Asking
 from training.families.chain.batches import Augmentation, Window, epoch, windows
 from training.families.chain.model import GROUPS, Chain, LstmState
 from training.families.chain.tensors import TensorSet
@@ -92,6 +93,7 @@ class ChainTask:
         yield from epoch(
             self.tensors, self._train, moves, seed,
             batch=self.data.batch, steps=self.data.steps, share=self.data.share,
+            asking=self.model.asked is not None,
         )  # fmt: skip
 
     def updates_per_epoch(self) -> int:
@@ -119,7 +121,10 @@ class ChainTask:
     def restore_carry(self, saved: list[Tensor]) -> LstmState:
         """Return the state that a checkpoint kept."""
         device = self.model.device
-        return LstmState(*(x.to(device) for x in saved))
+        kept = [x.to(device) for x in saved]
+        if len(kept) == 2:  # of a run before there was a memory
+            kept.append(self.model.initial_state(kept[0].shape[2]).past)
+        return LstmState(*kept)
 
     def describe(self) -> dict[str, Any]:
         """Return family, config and codec as plain data."""
@@ -138,6 +143,7 @@ def window_nats(
     """Return a window's nats summed by argument, ``(5,)``, and the state after it."""
     logits, state = model(
         window.previous, window.current, window.velocity, window.keep, state,
+        window.asked if window.asked.shape[-1] else None,
         low_precision=low_precision, compiled=compiled,
     )  # fmt: skip
     weight = window.weight.reshape(-1)
@@ -151,7 +157,13 @@ def window_nats(
 
 @torch.no_grad()
 def evaluate_nats(
-    model: Chain, pieces: Sequence[Any], codec: ChainCodec, *, batch: int = 32, steps: int = 256
+    model: Chain,
+    pieces: Sequence[Any],
+    codec: ChainCodec,
+    *,
+    batch: int = 32,
+    steps: int = 256,
+    told: bool = False,
 ) -> dict[str, float]:
     """Return nats per note of pieces, state carried through each, by argument and in total.
 
@@ -161,13 +173,15 @@ def evaluate_nats(
         codec: Class tables.
         batch: Pieces side by side.
         steps: Window length; does not change the result.
+        told: Whether the model is told what each phrase is like, all of it.
     """
+    asking = Asking(None) if told else None
     training = model.training
     model.eval()
     device = model.device
     sums, notes = torch.zeros(GROUPS, dtype=torch.float64), 0.0
     state: LstmState | None = None
-    for raw in windows(pieces, codec, batch=batch, steps=steps):
+    for raw in windows(pieces, codec, batch=batch, steps=steps, asking=asking):
         window = Window(*(x.to(device) for x in raw))
         state = state or model.initial_state(window.keep.shape[1])
         part, state = window_nats(model, window, state)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamer.music.notes import NoteArray
 from training.families.chain.batches import windows
-from training.families.chain.model import Chain
+from training.families.chain.model import GROUPS, Chain
 
 WINDOW_STEPS = 256
 
@@ -45,12 +45,14 @@ def generated_entropies(
     width = model.codec.offsets[-1]
     previous = torch.full((sequences, 5), -1)
     velocity = torch.zeros(sequences)
-    h, c = model.initial_state(sequences)
+    h, c, entries = model.initial_state(sequences)
+    past = entries[0, :, :, :GROUPS] if model.memory is not None else None
     classes, entropies = [], []
     for _ in range(notes):
         uniform = torch.rand(sequences, width, generator=generator).clamp(min=1e-20)
-        out = model.step(previous, velocity, h, c, -torch.log(-torch.log(uniform)))
-        previous, velocity, h, c = out.classes, out.velocity, out.h, out.c
+        noise = -torch.log(-torch.log(uniform))
+        out = model.step(previous, velocity, h, c, noise, past=past)
+        previous, velocity, h, c, past = out.classes, out.velocity, out.h, out.c, out.past
         classes.append(out.classes.numpy())
         entropies.append(out.entropies.numpy())
     return np.stack(classes, axis=1), np.stack(entropies, axis=1)

@@ -1,0 +1,225 @@
+"""What a chain is asked for: measured as it is told, and asked as controls and moods have it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.engine.engine import Engine
+from streamer.families.chain.asked import (
+    ASKED_WIDTH,
+    DIALS,
+    KNOTS,
+    asked_vector,
+    measure,
+    pitch_classes,
+)
+from streamer.families.chain.codec import published_codec
+from streamer.families.chain.controls import ChainControls
+from streamer.families.chain.drawing import StepSettings
+from streamer.families.chain.generator import StepGenerator
+from streamer.families.chain.homing import Homing
+from streamer.families.chain.keypath import NEAR, KeyPath, near
+from streamer.families.chain.steering import noise_bias
+from streamer.families.chain.wishing import Wishes
+from streamer.music.notes import NOTE_DTYPE, NoteArray
+from streamer.settings.controls import Controls, LiveControls
+from tests.bundles import tiny_statistics, write_tiny_bundle
+
+CODEC = published_codec()
+
+
+def even(notes: int = 32, gap_ms: float = 250.0) -> NoteArray:
+    """Two keys together at even times, loud, pedalled."""
+    rows = [(gap_ms * (i // 2), 200.0, 60 + 4 * (i % 2), 80, True, 0) for i in range(notes)]
+    return np.array(rows, dtype=NOTE_DTYPE)
+
+
+def dial(vector: np.ndarray, name: str) -> float:
+    """What a vector asks of a dial, NaN for nothing."""
+    place = [one.name for one in DIALS].index(name)
+    hats = vector[place * len(KNOTS) : (place + 1) * len(KNOTS)]
+    if not hats.any():
+        return math.nan
+    one = DIALS[place]
+    return float(one.middle + one.spread * (hats * KNOTS).sum())
+
+
+def wishes(*, trained: bool = True) -> tuple[Wishes, Homing]:
+    """With the tiny corpus, whose middle is 6 notes a second, pitch 62 and velocity 64."""
+    homing = Homing(tiny_statistics(), CODEC)
+    return Wishes(homing, np.random.default_rng(0), trained=trained), homing
+
+
+def test_dials_are_measured_as_they_are_named() -> None:
+    """Sixteen chords of two keys, a quarter of a second apart: eight notes a second."""
+    shown = measure(even(), until_ms=4000.0)
+    assert math.log(8.0) == pytest.approx(shown["density"])
+    assert math.log(2.0) == pytest.approx(shown["polyphony"])
+    assert (80.0, 62.0, 1.0, 1.0) == (
+        shown["loudness"], shown["register"], shown["pedal"], shown["regularity"],
+    )  # fmt: skip
+
+
+def test_very_dense_music_is_told_from_dense_music() -> None:
+    """Nothing caps what a phrase of trills and runs shows."""
+    fast, faster = measure(even(gap_ms=60.0), 960.0), measure(even(gap_ms=30.0), 480.0)
+    assert math.log(2.0) == pytest.approx(faster["density"] - fast["density"])
+
+
+def test_a_single_note_is_measured() -> None:
+    """Where nothing comes after it no number is lost."""
+    shown = measure(even(1))
+    assert all(math.isfinite(value) for value in shown.values())
+
+
+def test_pitch_classes_are_shares() -> None:
+    """C and E, half each."""
+    assert {0: 0.5, 4: 0.5} == {i: v for i, v in enumerate(pitch_classes(even())) if v}
+
+
+def test_nothing_is_asked_with_zeros() -> None:
+    """As in training, where phrases are told nothing."""
+    assert not asked_vector({}).any()
+    assert (ASKED_WIDTH,) == asked_vector({}).shape
+
+
+@pytest.mark.parametrize("value", [20.0, 47.0, 60.0, 93.0])
+def test_a_value_is_asked_for_exactly(value: float) -> None:
+    """Hats that add up to one hold it."""
+    assert value == pytest.approx(dial(asked_vector({"loudness": value}), "loudness"), abs=1e-4)
+
+
+def test_what_is_set_is_asked_for() -> None:
+    """The rest as the middle of the corpus has it; density as a multiple of that."""
+    one, homing = wishes()
+    controls = Controls(density=2.0).with_changes(
+        {"loudness": 40.0, "polyphony": 3.0, "regularity": 0.9}
+    )
+    homing.wish(controls)
+    vector = one.asked(controls)
+    assert 40.0 == pytest.approx(dial(vector, "loudness"), abs=1e-3)
+    assert math.log(3.0) == pytest.approx(dial(vector, "polyphony"), abs=1e-4)
+    assert 0.9 == pytest.approx(dial(vector, "regularity"), abs=1e-4)
+    assert math.log(12.0) == pytest.approx(dial(vector, "density"), abs=1e-4)
+    assert 62.0 == pytest.approx(dial(vector, "register"), abs=1e-3)
+
+
+def test_phrases_wander_unless_they_are_to_be_steady() -> None:
+    """As they do within pieces; a steady stream asks for the same each time."""
+    one, _ = wishes()
+    loose, steady = Controls(), Controls().with_changes({"steadiness": 1.0})
+    asked: dict[str, set[float]] = {"loose": set(), "steady": set()}
+    for _ in range(20):
+        one.wander()
+        asked["loose"].add(round(dial(one.asked(loose), "register"), 2))
+        asked["steady"].add(round(dial(one.asked(steady), "register"), 2))
+    assert 20 == len(asked["loose"])
+    assert {62.0} == asked["steady"]
+
+
+def test_a_scale_is_asked_for_as_the_model_writes_it() -> None:
+    """Transposition comes after the model: D major a tone up is C major to it."""
+    one, _ = wishes()
+    controls = Controls(scale="major", root=2, transpose=2)
+    key = one.asked(controls)[-13:]
+    assert [0, 2, 4, 5, 7, 9, 11] == np.flatnonzero(key[:12]).tolist()
+    assert 1.0 == key[-1]
+
+
+def test_chords_that_hold_are_not_contradicted() -> None:
+    """Where a person names keys, the path through keys is silent."""
+    one, _ = wishes()
+    assert one.asked(Controls())[-1]
+    assert not one.asked(Controls().with_changes({"keys": "D"}))[-1]
+
+
+def test_a_narrow_range_is_not_asked_to_be_left() -> None:
+    """The mean pitch lies within the middle third of what may sound."""
+    one, _ = wishes()
+    assert 76.0 <= dial(one.asked(Controls(low=72, high=84)), "register") <= 80.0
+
+
+def test_the_pedal_follows_its_control() -> None:
+    """None, as moods have it, all."""
+    statistics = tiny_statistics()
+    statistics.note["pedal"] = [0.0, 0.5, 1.0]
+    homing = Homing(statistics, CODEC)
+    one = Wishes(homing, np.random.default_rng(0), trained=True)
+    found = [
+        dial(one.asked(Controls().with_changes({"pedal": value})), "pedal")
+        for value in (0.0, 1.0, 2.0)
+    ]
+    assert [0.0, 0.5, 1.0] == pytest.approx(found, abs=1e-3)
+
+
+def test_where_a_person_is_no_mood_goes() -> None:
+    """Home is where it was set; unset, it goes back by strides."""
+    _, homing = wishes()
+    homing.wish(Controls().with_changes({"register": 80.0}))
+    assert 80.0 == homing.homes["pitch"]
+    assert 80.0 == homing.means["pitch"]
+
+
+def test_keys_stay_near_home() -> None:
+    """Every key of a mood is home or a neighbour of it."""
+    path = KeyPath(np.random.default_rng(1))
+    seen = set()
+    for _ in range(200):
+        path.go_on()
+        seen.add(tuple(path.shares.round(6)))
+        assert 1.0 == pytest.approx(path.shares.sum(), abs=0.01)
+    assert 2 <= len(seen) <= len(NEAR)
+
+
+@pytest.mark.parametrize("way", range(len(NEAR)))
+def test_neighbours_share_most_of_their_notes(way: int) -> None:
+    """From any key, either mode."""
+    scales = ({0, 2, 4, 5, 7, 9, 11}, {0, 2, 3, 5, 7, 8, 10})
+    for home in ((0, 0), (9, 1), (4, 0)):
+        root, mode = near(home, way)
+        notes = {(step + root) % 12 for step in scales[mode]}
+        own = {(step + home[0]) % 12 for step in scales[home[1]]}
+        assert len(notes & own) >= 4
+
+
+def test_an_older_bundle_still_leans_on_the_noise() -> None:
+    """Density and pedal as before; with trained controls neither is leaned on."""
+    controls = Controls(density=0.5).with_changes({"pedal": 2.0})
+    assert noise_bias(controls, CODEC).any()
+    assert not noise_bias(controls, CODEC, asked=True).any()
+
+
+def test_what_a_bundle_cannot_do_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one line that names it; the music goes on."""
+    engine = Engine(write_tiny_bundle(tmp_path))
+    controls = LiveControls(Controls().with_changes({"polyphony": 2.0, "loudness": 50.0}))
+    settings = StepSettings(phrase_notes=8, candidates=2)
+    generator = StepGenerator(engine, settings, np.random.default_rng(0), controls)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert 8 == len(generator.next_phrase().notes)
+    told = [record.getMessage() for record in caplog.records]
+    assert 1 == sum("polyphony: this bundle was not trained" in line for line in told)
+    assert not any("loudness" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "legal"),
+    [
+        ("loudness", 500, "20.0..110.0"),
+        ("polyphony", 0.5, "1.0..5.0"),
+        ("register", 10, "36.0..90.0"),
+    ],
+)
+def test_bad_values_are_refused_with_the_range(name: str, value: float, legal: str) -> None:
+    """In the words of every control."""
+    with pytest.raises(ValueError, match=f"{name} must be in range {re.escape(legal)}"):
+        ChainControls(**{name: value})
