@@ -206,7 +206,6 @@ class MemoryNodes(PastNodes):
         biases = n("Concat", [old, new, sinks], axis=2)
         ages = n.many("Split", [biases], count, axis=1, num_outputs=count)
         sink = n("Unsqueeze", ["m_sink_column", "m_axis_1"])
-        self._sink = sink
         self._scores = []
         for head, name in enumerate(HEADS):
             past = n("MatMul", [fars[head], f"m_past_keys_{name}"])

@@ -38,6 +38,7 @@ from streamer.families.chain.recall import LEAST_LOG_PROBABILITY, Figure
 from streamer.families.chain.soon import LEAST_DENSITY, freely_drawn, hasten, soonest
 from streamer.families.chain.steady import as_asked, forbid_rests, steadied
 from streamer.families.chain.steering import allowed_pitches, noise_bias
+from streamer.families.chain.trail import Trail
 from streamer.generators.choosing import Candidates, Choice, Chooser, Reasons
 from streamer.generators.stats import SET_ASIDE
 from streamer.music.harmony import Harmony
@@ -50,7 +51,6 @@ from streamer.music.notes import (
 )
 from streamer.selection.filters import FILTERS, LOOP_TAIL_NOTES, Context, Filter
 from streamer.settings.controls import Controls, LiveControls
-from streamer.system.marks import Mark
 
 ASTRAY_SHARE = 0.5
 """Share of the candidates that may be dropped as such."""
@@ -67,30 +67,6 @@ class _Draw(Candidates):
     figures: list[Figure | None] = field(kw_only=True)
     notes: list[NoteArray] = field(kw_only=True)
     heard: Heard | None = field(kw_only=True)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trail:
-    """What it takes to cut a phrase.
-
-    Attributes:
-        mark: Of the generator just before it was drawn.
-        classes: ``(notes, 5)``.
-        notes: In the generator's own time.
-        features: What the ear heard of them, ``(notes, features)``; None without one.
-        sound: Whether they passed all filters: only sound music is gone back to.
-    """
-
-    mark: Mark
-    classes: NDArray[np.int64]
-    notes: NoteArray
-    features: NDArray[np.float32] | None
-    sound: bool
-
-    def until(self, count: int) -> _Trail:
-        """Return that of its first notes."""
-        features = None if self.features is None else self.features[:count]
-        return _Trail(self.mark, self.classes[:count], self.notes[:count], features, self.sound)
 
 
 class StepGenerator(Past):
@@ -158,11 +134,11 @@ class StepGenerator(Past):
         drawn, best = choice.candidates, choice.best
         features = None if drawn.heard is None else drawn.heard.features[best]
         classes, notes_in = drawn.block.classes[:, best], drawn.notes[best]
-        self.trail = _Trail(before, classes, notes_in, features, not choice.given_up)
+        self.trail = Trail(before, classes, notes_in, features, not choice.given_up)
         self._lost = bool(choice.given_up)
         return self._commit(choice, controls)
 
-    def cut(self, trail: _Trail, phrase: Phrase, least_ms: float) -> float | None:
+    def cut(self, trail: Trail, phrase: Phrase, least_ms: float) -> float | None:
         """Cut a phrase at any time (:meth:`streamer.generators.base.Generator.cut`).
 
         The model hears the notes that stay once more, and then that nothing was struck until the
@@ -380,7 +356,7 @@ class StepGenerator(Past):
             self._stats.recalls += 1
         return phrase
 
-    def _go_on(self, phrase: Phrase, trail: _Trail, state: State, controls: Controls) -> None:
+    def _go_on(self, phrase: Phrase, trail: Trail, state: State, controls: Controls) -> None:
         """Take in notes that are played, and the model's state after them."""
         self._at_once = False
         self._watch_keys(phrase.notes, self._end_ms)

@@ -212,3 +212,17 @@ def _wide_intervals(entries: Tensor) -> Tensor:
     before = _before(entries)
     wide = entries[..., 0] - before + PITCH_CLASSES - 1
     return torch.where(before < 0, WIDEST, wide)
+
+
+def with_pieces(past: Tensor, current: Tensor, keep: Tensor) -> Tensor:
+    """Return the past and a window, ``(E, B, 6)``, each note with the number of its piece."""
+    piece = past[-1, :, PIECE].clamp(min=0) + (keep == 0).cumsum(dim=0)
+    return torch.cat([past, torch.cat([current, piece[..., None]], dim=2)])
+
+
+def looked_once(memory: Memory, past: Tensor) -> Looked:
+    """Return what one note can look back on; ``past`` is ``(kept, B, 5)``, of one piece."""
+    present = torch.where(past[..., :1] < 0, -1, 0)
+    entries = torch.cat([past, present], dim=2)
+    now = torch.zeros_like(entries[:1])  # its classes are not known, and not looked at
+    return memory.look(torch.cat([entries, now]), 1)

@@ -28,18 +28,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.families.chain.asked import ASKED_WIDTH
-from streamer.families.chain.codec import PITCH_CLASSES, VELOCITY_HIGH, VELOCITY_LOW, ChainCodec
+from streamer.families.chain.codec import PITCH_CLASSES, ChainCodec
 from streamer.families.chain.hands import (
-    STILL_FORCED,
-    WITHHELD,
     hold_times,
     shift_floors,
 )
 from streamer.families.chain.remembering import OF_ARGUMENT
 from streamer.music.notes import ARGUMENTS
-from training.families.chain.hands import keys_next, waits
-from training.families.chain.memory import PIECE, Looked, Memory
-from training.kernels.layers import cell_forward, grouped_product, stacked_lstm, window_dropout
+from training.families.chain.memory import Memory, with_pieces
+from training.families.chain.stepping import Given, StepOut, draw_note
+from training.kernels.layers import grouped_product, stacked_lstm, window_dropout
 
 GROUPS = len(ARGUMENTS)
 VELOCITY_BIN = 4
@@ -97,19 +95,6 @@ class LstmState(NamedTuple):
     h: Tensor
     c: Tensor
     past: Tensor
-
-
-class StepOut(NamedTuple):
-    """One sampled note for a batch; see :meth:`Chain.step`."""
-
-    classes: Tensor
-    entropies: Tensor
-    log_probs: Tensor
-    velocity: Tensor
-    h: Tensor
-    c: Tensor
-    keys: Tensor | None
-    past: Tensor | None
 
 
 class Chain(nn.Module):
@@ -199,7 +184,7 @@ class Chain(nn.Module):
             rows.append(bin_.clamp(0, VELOCITY_BINS - 1)[:, None] + base)
         return torch.cat(rows, dim=1)
 
-    def _input(self, m: int, previous: Tensor, current: Tensor, velocity: Tensor) -> Tensor:
+    def layer_input(self, m: int, previous: Tensor, current: Tensor, velocity: Tensor) -> Tensor:
         """Layer-0 pre-activation of submodel m without bias, ``(N, 4H)``."""
         index = self._indices(m, previous, current, velocity)
         if self.training and self.config.input_dropout:
@@ -239,13 +224,8 @@ class Chain(nn.Module):
         Returns:
             Five tensors ``(T, B, classes)`` and the state after the window.
         """
-        steps, batch = previous.shape[:2]
-        flat = (previous.reshape(-1, GROUPS), current.reshape(-1, GROUPS), velocity.reshape(-1))
-        rows = torch.stack([self._input(m, *flat) for m in range(GROUPS)])
-        out = rows.view(GROUPS, steps, batch, -1)
-        if self.asked is not None and asked is not None:
-            wanted = (asked.flatten(0, 1) @ self.asked).view(steps, batch, GROUPS, -1)
-            out = out + wanted.permute(2, 0, 1, 3)
+        steps = len(previous)
+        out = self._first_inputs(previous, current, velocity, asked)
         if low_precision:
             out = out.to(torch.bfloat16)
         h_after, c_after = [], []
@@ -266,12 +246,25 @@ class Chain(nn.Module):
             logits.append(F.linear(out[m], weight, bias).float())
         past = state.past
         if self.memory is not None:
-            entries = _with_pieces(past[0], current, keep)
+            entries = with_pieces(past[0], current, keep)
             looked = self.memory.look(entries, steps)
             for head, m in enumerate(OF_ARGUMENT):
                 logits[m] = logits[m] + self.memory.offered(head, looked, out[m].float(), current)
             past = entries[None, -self.memory.kept :]
         return logits, LstmState(torch.stack(h_after), torch.stack(c_after), past)
+
+    def _first_inputs(
+        self, previous: Tensor, current: Tensor, velocity: Tensor, asked: Tensor | None
+    ) -> Tensor:
+        """Layer-0 pre-activations without bias, ``(5, T, B, 4H)``."""
+        steps, batch = previous.shape[:2]
+        flat = (previous.reshape(-1, GROUPS), current.reshape(-1, GROUPS), velocity.reshape(-1))
+        rows = torch.stack([self.layer_input(m, *flat) for m in range(GROUPS)])
+        out = rows.view(GROUPS, steps, batch, -1)
+        if self.asked is None or asked is None:
+            return out
+        wanted = (asked.flatten(0, 1) @ self.asked).view(steps, batch, GROUPS, -1)
+        return out + wanted.permute(2, 0, 1, 3)
 
     def _head(self, m: int) -> tuple[Tensor, Tensor]:
         """Weight ``(classes, H)`` and bias ``(classes,)`` of submodel m's output."""
@@ -314,81 +307,8 @@ class Chain(nn.Module):
             Classes ``(B, 5)``, untempered entropies and log-probabilities ``(B, 5)`` in nats,
             the next absolute velocity ``(B,)`` and the next state.
         """
-        batch = previous.shape[0]
-        current = torch.zeros(batch, GROUPS, dtype=torch.long, device=previous.device)
-        slices = list(torch.split(noise, list(self.codec.sizes), dim=1))
-        h_next, c_next = h.clone(), c.clone()
-
-        looked = None if self.memory is None or past is None else _looked_once(self.memory, past)
-        wanted = 0.0 if self.asked is None or asked is None else asked @ self.asked
-        gates = 4 * self.config.hidden
-
-        def logits_of(m: int) -> Tensor:
-            x = self._input(m, previous, current, velocity) + self.bias[0][m]
-            if isinstance(wanted, Tensor):
-                x = x + wanted[:, m * gates : (m + 1) * gates]
-            for layer in range(self.config.layers):
-                if layer:
-                    x = h_next[layer - 1, m] @ self.w_ih[layer - 1][m] + self.bias[layer][m]
-                a = x + h[layer, m] @ self.w_hh[layer][m]
-                h_next[layer, m], c_next[layer, m], _ = cell_forward(a, c[layer, m])
-            logits = cast(Tensor, self.heads[m](h_next[-1, m]))
-            if self.memory is not None and looked is not None:
-                for head in (k for k, of in enumerate(OF_ARGUMENT) if of == m):
-                    top = h_next[-1, m][None]
-                    logits = logits + self.memory.offered(head, looked, top, current[None])[0]
-            return logits
-
-        all_logits: list[Tensor] = []
-        for m in range(GROUPS):
-            if m == 1 and keys is not None:
-                first, second = all_logits[0] + slices[0], torch.zeros_like(slices[1])
-                second = second if again is None else again
-                slices[1] = self._draw_again(first, logits_of(1), slices[1], keys, second, current)
-            all_logits.append(logits_of(m))
-            current[:, m] = (all_logits[m] + slices[m]).argmax(dim=1)
-        entropies, log_probs = _doubts(all_logits, current)
-        moved = (velocity + self.velocity_centres[current[:, 3]]).clamp(VELOCITY_LOW, VELOCITY_HIGH)
-        if keys is not None:
-            passed, hold = self.shift_floors[current[:, 1]], self.hold_times[current[:, 2]]
-            keys = keys_next(keys, current[:, 0], passed, hold)
-        if past is not None:
-            past = torch.cat([past[1:], current[None]])
-        return StepOut(
-            current, entropies, log_probs, moved, h_next, c_next, keys, past,
-        )  # fmt: skip
-
-    def _draw_again(
-        self,
-        first: Tensor,
-        shift: Tensor,
-        noise: Tensor,
-        keys: Tensor,
-        again: Tensor,
-        current: Tensor,
-    ) -> Tensor:
-        """Draw a pitch anew, in place, where its key is not ready at the time shift it got.
-
-        Args:
-            first: Logits of pitch with their noise, ``(B, 88)``.
-            shift: Logits of time shift after the pitch drawn first, ``(B, 105)``.
-            noise: Of time shift.
-            keys: State of the keys.
-            again: Second noise of time shift.
-            current: Classes so far; its pitch may change.
-
-        Returns:
-            What to draw the time shift with.
-        """
-        wait, floors = waits(keys), self.shift_floors
-        passed = floors[(shift + noise).argmax(dim=1)]
-        early = passed < wait.gather(1, current[:, :1])[:, 0]
-        ready = (first + torch.where(wait > 0, WITHHELD, 0.0)).argmax(dim=1)
-        current[:, 0] = torch.where(early, ready, current[:, 0])
-        anew = torch.maximum(again, noise + STILL_FORCED)
-        noise = torch.where(early[:, None], anew, noise)
-        late = floors < wait.gather(1, current[:, :1])
-        return noise + torch.where(late, WITHHELD, 0.0)
+        given = Given(previous, velocity, h, c, past, asked)
+        return draw_note(self, given, noise, keys, again)
 
     @torch.no_grad()
     def export_arrays(self) -> dict[str, NDArray[np.float32]]:
@@ -434,27 +354,3 @@ class Chain(nn.Module):
     def describe(self) -> dict[str, Any]:
         """Return the configuration as plain data for checkpoints and cards."""
         return asdict(self.config)
-
-
-def _with_pieces(past: Tensor, current: Tensor, keep: Tensor) -> Tensor:
-    """Return the past and a window, ``(E, B, 6)``, each note with the number of its piece."""
-    piece = past[-1, :, PIECE].clamp(min=0) + (keep == 0).cumsum(dim=0)
-    return torch.cat([past, torch.cat([current, piece[..., None]], dim=2)])
-
-
-def _looked_once(memory: Memory, past: Tensor) -> Looked:
-    """Return what one note can look back on; ``past`` is ``(kept, B, 5)``, of one piece."""
-    present = torch.where(past[..., :1] < 0, -1, 0)
-    entries = torch.cat([past, present], dim=2)
-    now = torch.zeros_like(entries[:1])  # its classes are not known, and not looked at
-    return memory.look(torch.cat([entries, now]), 1)
-
-
-def _doubts(all_logits: list[Tensor], drawn: Tensor) -> tuple[Tensor, Tensor]:
-    """Return entropies and log-probabilities of what was drawn, ``(B, 5)`` each, nats."""
-    entropies, log_probs = [], []
-    for m, logits in enumerate(all_logits):
-        log_p = F.log_softmax(logits, dim=1)
-        entropies.append(-(log_p.exp() * log_p).sum(dim=1))
-        log_probs.append(log_p.gather(1, drawn[:, m : m + 1])[:, 0])
-    return torch.stack(entropies, 1), torch.stack(log_probs, 1)
