@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from streamer.bundle.bundle import Bundle
-from streamer.bundle.manifest import STEP_GRAPH
+from streamer.bundle.manifest import STEP_GRAPH, GraphSpec
+from streamer.families.chain.remembering import (
+    HEADS,
+    KEY_WIDTH,
+    NEAREST,
+    OF_ARGUMENT,
+    PAST_STATE,
+    PLACE_WIDTH,
+    WIDEST,
+)
 
 
 def floors(bundle: Bundle) -> list[tuple[int, int, int]]:
@@ -11,9 +22,21 @@ def floors(bundle: Bundle) -> list[tuple[int, int, int]]:
 
     Tables are not counted: of them a note reads a few rows.
     """
-    shape = bundle.manifest.graph(STEP_GRAPH).input("h").shape
+    spec = bundle.manifest.graph(STEP_GRAPH)
+    shape = spec.input("h").shape
     layers, groups, _, hidden = (int(n) if n != "batch" else 0 for n in shape)
     first = [(hidden, 4 * hidden)] * groups
     above = [(2 * hidden, 4 * hidden)] * (groups * (layers - 1))
     heads = [(hidden, size) for size in bundle.codec.sizes]
-    return [(rows, columns, 1) for rows, columns in (*first, *above, *heads)]
+    memory = _memory(spec, bundle.codec.sizes) if PAST_STATE in spec.state else []
+    return [(rows, columns, 1) for rows, columns in (*first, *above, *heads, *memory)]
+
+
+def _memory(spec: GraphSpec, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the products of a memory: the searches, and what came at the places found."""
+    reach = int(spec.input(PAST_STATE).shape[1]) - NEAREST - 1
+    searches = [(PLACE_WIDTH, len(HEADS) * (KEY_WIDTH + PLACE_WIDTH))]
+    searches += [(KEY_WIDTH, reach)] * len(HEADS)
+    widths = [WIDEST + 1 if head == "interval" else sizes[argument]
+              for head, argument in zip(HEADS, OF_ARGUMENT, strict=True)]  # fmt: skip
+    return [*searches, *((reach, width) for width in widths)]
