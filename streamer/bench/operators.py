@@ -103,8 +103,7 @@ def _profile(bundle: Bundle, provider: str, batch: int) -> list[dict[str, Any]]:
     codec, rng = bundle.codec, np.random.Generator(np.random.SFC64(0))
     shape = (NOTES[batch], batch, codec.offsets[-1])
     feeds = {**engine.initial_state(batch).arrays, "noise": gumbel_noise(rng, shape, 1.0, codec)}
-    for name, width in engine.further_inputs.items():
-        feeds[name] = np.zeros((*shape[:2], width), np.float32)
+    feeds |= engine.nothing_further(*shape[:2])
     with tempfile.TemporaryDirectory(prefix="perpetuo-bench-") as folder:
         graph = bundle.graph_bytes(STEP_GRAPH)
         session, _ = open_session(graph, provider, str(bundle.path), profile=Path(folder) / "run")

@@ -175,6 +175,10 @@ class Engine:
             if t.name != "noise" and t.name not in spec.state
         }
 
+    def nothing_further(self, notes: int, batch: int) -> dict[str, Array]:
+        """Return zeros for all of :attr:`further_inputs` of a call."""
+        return self._further((notes, batch), {})
+
     def next_block(
         self, state: State, noise: NDArray[np.float32], more: Mapping[str, Array] | None = None
     ) -> StepBlock:

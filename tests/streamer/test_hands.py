@@ -94,7 +94,7 @@ def test_unknown_further_inputs_are_refused(bundle: Bundle) -> None:
     """A graph says what it takes."""
     engine = Engine(bundle)
     noise = np.zeros((2, 1, CODEC.offsets[-1]), np.float32)
-    assert {AGAIN_INPUT: 105} == engine.further_inputs
+    assert {AGAIN_INPUT: ("notes", "batch", 105)} == engine.further_inputs
     with pytest.raises(ValueError, match="takes \\['again'\\], not \\['more'\\]"):
         engine.next_block(engine.initial_state(1), noise, {"more": np.zeros((2, 1, 3))})
     with pytest.raises(ValueError, match=r"again must be \(2, 1, 105\), not \(2, 1, 3\)"):
