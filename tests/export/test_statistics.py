@@ -36,7 +36,7 @@ def test_entropies_are_those_of_playing_the_piece_step_by_step(made: TensorSet) 
     statistics = measure_statistics(model, one, phrase_notes=32)
     classes = made.codec.encode(made.notes(0)).astype(np.int64)
     velocities = made.notes(0)["velocity"].astype(np.float32)
-    h, c = model.initial_state(1)
+    h, c, _ = model.initial_state(1)
     previous, velocity, entropies = torch.full((1, 5), -1), torch.zeros(1), []
     for note, loudness in zip(classes[:64], velocities, strict=False):
         noise = force_classes(np.zeros((1, 1, 362), np.float32), note[None], made.codec)
