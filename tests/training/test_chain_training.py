@@ -109,7 +109,7 @@ def test_teacher_forced_window_equals_single_steps(codec: ChainCodec) -> None:
     state = model.initial_state(2)
     with torch.no_grad():
         logits, after = model(window.previous, window.current, window.velocity, window.keep, state)
-    h, c = model.initial_state(2)
+    h, c, _ = model.initial_state(2)
     offsets = codec.offsets
     for t in range(9):
         noise = torch.zeros(2, offsets[-1])
