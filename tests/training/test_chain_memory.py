@@ -25,6 +25,8 @@ from training.families.chain.asking import Asking
 from training.families.chain.batches import windows
 from training.families.chain.model import GROUPS, Chain, ChainConfig
 from training.families.chain.tiny import tiny_pieces
+from training.studies.chain.dials import ASKED, dials
+from training.studies.chain.stream import Stage
 
 REACH = 24
 
@@ -221,3 +223,15 @@ def test_a_stream_plays_and_goes_back(bundle: Bundle) -> None:
     first = [generator.next_phrase().notes for _ in range(4)]
     generator.go_back(mark)
     assert first == [generator.next_phrase().notes for _ in range(4)]
+
+
+def test_what_is_asked_is_measured(bundle: Bundle, tmp_path: Path) -> None:
+    """Each dial has a slope, a correlation, and what moved with it."""
+    stage = Stage(bundle.path, tiny_pieces(), 0, 1, 0.1)
+    rows = dials(stage, tmp_path)
+    assert set(ASKED) == set(rows)
+    for name, row in rows.items():
+        assert len(row["heard"]) == len(row["asked"])
+        assert name not in row["moved_with_it"]
+        assert np.isfinite([row["slope"], *row["moved_with_it"].values()]).all()
+    assert (tmp_path / "dials.png").is_file()

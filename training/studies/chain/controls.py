@@ -8,7 +8,7 @@ with it, in spreads of the corpus.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 
 from streamer.bundle.bundle import load_bundle
 from streamer.bundle.codecs import codec_as
+from streamer.bundle.manifest import STEP_GRAPH
+from streamer.families.chain.asked import ASKED_INPUT
 from streamer.families.chain.codec import ChainCodec
 from streamer.families.chain.homing import Homing, phrase_figures
 from streamer.music.notes import Phrase
 from streamer.pipeline import open_source
 from training.families.chain.tensors import TensorSet
+from training.studies.chain.dials import dials
 from training.studies.chain.stream import Stage
 from training.studies.plots import save, subplots
 from training.studies.running import add_play_options, show
@@ -65,7 +68,16 @@ def run(args: argparse.Namespace) -> int:
     """Run the study; return the exit status."""
     tensors = TensorSet.load(args.tensors)
     stage = Stage(args.bundle, tensors, args.seed, args.streams, args.minutes)
-    return show([("controls", controls(stage, args.output))])
+    return show(_studies(stage, args.output))
+
+
+def _studies(stage: Stage, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Play and measure; of a bundle that was trained to be asked, its dials and no other sweep."""
+    inputs = load_bundle(stage.bundle).manifest.graph(STEP_GRAPH).inputs
+    if ASKED_INPUT in {tensor.name for tensor in inputs}:
+        yield "dials", dials(stage, folder)
+    else:
+        yield "controls", controls(stage, folder)
 
 
 def controls(stage: Stage, folder: Path) -> dict[str, Any]:
