@@ -97,7 +97,7 @@ def test_every_position_of_every_knob_is_a_legal_value_and_turning_up_never_goes
         assert value_of(name, data - 1) <= value
 
 
-@pytest.mark.parametrize(("name", "data"), [("loudness", 3), ("density", 128), ("density", -1)])
+@pytest.mark.parametrize(("name", "data"), [("wetness", 3), ("density", 128), ("density", -1)])
 def test_a_knob_that_cannot_be_is_refused(name, data):
     with pytest.raises(ValueError, match=r"known are|in range"):
         value_of(name, data)
@@ -190,7 +190,7 @@ def test_a_mode_message_is_no_knob_and_learning_waits_for_one():
 
 def test_what_does_not_exist_cannot_be_learnt():
     with pytest.raises(ValueError, match="known are temperature"):
-        Bindings().learn("loudness")
+        Bindings().learn("wetness")
 
 
 def test_what_was_learnt_is_kept(tmp_path):
