@@ -27,12 +27,14 @@ from export.families.windows.draw_graph import build_draw_graph
 from export.families.windows.query_graph import build_answer_graph, build_decode_graph
 from streamer.bundle.bundle import Bundle
 from streamer.bundle.manifest import ArgumentStatistics, HistogramSpec, Statistics
+from streamer.families.chain.asked import ASKED_WIDTH
 from streamer.families.chain.codec import ChainCodec, published_codec
 from streamer.families.chain.hands import hold_times, shift_floors
 from streamer.families.tunes.codec import TuneCodec
 from streamer.families.tunes.spec import ENCODE_GRAPH, START_GRAPH, StyleSpec, TunesSpec
 from streamer.families.windows.codec import RollCodec
 from streamer.generators.sectionspec import ANSWER_GRAPH, DECODE_GRAPH, WindowSpec
+from streamer.music.notes import ARGUMENTS
 
 TINY_HIDDEN = 8
 TINY_LATENT, TINY_STYLES = 4, ("bach", "folk", "jazz", "pop")
@@ -97,7 +99,13 @@ def tiny_statistics(phrase_notes: int = 32) -> Statistics:
 
 
 def write_tiny_bundle(
-    folder: Path, name: str = "tiny", seed: int = 0, *, hands: bool = False, **more: Any
+    folder: Path,
+    name: str = "tiny",
+    seed: int = 0,
+    *,
+    hands: bool = False,
+    asked: bool = False,
+    **more: Any,
 ) -> Bundle:
     """Write the tiny bundle to ``folder/name`` and return it, loaded.
 
@@ -106,12 +114,17 @@ def write_tiny_bundle(
         name: The bundle's name.
         seed: Of the weights.
         hands: Whether its graph keeps the law of two hands.
+        asked: Whether it can be asked for something.
         more: Fields of the manifest that differ.
     """
     codec = published_codec()
     arrays = tiny_arrays(seed)
     if hands:
         arrays |= {"shift_floors": shift_floors(codec), "hold_times": hold_times(codec)}
+    if asked:
+        wide = len(ARGUMENTS) * 4 * TINY_HIDDEN
+        rng = np.random.default_rng(seed)
+        arrays["asked"] = rng.normal(size=(ASKED_WIDTH, wide)).astype(np.float32)
     model = build_chain_graph(arrays).SerializeToString(deterministic=True)
     fields: dict[str, Any] = {
         "corpus": "random numbers",

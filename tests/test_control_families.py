@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.midifiles import write_midi
 
 MODELS = {
     "chain": ("chain", write_tiny_bundle, None),
+    "chain, asked": ("chain", partial(write_tiny_bundle, asked=True), None),
     "vrash": ("tunes", write_tiny_tunes_bundle, "bach:0.7,jazz:0.3"),
     "draw": ("windows", write_tiny_draw_bundle, None),
     "query": ("windows", write_tiny_query_bundle, None),

@@ -254,7 +254,6 @@ def _greatest_sizes(manifest: Manifest) -> dict[str, int]:
     """Return what a graph's free axes are at most while the bundle plays by itself."""
     asked = {
         "batch": manifest.defaults.get("candidates", 1),
-        "pasts": manifest.defaults.get("candidates", 1),
         "notes": manifest.defaults.get("phrase_notes", 1),
     }
     return {name: max(size, asked.get(name, 1)) for name, size in FREE_SIZES.items()}

@@ -25,9 +25,10 @@ from streamer.bundle.onnxrules import (
     number_of,
 )
 
-FREE_SIZES = {"batch": 17, "pasts": 17, "notes": 67, "passes": 61}
+FREE_SIZES = {"batch": 17, "pasts": 1, "notes": 67, "passes": 61}
 """Size of a free axis, by its name, that a graph must be able to take: candidates as bundles ask
-for them, notes of the longest phrases. No model has such sizes of its own."""
+for them, notes of the longest phrases; ``pasts`` is 1 wherever a stream plays, whose candidates
+share their past. No model has such sizes of its own."""
 
 MAX_WORK = 5e10
 """Products and sums of one run at these sizes; the largest of our graphs takes 3e9, and a Pi 4 does

@@ -62,6 +62,10 @@ class Recorder:
         self._engine, self.bundle = engine, engine.bundle
         self.states: list[State] = []
 
+    @property
+    def further_inputs(self) -> dict[str, tuple[str | int, ...]]:
+        return self._engine.further_inputs
+
     def initial_state(self, batch: int = 1) -> State:
         return self._engine.initial_state(batch)
 
