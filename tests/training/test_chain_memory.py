@@ -234,4 +234,4 @@ def test_what_is_asked_is_measured(bundle: Bundle, tmp_path: Path) -> None:
         assert len(row["heard"]) == len(row["asked"])
         assert name not in row["moved_with_it"]
         assert np.isfinite([row["slope"], *row["moved_with_it"].values()]).all()
-    assert (tmp_path / "dials.png").is_file()
+    assert (tmp_path / "controls.png").is_file()

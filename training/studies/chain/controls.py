@@ -75,7 +75,7 @@ def _studies(stage: Stage, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]
     """Play and measure; of a bundle that was trained to be asked, its dials and no other sweep."""
     inputs = load_bundle(stage.bundle).manifest.graph(STEP_GRAPH).inputs
     if ASKED_INPUT in {tensor.name for tensor in inputs}:
-        yield "dials", dials(stage, folder)
+        yield "controls", dials(stage, folder)
     else:
         yield "controls", controls(stage, folder)
 

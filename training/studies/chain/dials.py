@@ -47,7 +47,7 @@ def dials(stage: Stage, folder: Path) -> dict[str, Any]:
         axis.set_title(f"{name}: heard (as measured) over asked", fontsize=7)
         if name in LOGARITHMIC:
             axis.set_xscale("log")
-    return save(folder, "dials", rows, figure)
+    return save(folder, "controls", rows, figure)
 
 
 def _swept(
