@@ -27,8 +27,9 @@ import numpy as np
 from onnx import ModelProto, helper
 
 from export.families.chain.cells import head_logits, shift_twice, submodel
+from export.families.chain.frame import close_body, move_level, outside, write_rows
 from export.families.chain.hands import KEYS_STATES, add_hands, keys_after
-from export.families.chain.memory import MemoryNodes, ScanState
+from export.families.chain.memory import MemoryNodes
 from export.families.chain.outer import build_outer
 from export.families.chain.shape import GROUPS, SHIFT, VELOCITY_BIN, Arrays, ChainShape
 from export.nodes import FLOAT, INT, Graph, Nodes, make_model, value
@@ -70,24 +71,8 @@ def build_chain_graph(arrays: Arrays) -> ModelProto:
 def _outside(shape: ChainShape, memory: MemoryNodes | None) -> tuple[list[Any], list[Any]]:
     """Inputs and outputs of the graph."""
     floats: list[int | str] = [shape.layers, GROUPS, "batch", shape.hidden]
+    inputs, outputs = outside(shape.sizes, {"h": floats, "c": floats})
     rows: list[int | str] = ["notes", "batch"]
-    inputs = [
-        value("previous", INT, ["batch", GROUPS]),
-        value("velocity", FLOAT, ["batch"]),
-        value("h", FLOAT, floats),
-        value("c", FLOAT, floats),
-        value("noise", FLOAT, [*rows, shape.offsets[-1]]),
-    ]
-    outputs = [
-        value("classes", INT, [*rows, GROUPS]),
-        value("entropies", FLOAT, [*rows, GROUPS]),
-        value("log_probs", FLOAT, [*rows, GROUPS]),
-        value("velocities", FLOAT, rows),
-        value("previous_out", INT, ["batch", GROUPS]),
-        value("velocity_out", FLOAT, ["batch"]),
-        value("h_out", FLOAT, floats),
-        value("c_out", FLOAT, floats),
-    ]
     if shape.hands:
         keys: list[int | str] = ["batch", len(KEYS_STATES), shape.sizes[0]]
         inputs += [value(KEYS_STATE, FLOAT, keys)]
@@ -161,16 +146,11 @@ def _build_body(graph: Graph, shape: ChainShape, memory: MemoryNodes | None) -> 
         keys_after(n, *chosen[:3])
     if memory is not None:
         memory.remember(n, chosen)
-    change = n("Gather", ["centres", chosen[ARGUMENTS.index("velocity")]])
-    # The unclipped sum leaves as well: an output may not be given twice, and Clip is cheap outside.
-    moved = n("Add", ["level", change], out="level_moved")
-    level = n("Clip", [moved, "lowest", "highest"], out="level_next")
+    level = move_level(n, chosen)
     if shape.velocity_bins:
         chosen.append(n("Cast", [level], to=INT))
-    columns = n("Concat", chosen, out="columns", axis=1)
-    n("Add", [columns, "first_rows"], out="rows_next")
-    inputs, outputs = _faces(shape, memory.kept_states if memory is not None else [])
-    return helper.make_graph(n.nodes, "note", inputs, outputs, graph.body_initializers)
+    write_rows(n, chosen)
+    return _close(graph, n, shape, memory)
 
 
 def _draw(n: Nodes, shape: ChainShape, memory: MemoryNodes | None) -> list[str]:
@@ -202,28 +182,15 @@ def _draw(n: Nodes, shape: ChainShape, memory: MemoryNodes | None) -> list[str]:
     return chosen
 
 
-def _faces(shape: ChainShape, kept: list[ScanState]) -> tuple[list[Any], list[Any]]:
-    """Inputs and outputs of the body, in the order in which the Scan has them."""
-    width = GROUPS + (1 if shape.velocity_bins else 0)
-    states = [*shape.states("h"), *shape.states("c")]
+def _close(graph: Graph, n: Nodes, shape: ChainShape, memory: MemoryNodes | None) -> Any:
+    """The body of a note's nodes: its states, and its noise, of the time shift that of both."""
     hidden: list[int | str] = ["batch", shape.hidden]
-    inputs = [value("rows", INT, ["batch", width]), value("level", FLOAT, ["batch", 1])]
-    inputs += [value(name, FLOAT, hidden) for name in states]
+    states = [(name, FLOAT, hidden) for name in (*shape.states("h"), *shape.states("c"))]
     if shape.hands:
-        inputs += [value(name, FLOAT, ["batch", shape.sizes[0]]) for name in KEYS_STATES]
-    inputs += [value(state.name, state.kind, state.shape) for state in kept]
+        states += [(name, FLOAT, ["batch", shape.sizes[0]]) for name in KEYS_STATES]
+    if memory is not None:
+        states += [(state.name, state.kind, state.shape) for state in memory.kept_states]
     noises: list[list[int | str]] = [["batch", size] for size in shape.sizes]
     if shape.hands:
         noises[SHIFT] = [2, "batch", shape.sizes[SHIFT]]
-    inputs += [value(f"noise_{m}", FLOAT, dims) for m, dims in enumerate(noises)]
-    outputs = [value("rows_next", INT, ["batch", width])]
-    outputs += [value("level_next", FLOAT, ["batch", 1])]
-    outputs += [value(f"{name}_next", FLOAT, hidden) for name in states]
-    if shape.hands:
-        keys: list[int | str] = ["batch", shape.sizes[0]]
-        outputs += [value(f"{name}_next", FLOAT, keys) for name in KEYS_STATES]
-    outputs += [value(f"{state.name}_next", state.kind, state.shape) for state in kept]
-    outputs += [value("columns", INT, ["batch", width])]
-    outputs += [value("level_moved", FLOAT, ["batch", 1])]
-    outputs += [value(f"logits_{m}", FLOAT, ["batch", s]) for m, s in enumerate(shape.sizes)]
-    return inputs, outputs
+    return close_body(graph, n, shape.columns, states, noises, shape.sizes)

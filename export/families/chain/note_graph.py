@@ -16,13 +16,23 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, helper
 
+from export.families.chain.frame import (
+    close_body,
+    measure,
+    move_level,
+    outside,
+    scan_notes,
+    write_rows,
+    write_velocities,
+)
 from export.families.chain.note_nets import Arrays, Backbone, silu
-from export.nodes import FLOAT, INT, Graph, Nodes, make_model, value
+from export.families.chain.shape import GROUPS, VELOCITY_BIN
+from export.nodes import FLOAT, INT, Graph, Nodes, make_model
 from streamer.families.chain.codec import VELOCITY_HIGH, VELOCITY_LOW
-from streamer.music.notes import ARGUMENTS
 
-GROUPS = len(ARGUMENTS)
-VELOCITY_BIN = 4
+COLUMNS = GROUPS + 1
+"""What is kept of each note: its classes, and the bin of its velocity."""
+
 GRAPH_NAME = "notes"
 
 
@@ -47,23 +57,7 @@ def build_note_graph(arrays: Arrays, backbone: Backbone) -> ModelProto:
     backbone.add_weights(graph)
     body = _build_body(graph, backbone, sizes)
     _build_outer(graph, backbone, sizes, body)
-    rows: list[int | str] = ["notes", "batch"]
-    states = backbone.states()
-    inputs = [
-        value("previous", INT, ["batch", GROUPS]),
-        value("velocity", FLOAT, ["batch"]),
-        *(value(name, FLOAT, shape) for name, shape in states.items()),
-        value("noise", FLOAT, [*rows, sum(sizes)]),
-    ]
-    outputs = [
-        value("classes", INT, [*rows, GROUPS]),
-        value("entropies", FLOAT, [*rows, GROUPS]),
-        value("log_probs", FLOAT, [*rows, GROUPS]),
-        value("velocities", FLOAT, rows),
-        value("previous_out", INT, ["batch", GROUPS]),
-        value("velocity_out", FLOAT, ["batch"]),
-        *(value(f"{name}_out", FLOAT, shape) for name, shape in states.items()),
-    ]
+    inputs, outputs = outside(sizes, backbone.states())
     proto = helper.make_graph(graph.nodes, GRAPH_NAME, inputs, outputs, graph.initializers)
     return make_model(proto)
 
@@ -77,7 +71,7 @@ def _add_weights(graph: Graph, arrays: Arrays, sizes: tuple[int, ...]) -> None:
     graph.inner("first_rows", [*(starts[:GROUPS] + 1), starts[-1]], np.int64)
     graph.constant("argument_rows", starts[:GROUPS] + 1, np.int64)
     graph.constant("bin_rows", [starts[-1]], np.int64)
-    graph.inner("ones", np.ones((1, GROUPS + 1)))
+    graph.inner("ones", np.ones((1, COLUMNS)))
     graph.inner("middle", [1], np.int64)
     for m in range(GROUPS):
         graph.constant(f"hidden_w_{m}", arrays[f"heads.{m}.0.weight"].T)
@@ -110,25 +104,12 @@ def _build_body(graph: Graph, backbone: Backbone, sizes: tuple[int, ...]) -> Any
         chosen.append(n("ArgMax", [noised], axis=1, keepdims=1))
         if m < GROUPS - 1:
             seen = n("Add", [seen, n("GatherND", [f"current_{m}", chosen[m]])])
-    change = n("Gather", ["centres", chosen[ARGUMENTS.index("velocity")]])
-    # The unclipped sum leaves as well: an output may not be given twice, and Clip is cheap outside.
-    moved = n("Add", ["level", change], out="level_moved")
-    level = n("Clip", [moved, "lowest", "highest"], out="level_next")
+    level = move_level(n, chosen)
     chosen.append(n("Cast", [n("Mul", [level, "bin_share"])], to=INT))
-    columns = n("Concat", chosen, out="columns", axis=1)
-    n("Add", [columns, "first_rows"], out="rows_next")
-
-    names = backbone.note_states()
-    wide: list[int | str] = ["batch", GROUPS + 1]
-    one: list[int | str] = ["batch", 1]
-    inputs = [value("rows", INT, wide), value("level", FLOAT, one)]
-    inputs += [value(name, FLOAT, shape) for name, shape in names.items()]
-    inputs += [value(f"noise_{m}", FLOAT, ["batch", s]) for m, s in enumerate(sizes)]
-    outputs = [value("rows_next", INT, wide), value("level_next", FLOAT, one)]
-    outputs += [value(f"{name}_next", FLOAT, shape) for name, shape in names.items()]
-    outputs += [value("columns", INT, wide), value("level_moved", FLOAT, one)]
-    outputs += [value(f"logits_{m}", FLOAT, ["batch", s]) for m, s in enumerate(sizes)]
-    return helper.make_graph(n.nodes, "note", inputs, outputs, graph.body_initializers)
+    write_rows(n, chosen)
+    states = [(name, FLOAT, shape) for name, shape in backbone.note_states().items()]
+    noises: list[list[int | str]] = [["batch", size] for size in sizes]
+    return close_body(graph, n, COLUMNS, states, noises, sizes)
 
 
 def _build_outer(graph: Graph, backbone: Backbone, sizes: tuple[int, ...], body: Any) -> None:
@@ -137,25 +118,10 @@ def _build_outer(graph: Graph, backbone: Backbone, sizes: tuple[int, ...], body:
     slices = graph.many("Split", [graph("Add", ["noise", "head_b"]), "sizes"], GROUPS, axis=2)
     start = backbone.take_apart(graph)
     last = [f"{name}_last" for name in backbone.note_states()]
-    logits = [f"all_logits_{m}" for m in range(GROUPS)]
-    graph.many(
-        "Scan",
-        [rows, level, *start, *slices],
-        [graph.fresh(), graph.fresh(), *last, "all_columns", "all_levels", *logits],
-        body=body,
-        num_scan_inputs=GROUPS,
-    )
+    scan_notes(graph, body, [rows, level, *start], slices, last)
     backbone.put_together(graph, last)
-    _measure(graph, logits)
-    bounds = [
-        graph.constant("least_level", np.float32(VELOCITY_LOW)),
-        graph.constant("greatest_level", np.float32(VELOCITY_HIGH)),
-    ]
-    levels = graph("Clip", ["all_levels", *bounds])
-    graph("Squeeze", [levels, graph.constant("axis_2", [2], np.int64)], out="velocities")
-    end = graph.constant("end", -1, np.int64)
-    graph("Gather", ["classes", end], out="previous_out", axis=0)
-    graph("Gather", ["velocities", end], out="velocity_out", axis=0)
+    measure(graph, COLUMNS)
+    write_velocities(graph)
 
 
 def _first_rows(graph: Graph) -> tuple[str, str]:
@@ -167,19 +133,3 @@ def _first_rows(graph: Graph) -> tuple[str, str]:
     loudness = graph("Add", [graph("Cast", [bounded], to=INT), "bin_rows"])
     rows = graph("Concat", [graph("Add", ["previous", "argument_rows"]), loudness], axis=1)
     return rows, level
-
-
-def _measure(graph: Graph, logits: list[str]) -> None:
-    """Entropies and log-probabilities, untempered, of all notes; and the classes."""
-    columns = graph.many("Split", ["all_columns"], GROUPS + 1, axis=2, num_outputs=GROUPS + 1)
-    axis = graph.constant("axis_last", [-1], np.int64)
-    parts = graph.many("Split", ["head_b", "sizes"], GROUPS, axis=0)
-    entropies, log_probs = [], []
-    for m in range(GROUPS):
-        log_p = graph("LogSoftmax", [graph("Add", [logits[m], parts[m]])], axis=-1)
-        product = graph("Mul", [graph("Exp", [log_p]), log_p])
-        entropies.append(graph("Neg", [graph("ReduceSum", [product, axis], keepdims=1)]))
-        log_probs.append(graph("GatherElements", [log_p, columns[m]], axis=2))
-    graph("Concat", entropies, out="entropies", axis=2)
-    graph("Concat", log_probs, out="log_probs", axis=2)
-    graph("Concat", columns[:GROUPS], out="classes", axis=2)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from export.families.chain.frame import measure, scan_notes, write_velocities
 from export.families.chain.hands import KEYS_STATES
 from export.families.chain.memory import MemoryNodes
 from export.families.chain.shape import GROUPS, SHIFT, VELOCITY_BIN, ChainShape
 from export.nodes import FLOAT, INT, Graph, Nodes, value
-from streamer.families.chain.codec import VELOCITY_HIGH, VELOCITY_LOW
 from streamer.families.chain.hands import AGAIN_INPUT, KEYS_STATE, STILL_FORCED
 
 
@@ -36,19 +36,12 @@ def build_outer(graph: Graph, shape: ChainShape, body: Any, memory: MemoryNodes 
     last = [f"{name}_last" for name in (*shape.states("h"), *shape.states("c"))]
     keys_last = [f"{name}_last" for name in KEYS_STATES[: len(keys)]]
     kept_last = [f"{state.name}_last" for state in kept]
-    logits = [f"all_logits_{m}" for m in range(GROUPS)]
-    states_last = [graph.fresh(), graph.fresh(), *last, *keys_last, *kept_last]
-    graph.many(
-        "Scan",
-        [*start, *keys, *(state.start for state in kept), *slices],
-        [*states_last, "all_columns", "all_levels", *logits],
-        body=body,
-        num_scan_inputs=len(slices),
-    )
+    start += [*keys, *(state.start for state in kept)]
+    scan_notes(graph, body, start, slices, [*last, *keys_last, *kept_last])
     if keys:
         apart = [graph("Unsqueeze", [name, "axis_1"]) for name in keys_last]
         graph("Concat", apart, out=f"{KEYS_STATE}_out", axis=1)
-    _measure(graph, shape, logits)
+    measure(graph, shape.columns)
     if memory is not None:
         memory.end("near_last", "since_last")
     _put_together(graph, shape, last)
@@ -67,17 +60,7 @@ def _noises(graph: Graph, shape: ChainShape) -> list[str]:
 
 def _put_together(graph: Graph, shape: ChainShape, last: list[str]) -> None:
     """Write velocities and the state after the last note."""
-    four = graph.constant("four", VELOCITY_BIN)
-    bounds = [
-        graph.constant("least_level", VELOCITY_LOW / VELOCITY_BIN),
-        graph.constant("greatest_level", VELOCITY_HIGH / VELOCITY_BIN),
-    ]
-    levels = graph("Clip", ["all_levels", *bounds])
-    axis_2 = graph.constant("axis_2", [2], np.int64)
-    graph("Squeeze", [graph("Mul", [levels, four]), axis_2], out="velocities")
-    end = graph.constant("end", -1, np.int64)
-    graph("Gather", ["classes", end], out="previous_out", axis=0)
-    graph("Gather", ["velocities", end], out="velocity_out", axis=0)
+    write_velocities(graph, VELOCITY_BIN)
     half = len(last) // 2
     for kind, names in (("h", last[:half]), ("c", last[half:])):
         dims = [shape.layers, GROUPS, -1, shape.hidden]
@@ -148,20 +131,3 @@ def _take_apart(graph: Graph, shape: ChainShape, kind: str) -> list[str]:
     flat = graph("Reshape", [kind, dims])
     parts = graph.many("Split", [flat], count, axis=0, num_outputs=count)
     return [graph("Squeeze", [part, "axis_0"]) for part in parts]
-
-
-def _measure(graph: Graph, shape: ChainShape, logits: list[str]) -> None:
-    """Entropies and log-probabilities, untempered, of all notes; and the classes."""
-    width = GROUPS + (1 if shape.velocity_bins else 0)
-    columns = graph.many("Split", ["all_columns"], width, axis=2, num_outputs=width)
-    axis = graph.constant("axis_last", [-1], np.int64)
-    parts = graph.many("Split", ["head_b", "sizes"], GROUPS, axis=0)
-    entropies, log_probs = [], []
-    for m in range(GROUPS):
-        log_p = graph("LogSoftmax", [graph("Add", [logits[m], parts[m]])], axis=-1)
-        product = graph("Mul", [graph("Exp", [log_p]), log_p])
-        entropies.append(graph("Neg", [graph("ReduceSum", [product, axis], keepdims=1)]))
-        log_probs.append(graph("GatherElements", [log_p, columns[m]], axis=2))
-    graph("Concat", entropies, out="entropies", axis=2)
-    graph("Concat", log_probs, out="log_probs", axis=2)
-    graph("Concat", columns[:GROUPS], out="classes", axis=2)

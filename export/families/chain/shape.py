@@ -66,6 +66,11 @@ class ChainShape:
         """First row of each argument, and the number of rows."""
         return [int(x) for x in np.cumsum((0, *self.sizes))]
 
+    @property
+    def columns(self) -> int:
+        """What is kept of each note: its classes, and the bin of its velocity where it has one."""
+        return GROUPS + (1 if self.velocity_bins else 0)
+
     def expected(self) -> dict[str, tuple[int, ...]]:
         """Return every array's name and shape."""
         h, gates = self.hidden, 4 * self.hidden
