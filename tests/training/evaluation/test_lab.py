@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,19 @@ from tests.training.evaluation.pieces import tune
 from training.evaluation.compare import compare, make_reference
 from training.evaluation.musicset import MusicSet, measure_sets
 from training.families.chain.tensors import PieceInfo, TensorSet
-from training.lab.lab import LabSettings, evaluate
+from training.lab.lab import Laboratory, LabSettings, evaluate
 from training.lab.report import problems, table, to_html, to_json, to_markdown
 
 QUICK = {"rates": 2, "processes": 1}
 LIGHT = ("figures", "signature", "distributions", "drift")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_forests() -> Iterator[None]:
+    """The report is tested here; whole forests, which take most of its time, in their own file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.evaluation.two_sample.TREES", 12)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +60,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
         piece["duration_ms"] *= 2
         write_midi(folder / f"low {chr(97 + i)}.mid", piece)
     return folder
+
+
+@pytest.fixture(scope="module")
+def lab(corpus: Path, other: Path) -> Laboratory:
+    """What is found without controls."""
+    return evaluate(LabSettings((f"slow={other}",), corpus, controls=False, **QUICK))
 
 
 def test_sets_stand_side_by_side_with_controls(corpus: Path, other: Path) -> None:
@@ -99,13 +114,7 @@ def test_prepared_tensors_keep_to_their_splits(corpus: Path, tmp_path: Path) -> 
     assert lab.report["sets"]["real 2"]["plagiarism"]["exact"]["largest"] >= 890
 
 
-def test_the_same_seed_gives_the_same_report(corpus: Path, other: Path) -> None:
-    settings = LabSettings((str(other),), corpus, controls=False, **QUICK)
-    assert to_json(evaluate(settings)) == to_json(evaluate(settings))
-
-
-def test_the_report_comes_in_all_its_forms(corpus: Path, other: Path) -> None:
-    lab = evaluate(LabSettings((f"slow={other}",), corpus, controls=False, **QUICK))
+def test_the_report_comes_in_all_its_forms(lab: Laboratory) -> None:
     header, rows = table(lab)
     assert header == ["", "real", "slow"]
     assert all(len(row) == 3 for row in rows)
@@ -222,18 +231,23 @@ def test_a_bundle_is_rendered_with_each_seed_and_judged_by_a_model(
     assert parts == pytest.approx(nats["total"]["value"], rel=1e-5)
 
 
-def test_the_command_prints_a_table_and_writes_its_files(
-    corpus: Path, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_prints_a_table_and_writes_the_same_report_for_the_same_seed(
+    lab: Laboratory,
+    corpus: Path,
+    other: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = {name: tmp_path / f"out.{name}" for name in ("json", "html", "markdown", "plots")}
-    arguments = ["evaluate", str(other), "--reference", str(corpus), "--no-controls",
-                 "--rates", "0", "--processes", "1"]  # fmt: skip
+    arguments = ["evaluate", f"slow={other}", "--reference", str(corpus), "--no-controls",
+                 "--rates", str(QUICK["rates"]), "--processes", "1"]  # fmt: skip
     for name, path in out.items():
         arguments += [f"--{name}", str(path)]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "two-sample AUC, velocity" in shown
     assert all(path.stat().st_size > 0 for path in out.values())
+    assert to_json(lab) == out["json"].read_text()
 
 
 @pytest.mark.parametrize(
