@@ -1,10 +1,15 @@
-"""What every test stands on: one thread, no settings of whoever runs them, steady examples."""
+"""What every test stands on: one thread, no settings of whoever runs them, steady examples.
+
+With ``-n auto`` one more process runs than there are cores, and the files that take longest begin.
+"""
 
 import logging
 import os
+import pathlib
 import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # the forests of scikit-learn
 # The settings file and caches of whoever runs the tests must not change what they show.
 _HOME = tempfile.mkdtemp(prefix="perpetuo-tests-")
 for _kind in ("CONFIG_HOME", "CACHE_HOME", "DATA_HOME", "STATE_HOME", "RUNTIME_DIR"):
@@ -20,7 +25,16 @@ settings.register_profile("perpetuo", deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("perpetuo"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "perpetuo")
 
+LONGEST = ("training", "export")
+"""Folders whose files take longest: at the end one process would go on with one of them alone."""
+
 SOUNDFONT = "/usr/share/sounds/sf2/TimGM6mb.sf2"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Leave no core idle while a test waits for a port, a process or a clock on the wall."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_unconfigure() -> None:
@@ -34,7 +48,12 @@ def pytest_runtest_teardown() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a program that is not installed, and say which; trace no example twice."""
+    """Put long files first; skip what needs a program that is not installed, and say which.
+
+    No example is traced twice.
+    """
+    folders = {pathlib.Path(__file__).with_name(name) for name in LONGEST}
+    items.sort(key=lambda item: folders.isdisjoint(item.path.parents))
     missing = {
         "jack": "" if shutil.which("jackd") else "jackd2 is not installed",
         "fluidsynth": ""
