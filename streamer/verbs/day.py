@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from streamer.verbs.options import add_common, settings_of
 
 WEEK_DAYS = 7
+
+NOTHING = (
+    "nothing is planned for this week; tables [[day]] and plan.quiet of the settings file plan it"
+)
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 """Of a week that can be asked for: a date has an end, and so have the rules of time zones."""
@@ -69,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
+    if not rows:
+        sys.stderr.write(f"{NOTHING}\n")
     for row in rows:
         quiet = f" quiet until {row['quiet_until']}" if row["quiet_until"] else ""
         print(f"{row['time']} {row['scene'] or '-'} {row['fade']}{quiet}")

@@ -79,6 +79,13 @@ def test_a_plan_of_nothing_prints_nothing(tmp_path, capsys):
     assert [] == printed(capsys, tmp_path, "")
 
 
+def test_a_plan_of_nothing_says_beside_the_table_where_one_is_written(tmp_path, capsys):
+    for more, told in (([], True), (["--json"], False)):
+        load(tmp_path, "")
+        assert 0 == cli.main(["day", "--config", str(tmp_path / "perpetuo.toml"), *more])
+        assert told == ("[[day]] and plan.quiet of the settings" in capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
