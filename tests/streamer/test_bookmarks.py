@@ -17,7 +17,7 @@ from streamer.errors import BundleError, StreamerError
 from streamer.families.chain.settings import RecallSettings
 from streamer.generators.bookmark import MAGIC, Bookmark, read_bookmark
 from streamer.live.buffer import RollingBuffer
-from streamer.music.notes import Note, to_array
+from streamer.music.notes import Note
 from streamer.pipeline import Source, open_source
 from streamer.service.writing import Writing
 from streamer.settings.controls import Controls
@@ -25,22 +25,8 @@ from streamer.settings.expression import ExpressionSettings
 from streamer.settings.settings import ModelSettings, Settings
 from streamer.testing import ManualClock
 from tests.everybundle import MAKERS
-from tests.midifiles import write_midi
 
 CONTROLS = {"density": 0.8, "transpose": 3}
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bundles")
-    return {name: make(folder / name).path for name, make in MAKERS.items()}
-
-
-@pytest.fixture(scope="module")
-def query(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("query") / "query.mid"
-    write_midi(path, to_array(Note(60 + i % 12, i * 250.0, 240.0, 80) for i in range(64)))
-    return path
 
 
 def opened(

@@ -8,14 +8,12 @@ import pytest
 
 from streamer import cli
 from streamer.generators.harmony import harmony_of
-from streamer.music.notes import Note, to_array
 from streamer.pipeline import Source, open_source
 from streamer.service.drawn import drawn_by
 from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.expression import ExpressionSettings
 from streamer.settings.settings import ModelSettings, Settings
 from tests.everybundle import MAKERS
-from tests.midifiles import write_midi
 
 CHORDS = "Am F C G"
 LAW = {"chords": CHORDS, "chord_strength": 1.0}
@@ -24,19 +22,6 @@ PHRASES = 8
 LAW_SHARE = {"chain": 1.0, "tunes": 0.97, "draw": 1.0, "query": 1.0, "band": 1.0}
 """Of the notes on strong beats, chord tones at strength 1. A tune closes on a note that is as long
 as it is."""
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bundles")
-    return {name: make(folder / name).path for name, make in MAKERS.items()}
-
-
-@pytest.fixture(scope="module")
-def query(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("query") / "query.mid"
-    write_midi(path, to_array(Note(60 + i % 12, i * 250.0, 240.0, 80) for i in range(64)))
-    return path
 
 
 def opened(

@@ -9,7 +9,6 @@ import pytest
 
 from streamer.generators.harmony import KeyWalk
 from streamer.music.chords import Key
-from streamer.music.notes import Note, to_array
 from streamer.pipeline import Source, open_source
 from streamer.service.drawn import drawn_by
 from streamer.settings.controls import Controls, LiveControls
@@ -17,7 +16,6 @@ from streamer.settings.expression import ExpressionSettings
 from streamer.settings.settings import ModelSettings, Settings
 from streamer.system.snapshots import put_back, taken
 from tests.everybundle import MAKERS
-from tests.midifiles import write_midi
 
 PENTATONIC = {"keys": "C-pentatonic", "chord_strength": 1.0}
 
@@ -113,19 +111,6 @@ def test_it_is_written_down_and_put_back():
         walk.go_on(asked(), 1000.0 * now, rng)
     put_back(other, taken(walk))
     assert other.key(asked()) == walk.key(asked()) != KeyWalk().key(asked())
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bundles")
-    return {name: make(folder / name).path for name, make in MAKERS.items()}
-
-
-@pytest.fixture(scope="module")
-def query(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("query") / "query.mid"
-    write_midi(path, to_array(Note(60 + i % 12, i * 250.0, 240.0, 80) for i in range(64)))
-    return path
 
 
 def opened(path: Path, name: str, query: Path, controls: Controls, **more) -> Source:

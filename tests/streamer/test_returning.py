@@ -17,7 +17,7 @@ from streamer.generators.figures import PIECE_DTYPE, Piece, beats_of, last_figur
 from streamer.generators.returning import Returning
 from streamer.live.buffer import RollingBuffer
 from streamer.live.scheduler import Scheduler
-from streamer.music.notes import Note, Phrase, ProgramChange, to_array
+from streamer.music.notes import Note, Phrase, ProgramChange
 from streamer.offline.playout import play_out
 from streamer.pipeline import open_source
 from streamer.service.writing import SLACK_SECONDS, Writing
@@ -25,8 +25,7 @@ from streamer.settings.controls import Controls, LiveControls
 from streamer.settings.settings import ModelSettings, Settings
 from streamer.testing import FakePort, ManualClock
 from tests.again_figures import content, locked, rounds_of, share_returned
-from tests.everybundle import MAKERS
-from tests.midifiles import write_midi
+from tests.everybundle import MAKERS, write_every_bundle, write_query
 from tests.steering import SETTINGS, Dense, StrictPort, source_of, steer
 from tests.streamer.test_bookmarks import ONE_LINE, heard, tamper
 
@@ -37,10 +36,8 @@ ROUNDS = 100
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
-    for name, make in MAKERS.items():
-        make(folder / name)
-    notes = [Note(60 + i % 12, i * 250.0, 240.0, 80) for i in range(64)]
-    write_midi(folder / "query.mid", to_array(notes))
+    write_every_bundle(folder)
+    write_query(folder / "query.mid")
     return folder
 
 
