@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,9 @@ from training.run.checkpoint import load_checkpoint
 Rows = dict[str, Any]
 
 T = TypeVar("T")
+B = TypeVar("B")
+C = TypeVar("C")
+S = TypeVar("S")
 
 
 def add_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
@@ -89,6 +92,42 @@ def wanted(
     if problems or not names:
         raise ConfigError(problems or ["nothing to study: give --checkpoint, --bundle or both"])
     return names
+
+
+def run_studies(
+    args: argparse.Namespace,
+    of_checkpoint: Mapping[str, Callable[[B, Path], Rows]],
+    of_bundle: Mapping[str, Callable[[S, Path], Rows]],
+    *,
+    load: Callable[[Path], C],
+    bench: Callable[[argparse.Namespace, C], B],
+    stage: Callable[[argparse.Namespace, C], S],
+) -> int:
+    """Run the studies that are wanted, print a line of each, and return the exit status.
+
+    Args:
+        args: Of the study's verb.
+        of_checkpoint: Name to study of a checkpoint.
+        of_bundle: Name to study of a bundle.
+        load: Reads the corpus.
+        bench: Opens what the studies of a checkpoint work on, once.
+        stage: Opens what a study of a bundle plays, anew for each.
+
+    Raises:
+        ConfigError: As in :func:`wanted`.
+    """
+    names = wanted(args, tuple(of_checkpoint), tuple(of_bundle))
+
+    def studies() -> Iterator[tuple[str, Rows]]:
+        corpus = load(args.tensors)
+        opened = bench(args, corpus) if args.checkpoint else None
+        for name in names:
+            if name in of_checkpoint and opened is not None:
+                yield name, of_checkpoint[name](opened, args.output)
+            else:
+                yield name, of_bundle[name](stage(args, corpus), args.output)
+
+    return show(studies())
 
 
 def loaded(path: Path, kind: type[T], models: Sequence[str]) -> T:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from streamer.errors import ConfigError
@@ -14,13 +13,11 @@ from training.studies.chain.chain import STUDIES, Bench
 from training.studies.chain.classes import classes
 from training.studies.chain.stream import STREAM_STUDIES, Stage
 from training.studies.running import (
-    Rows,
     add_bundle,
     add_checkpoint,
     add_options,
     loaded,
-    show,
-    wanted,
+    run_studies,
 )
 
 BUNDLE_STUDIES = {"classes": classes, **STREAM_STUDIES}
@@ -45,18 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies; return the exit status."""
-    return show(_studies(args, wanted(args, tuple(STUDIES), tuple(BUNDLE_STUDIES))))
+    return run_studies(
+        args, STUDIES, BUNDLE_STUDIES, load=TensorSet.load, bench=_bench, stage=_stage
+    )
 
 
-def _studies(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[str, Rows]]:
-    tensors = TensorSet.load(args.tensors)
-    bench = _bench(args, tensors) if args.checkpoint else None
-    for name in names:
-        if name in STUDIES and bench is not None:
-            yield name, STUDIES[name](bench, args.output)
-        else:
-            stage = Stage(args.bundle, tensors, args.seed, args.streams, args.minutes, args.hours)
-            yield name, BUNDLE_STUDIES[name](stage, args.output)
+def _stage(args: argparse.Namespace, tensors: TensorSet) -> Stage:
+    return Stage(args.bundle, tensors, args.seed, args.streams, args.minutes, args.hours)
 
 
 def _bench(args: argparse.Namespace, tensors: TensorSet) -> Bench:

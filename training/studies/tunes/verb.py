@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from streamer.errors import ConfigError
@@ -11,13 +10,11 @@ from streamer.verbs.numbers import Number
 from training.families.tunes.model import VARIANTS, Vrash
 from training.families.tunes.tuneset import TuneSet
 from training.studies.running import (
-    Rows,
     add_bundle,
     add_checkpoint,
     add_options,
     loaded,
-    show,
-    wanted,
+    run_studies,
 )
 from training.studies.tunes.vrash import TuneBench
 from training.studies.tunes.vrash_all import TUNE_STREAM_STUDIES, TUNE_STUDIES
@@ -41,18 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies; return the exit status."""
-    return show(_studies(args, wanted(args, tuple(TUNE_STUDIES), tuple(TUNE_STREAM_STUDIES))))
+    return run_studies(
+        args, TUNE_STUDIES, TUNE_STREAM_STUDIES, load=TuneSet.load, bench=_bench, stage=_stage
+    )
 
 
-def _studies(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[str, Rows]]:
-    tunes = TuneSet.load(args.tensors)
-    bench = _bench(args, tunes) if args.checkpoint else None
-    for name in names:
-        if name in TUNE_STUDIES and bench is not None:
-            yield name, TUNE_STUDIES[name](bench, args.output)
-        else:
-            stage = TuneStage(args.bundle, tunes, args.seed, args.hours, args.filters)
-            yield name, TUNE_STREAM_STUDIES[name](stage, args.output)
+def _stage(args: argparse.Namespace, tunes: TuneSet) -> TuneStage:
+    return TuneStage(args.bundle, tunes, args.seed, args.hours, args.filters)
 
 
 def _bench(args: argparse.Namespace, tunes: TuneSet) -> TuneBench:

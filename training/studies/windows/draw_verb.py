@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from streamer.verbs.numbers import MANY
 from training.families.windows.draw import Draw
 from training.families.windows.scoreset import ScoreSet
 from training.studies.running import (
-    Rows,
     add_bundle,
     add_checkpoint,
     add_options,
     loaded,
-    show,
-    wanted,
+    run_studies,
 )
 from training.studies.windows.draw import DRAW_STUDIES, DrawBench
 from training.studies.windows.draw_stream import DRAW_STREAM_STUDIES, DrawStage
@@ -38,18 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies; return the exit status."""
-    return show(_studies(args, wanted(args, tuple(DRAW_STUDIES), tuple(DRAW_STREAM_STUDIES))))
+    return run_studies(
+        args, DRAW_STUDIES, DRAW_STREAM_STUDIES, load=ScoreSet.load, bench=_bench, stage=_stage
+    )
 
 
-def _studies(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[str, Rows]]:
-    scores = ScoreSet.load(args.tensors)
-    bench = _bench(args, scores) if args.checkpoint else None
-    for name in names:
-        if name in DRAW_STUDIES and bench is not None:
-            yield name, DRAW_STUDIES[name](bench, args.output)
-        else:
-            stage = DrawStage(args.bundle, scores, args.seed, args.streams)
-            yield name, DRAW_STREAM_STUDIES[name](stage, args.output)
+def _stage(args: argparse.Namespace, scores: ScoreSet) -> DrawStage:
+    return DrawStage(args.bundle, scores, args.seed, args.streams)
 
 
 def _bench(args: argparse.Namespace, scores: ScoreSet) -> DrawBench:
