@@ -20,6 +20,7 @@ from tests.bundles import write_tiny_tunes_bundle
 from tests.training.made_tunes import made_tunes
 from tests.tunesets import orderly_tunes
 from training.evaluation.plagiarism import CorpusIndex
+from training.families.tunes.latent import styles_apart
 from training.families.tunes.model import VARIANTS, Vrash, VrashConfig
 from training.families.tunes.tuneset import TuneSet
 from training.run.checkpoint import Checkpoint, save_checkpoint
@@ -99,6 +100,33 @@ def test_latent_study_has_every_pair_of_styles(bench: TuneBench, tmp_path: Path)
     assert len(rows["runs"]) == 2
     follows = rows["steering"]["down to up"]["monotone"]
     assert rows["pairs_that_follow"] == int(follows["pitch_class"] and follows["interval"])
+    apart = rows["apart"]["down and up"]
+    assert {*apart["drawn"]} == {*apart["real"]} == {"pitch_class", "interval", "length"}
+
+
+class Copyist:
+    """Writes the training tracks of a style, or always those of the first."""
+
+    def __init__(self, tunes: TuneSet, *, deaf: bool) -> None:
+        self._tunes, self._deaf = tunes, deaf
+
+    def spread(self, style: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(2), torch.ones(2)
+
+    def tunes(
+        self, z: torch.Tensor, style: torch.Tensor, notes: int, seed: int
+    ) -> list[np.ndarray]:
+        name = self._tunes.styles[0 if self._deaf else int(style[0].argmax())]
+        found = self._tunes.indices("train", name)
+        return [self._tunes.codec.encode(self._tunes.tune(i)) for i in found]
+
+
+def test_styles_are_as_far_apart_as_what_is_drawn_of_them(bench: TuneBench) -> None:
+    (pair,) = styles_apart(Copyist(bench.tunes, deaf=False), bench.tunes).values()
+    assert pair["drawn"] == pair["real"]
+    assert 0 < pair["real"]["interval"] <= 1
+    (pair,) = styles_apart(Copyist(bench.tunes, deaf=True), bench.tunes).values()
+    assert pair["drawn"] == dict.fromkeys(("pitch_class", "interval", "length"), 0.0)
 
 
 def test_long_tunes_never_end_and_are_the_same_for_a_seed(bench: TuneBench) -> None:

@@ -2,14 +2,16 @@
 
 Source: docs/design/tunes.md, "What must be shown".
 
-In: a trained model of the families ``vae`` or ``vrash`` and its tunes. Out: plain figures. Three
+In: a trained model of the families ``vae`` or ``vrash`` and its tunes. Out: plain figures. Four
 questions: what the notes cost with another tune's latent (``shuffled``), whether a tune's style can
-be told from its latent, and whether music moves towards a style as the style control does.
+be told from its latent, whether music moves towards a style as the style control does, and how far
+apart the styles are that come of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamer.families.tunes.codec import PITCH_CLASSES, TuneCodec
+from training.evaluation.distributions import jensen_shannon
 from training.families.tunes.model import ARGUMENT_COUNT, Vrash
 from training.families.tunes.nats import evaluate_tunes, latents
 from training.families.tunes.tuneset import TuneSet
@@ -205,9 +208,7 @@ def steering(
         For each stop the share of ``end``, and :func:`closeness` to it by aspect, in which 0 and
         1 are real training tracks of both styles.
     """
-    names = {name: tunes.indices("train", name) for name in (start, end)}
-    real = {n: [tunes.codec.encode(tunes.tune(i)) for i in names[n]] for n in names}
-    profiles = {n: profile(tracks, tunes.codec) for n, tracks in real.items()}
+    profiles = {name: real_profile(tunes, name) for name in (start, end)}
     (mean, sd), (end_mean, end_sd) = player.spread(start), player.spread(end)
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(count, len(mean), generator=random)
@@ -222,6 +223,47 @@ def steering(
         there = closeness(profile(music, tunes.codec), profiles[start], profiles[end])
         rows.append({"share": share, **there})
     return rows
+
+
+def real_profile(tunes: TuneSet, style: str) -> Profile:
+    """Return :func:`profile` of a style's training tracks."""
+    tracks = [tunes.codec.encode(tunes.tune(i)) for i in tunes.indices("train", style)]
+    return profile(tracks, tunes.codec)
+
+
+def styles_apart(
+    player: TuneWriter, tunes: TuneSet, *, count: int = 128, notes: int = 128, seed: int = 0
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure how far apart the styles are, in what is drawn and in the training tracks.
+
+    Args:
+        player: Writes the tunes; each latent is drawn around the mean of its style.
+        tunes: What it was trained on.
+        count: Tunes of each style.
+        notes: Most notes of a tune.
+        seed: Of the draws, the same for each style.
+
+    Returns:
+        For each pair of styles ``drawn`` and ``real``: the Jensen-Shannon divergence of their
+        :func:`profile` by aspect, bits, 0 (alike) .. 1 (nothing in common).
+    """
+    drawn: dict[str, Profile] = {}
+    for place, name in enumerate(tunes.styles):
+        mean, sd = player.spread(name)
+        noise = torch.randn(count, len(mean), generator=torch.Generator().manual_seed(seed))
+        style = torch.zeros(count, len(tunes.styles))
+        style[:, place] = 1.0
+        music = player.tunes(mean + sd * noise, style, notes, seed)
+        drawn[name] = profile(music, tunes.codec)
+    both = {"drawn": drawn, "real": {name: real_profile(tunes, name) for name in tunes.styles}}
+    return {
+        f"{a} and {b}": {
+            kind: {aspect: float(jensen_shannon(of[a][aspect], of[b][aspect])) ** 2
+                   for aspect in ASPECTS}
+            for kind, of in both.items()
+        }
+        for a, b in combinations(tunes.styles, 2)
+    }  # fmt: skip
 
 
 def monotone(rows: Sequence[dict[str, float]]) -> dict[str, bool]:

@@ -28,6 +28,7 @@ from training.families.tunes.latent import (
     monotone,
     steering,
     style_accuracy,
+    styles_apart,
 )
 from training.families.tunes.model import VARIANTS, Vrash, VrashConfig
 from training.families.tunes.nats import divergence, evaluate_tunes, importance_nats, latents
@@ -259,7 +260,8 @@ def latent(bench: TuneBench, folder: Path) -> dict[str, Any]:
         "measure": (
             "closeness: of the share p that makes (1 - p) start + p end nearest to the drawn "
             "music in least squares, over histograms of pitch classes counted from the tune's "
-            "commonest one, of intervals, of lengths; start and end are the training tracks"
+            "commonest one, of intervals, of lengths; start and end are the training tracks. "
+            "apart: Jensen-Shannon divergence of the same histograms of two styles, bits"
         ),
     }
     player: TuneWriter = ModelWriter(model, tunes)
@@ -280,6 +282,7 @@ def latent(bench: TuneBench, folder: Path) -> dict[str, Any]:
         axis.set_title(f"{start} to {end}", fontsize=8)
     axes[0][0].legend(fontsize=6)
     rows["steering"] = steered
+    rows["apart"] = styles_apart(player, tunes, count=4 * bench.drawn, seed=bench.seed)
     rows["pairs_monotone"] = {
         name: sum(pair["monotone"][name] for pair in steered.values()) for name in ASPECTS
     }
