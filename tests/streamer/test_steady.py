@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ LIMITS = Limits()
 
 
 def asked(steadiness: float, **more: float) -> Controls:
-    return Controls(**more).with_changes({"steadiness": steadiness})  # type: ignore[arg-type]
+    return Controls().with_changes({"steadiness": steadiness, **more})
 
 
 def test_without_steadiness_the_bounds_are_those_of_the_corpus() -> None:
@@ -93,6 +94,26 @@ def test_moods_move_the_loudness_of_a_steady_stream_half_as_far() -> None:
 
     middle = Homing(statistics, published_codec()).homes["velocity"]
     assert home(1.0) - middle == pytest.approx((home(0.0) - middle) / 2)
+
+
+def test_a_loudness_that_is_asked_for_is_what_a_steady_stream_keeps_to() -> None:
+    """Bounds lie about it, and about the corpus's loudest where more is asked for."""
+    held = steadied(LIMITS, 8.0, asked(1.0, loudness=80.0), (54.0, 10.0))
+    assert held.velocity == (80.0 - 10.0 * LOUDNESS, 80.0 + 10.0 * LOUDNESS)
+    corpus = replace(LIMITS, velocity=(20.0, 70.0))
+    assert steadied(corpus, 8.0, asked(1.0, loudness=110.0), (54.0, 10.0)).velocity == (60.0, 70.0)
+
+
+def test_a_steady_stream_as_loud_as_it_is_asked_to_be_is_not_corrected() -> None:
+    homing = Homing(tiny_statistics(), published_codec())
+    controls = asked(1.0, loudness=90.0)
+    phrase = make_phrase([Note(60, 100.0 * i, 90.0, 90) for i in range(16)])
+    for _ in range(80):
+        homing.wish(controls)
+        homing.watch(phrase, controls)
+    assert homing.homes["velocity"] == 90.0
+    assert homing.means["velocity"] == pytest.approx(90.0)
+    assert homing.correction("velocity") == pytest.approx(0.0)
 
 
 def test_no_time_shift_of_a_steady_stream_is_longer_than_its_rests() -> None:

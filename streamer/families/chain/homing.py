@@ -228,10 +228,13 @@ class Homing(Marked):
     def _stride(self, steadiness: float) -> None:
         """Move home a little towards the mood; the less, the steadier, in density and loudness."""
         for name, home in self._homes.items():
-            goal = self._wished.get(name, self._goals[name])
+            wished = self._wished.get(name)
+            goal = self._goals[name] if wished is None else wished
             if name == "density" and self._density is not None:
                 goal += steadiness * (self._density - goal)
-            if name == "velocity" and self._loudness is not None:
+            # Where a person has set it, home stays: what it strode away, wish() would put back, and
+            # move the running mean each time.
+            if name == "velocity" and self._loudness is not None and wished is None:
                 goal += LOUDNESS_HELD * steadiness * (self._loudness.middle - goal)
             away = goal - home.middle
             if away:

@@ -30,9 +30,9 @@ FACTOR = 1.5
 GAPS = 7.0
 """At a steadiness of 1, the longest rest, in mean times from one note to the next."""
 
-
 LOUDNESS = 1.0
-"""At a steadiness of 1, how far the mean velocity of a phrase may be from the corpus's, spreads."""
+"""At a steadiness of 1, how far the mean velocity of a phrase may be from the corpus's, or from the
+loudness that is asked for, in spreads of the corpus."""
 
 
 def steadied(
@@ -47,16 +47,19 @@ def steadied(
         limits: Those that hold anyway; nothing is allowed that they forbid.
         density: Of the corpus, notes a second, above 0.
         controls: Steadiness, and the density that is asked for.
-        velocity: Middle and spread of its phrases' mean velocities; None where it is not known.
+        velocity: Middle and spread of its phrases' mean velocities; None where it is not known. A
+            loudness that is asked for takes the place of the middle.
     """
-    steadiness = controls.of(ChainControls).steadiness
+    own = controls.of(ChainControls)
+    steadiness = own.steadiness
     if not steadiness:
         return limits
     factor = math.exp(math.log(FACTOR) / steadiness)
     low, high = limits.density
     softest, loudest = limits.velocity
     if velocity is not None:
-        middle, spread = velocity[0], velocity[1] * LOUDNESS / steadiness
+        middle = velocity[0] if own.loudness is None else own.loudness
+        middle, spread = min(max(middle, softest), loudest), velocity[1] * LOUDNESS / steadiness
         softest, loudest = max(softest, middle - spread), min(loudest, middle + spread)
     return replace(
         limits,
