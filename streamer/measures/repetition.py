@@ -20,6 +20,9 @@ FIGURE_NOTES = 8
 FIGURE_WINDOW_S = 300.0
 """How far back a figure may lie to count as remembered, seconds."""
 
+RETURN_NOTES = 512
+"""How far back a figure may lie for its notes to count as returning, notes."""
+
 
 def figure_codes(symbols: NDArray[Any], length: int = FIGURE_NOTES) -> NDArray[np.int64]:
     """Number the runs of ``length`` symbols: equal numbers for equal runs, exactly.
@@ -103,6 +106,28 @@ def figure_return_share(
     """Return the share, 0..1, of figures that come back; NaN for a piece without any figure."""
     flags = figure_return_flags(notes, length, window_s)
     return float(flags.mean()) if len(flags) else float("nan")
+
+
+def returning_notes(
+    notes: NoteArray, length: int = FIGURE_NOTES, reach: int = RETURN_NOTES
+) -> NDArray[np.bool_]:
+    """Tell of each note whether it lies in a figure whose pitches came before, without overlap.
+
+    Args:
+        notes: A note array sorted by (onset, pitch).
+        length: Notes in a figure.
+        reach: How far back to look, from first note to first note, in notes.
+
+    Returns:
+        ``(len(notes),)`` booleans.
+    """
+    codes = figure_codes(notes["pitch"], length)
+    before = previous_equal(codes, length)
+    place = np.arange(len(codes))
+    starts = place[(before >= 0) & (place - before <= reach)]
+    found = np.zeros(len(notes), dtype=bool)
+    found[(starts[:, None] + np.arange(length)).ravel()] = True
+    return found
 
 
 def longest_repeat(symbols: NDArray[Any], overlap: bool = False) -> int:

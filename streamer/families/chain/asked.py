@@ -48,6 +48,7 @@ DIALS = (
     Dial("polyphony", 0.45, 0.35, "log of keys struck together, mean"),
     Dial("pedal", 0.5, 0.4, "share of notes with the pedal down"),
     Dial("regularity", 0.6, 0.3, "1: each onset comes as long after the last as that did"),
+    Dial("repetition", 0.3, 0.35, "share of notes in figures that came before"),
 )
 
 KNOTS = np.arange(-3.0, 4.0)
@@ -59,14 +60,32 @@ SHORTEST_GAP = 0.005
 KEY_SCALE = 4.0
 """What shares of pitch classes are multiplied by, to be as large as the rest."""
 
+BEFORE_KEY = 6
+"""Dials whose numbers come before those of the key; the rest were added later, and a bundle whose
+input is narrower cannot be asked for them."""
+
 ASKED_WIDTH = len(DIALS) * len(KNOTS) + OCTAVE + 1
 
 
-def measure(notes: NoteArray, until_ms: float | None = None) -> dict[str, float]:
+def place_of(dial: int) -> slice:
+    """Return where the numbers of one of :data:`DIALS` are in the input."""
+    start = dial * len(KNOTS) + (OCTAVE + 1 if dial >= BEFORE_KEY else 0)
+    return slice(start, start + len(KNOTS))
+
+
+KEY_PLACE = slice(BEFORE_KEY * len(KNOTS), BEFORE_KEY * len(KNOTS) + OCTAVE + 1)
+"""Where the numbers of the key are: the share of each pitch class, and 1 where it is asked for."""
+
+
+def measure(
+    notes: NoteArray, until_ms: float | None = None, returning: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
     """Return what each dial shows of some notes.
 
     Args:
         notes: Sorted by onset, one or more.
+        returning: Whether each lies in a figure that came before
+            (:func:`streamer.measures.repetition.returning_notes`); None: not known, and not told.
         until_ms: When the next note begins, ms; None: unknown, as long after the last as the
             mean of those before.
     """
@@ -77,7 +96,7 @@ def measure(notes: NoteArray, until_ms: float | None = None) -> dict[str, float]
         span *= count / (count - 1)
     gaps = np.diff(onsets)
     groups = 1 + int((gaps > CHORD_MS).sum())
-    return {
+    shown = {
         "density": math.log(count / max(span / 1000.0, SHORTEST_GAP * count)),
         "loudness": float(notes["velocity"].mean()),
         "register": float(notes["pitch"].mean()),
@@ -85,6 +104,9 @@ def measure(notes: NoteArray, until_ms: float | None = None) -> dict[str, float]
         "pedal": float(notes["pedal"].mean()),
         "regularity": _regularity(onsets, gaps),
     }
+    if returning is not None:
+        shown["repetition"] = float(returning.mean())
+    return shown
 
 
 def _regularity(onsets: NDArray[np.float64], gaps: NDArray[np.float64]) -> float:
@@ -103,24 +125,25 @@ def pitch_classes(notes: NoteArray) -> NDArray[np.float64]:
 
 
 def asked_vector(
-    wishes: Mapping[str, float], key: Sequence[float] | NDArray[np.float64] | None = None
+    wishes: Mapping[str, float],
+    key: Sequence[float] | NDArray[np.float64] | None = None,
+    width: int = ASKED_WIDTH,
 ) -> NDArray[np.float32]:
-    """Return the input that asks for some values, ``(ASKED_WIDTH,)`` float32.
+    """Return the input that asks for some values, ``(width,)`` float32.
 
     Args:
         wishes: Value by name of the dial; what is not named is not asked for. Beyond three spreads
             a value counts as three.
         key: Share of each pitch class, ``(12,)``; None asks for no key.
+        width: Of the bundle's input; what lies beyond cannot be asked of it.
     """
     out = np.zeros(ASKED_WIDTH, dtype=np.float32)
-    width = len(KNOTS)
     for place, dial in enumerate(DIALS):
         if dial.name in wishes:
             away = (wishes[dial.name] - dial.middle) / dial.spread
             away = min(max(away, KNOTS[0]), KNOTS[-1])
             hats = np.maximum(0.0, 1.0 - np.abs(away - KNOTS))
-            out[place * width : (place + 1) * width] = hats
+            out[place_of(place)] = hats
     if key is not None:
-        out[-OCTAVE - 1 : -1] = KEY_SCALE * np.asarray(key)
-        out[-1] = 1.0
-    return out
+        out[KEY_PLACE] = [*(KEY_SCALE * np.asarray(key)), 1.0]
+    return out[:width]

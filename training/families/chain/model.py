@@ -142,6 +142,7 @@ class Chain(nn.Module):
         self.asked = (
             nn.Parameter(torch.zeros(ASKED_WIDTH, GROUPS * 4 * hidden)) if config.asked else None
         )
+        self.register_load_state_dict_pre_hook(_widen_asked)
         centres = torch.tensor(codec.velocity.centres, dtype=torch.float32)
         self.register_buffer("velocity_centres", centres, persistent=False)
         for name, table in (("shift_floors", shift_floors), ("hold_times", hold_times)):
@@ -354,3 +355,10 @@ class Chain(nn.Module):
     def describe(self) -> dict[str, Any]:
         """Return the configuration as plain data for checkpoints and cards."""
         return asdict(self.config)
+
+
+def _widen_asked(model: Chain, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Let weights that were trained before there were as many dials do nothing for the new ones."""
+    known, own = weights.get(f"{prefix}asked"), model.asked
+    if known is not None and own is not None and len(known) < len(own):
+        weights[f"{prefix}asked"] = torch.cat([known, torch.zeros_like(own[len(known) :])])

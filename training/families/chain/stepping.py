@@ -58,7 +58,7 @@ class _Note:
         self._looked = None if memory is None or past is None else looked_once(memory, past)
         self._wanted: Tensor | None = None
         if model.asked is not None and given.asked is not None:
-            self._wanted = given.asked @ model.asked
+            self._wanted = given.asked @ model.asked[: given.asked.shape[1]]
 
     def logits(self, m: int) -> Tensor:
         """Return the logits of an argument, from the classes so far."""
