@@ -85,7 +85,8 @@ def shift_twice(
     if memory is not None:
         memory.drawn(n, "pitch", pitches)
     logits = head_logits(n, 1, out, memory, twice=True)
-    shifts, kept = shifts_of_both(n, wait, pitches, n("Add", [logits, "noise_1"]))
+    noise = n("Reshape", ["noise_1", "pair_shape"])
+    shifts, kept = shifts_of_both(n, wait, pitches, n("Add", [logits, noise]))
     for name, target in (*both, (logits, "logits_1")):
         n("GatherND", [name, kept], out=target)
     return n("GatherND", [pitches, kept]), n("GatherND", [shifts, kept])

@@ -88,15 +88,7 @@ def _outside(shape: ChainShape, memory: MemoryNodes | None) -> tuple[list[Any], 
 def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
     """Add tables and matrices, folded; names are used by the body, which sees the outer graph."""
     hidden, offsets = shape.hidden, shape.offsets
-    bias0 = graph.constant("bias0", arrays["bias0"].reshape(1, -1))
-    # Each note has one pitch, so the pitch rows carry the bias; "no note" has a row for it too.
-    pitch = graph.constant("pitch_rows", arrays["prev_table"][: offsets[1]])
-    other = graph.constant("other_rows", arrays["prev_table"][offsets[1] :])
-    zeros = graph.constant("zero_row", np.zeros((1, GROUPS * 4 * hidden)))
-    parts = [graph("Add", [pitch, bias0]), other, bias0, zeros]
-    if shape.velocity_bins:
-        parts.append(graph.constant("velocity_rows", arrays["velocity_table"]))
-    graph("Concat", parts, out="rows_table", axis=0)
+    _add_rows(graph, shape, arrays)
     for j in range(GROUPS - 1):
         share = [arrays[f"prefix_table_{m}"][offsets[j] : offsets[j + 1]] for m in range(j + 1, 5)]
         if shape.hands and j == 0:
@@ -126,7 +118,7 @@ def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
         add_hands(graph, arrays["shift_floors"], arrays["hold_times"])
     if shape.asked:
         weights = graph.constant("asked_weights", arrays["asked"])
-        graph("MatMul", [ASKED_INPUT, weights], out="wanted")
+        graph("Gemm", [ASKED_INPUT, weights, "bias0"], out="wanted")
     # Where the rows of each argument begin, and last those of the velocity bin.
     first = [*offsets[:GROUPS], offsets[-1] + 2] if shape.velocity_bins else offsets[:GROUPS]
     graph.inner("first_rows", first, np.int64)
@@ -134,6 +126,29 @@ def _add_weights(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
     graph.inner("middle", [1], np.int64)
     graph.constant("axis_0", [0], np.int64)
     graph.constant("axis_1", [1], np.int64)
+
+
+def _add_rows(graph: Graph, shape: ChainShape, arrays: Arrays) -> None:
+    """Add the table of what a note before, or none, and the velocity bin bring to the first layer.
+
+    What is asked for brings the bias with it; of a model that cannot be asked each note has one
+    pitch, so that the pitch rows carry the bias, and "no note" has a row for it too.
+    """
+    bias0 = graph.constant("bias0", arrays["bias0"].reshape(1, -1))
+    zeros = np.zeros((1, GROUPS * 4 * shape.hidden), np.float32)
+    previous = arrays["prev_table"]
+    if shape.asked:
+        rows = [previous, zeros, zeros]
+        if shape.velocity_bins:
+            rows.append(arrays["velocity_table"])
+        graph.constant("rows_table", np.concatenate(rows))
+        return
+    pitch = graph.constant("pitch_rows", previous[: shape.offsets[1]])
+    other = graph.constant("other_rows", previous[shape.offsets[1] :])
+    parts = [graph("Add", [pitch, bias0]), other, bias0, graph.constant("zero_row", zeros)]
+    if shape.velocity_bins:
+        parts.append(graph.constant("velocity_rows", arrays["velocity_table"]))
+    graph("Concat", parts, out="rows_table", axis=0)
 
 
 def _build_body(graph: Graph, shape: ChainShape, memory: MemoryNodes | None) -> Any:
@@ -192,5 +207,5 @@ def _close(graph: Graph, n: Nodes, shape: ChainShape, memory: MemoryNodes | None
         states += [(state.name, state.kind, state.shape) for state in memory.kept_states]
     noises: list[list[int | str]] = [["batch", size] for size in shape.sizes]
     if shape.hands:
-        noises[SHIFT] = [2, "batch", shape.sizes[SHIFT]]
+        noises[SHIFT] = ["pairs", shape.sizes[SHIFT]]
     return close_body(graph, n, shape.columns, states, noises, shape.sizes)

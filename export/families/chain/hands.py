@@ -45,6 +45,7 @@ def add_hands(graph: Graph, floors: NDArray[Any], holds: NDArray[Any]) -> None:
     graph.inner("second_withheld", [[[0.0]], [[WITHHELD]]])
     graph.inner("first_of_both", 0, np.int64)
     graph.inner("pair_axis", [0], np.int64)
+    graph.inner("pair_shape", [2, -1, len(floors)], np.int64)
     graph.inner("key_axis", [2], np.int64)
 
 

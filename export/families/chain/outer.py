@@ -70,11 +70,11 @@ def _put_together(graph: Graph, shape: ChainShape, last: list[str]) -> None:
 
 
 def _noise_of_both(graph: Graph, noise: str, sizes: str) -> str:
-    """Put the noise of a time shift and that of its second draw together: (notes, 2, batch, ..)."""
+    """Put a time shift's noise before that of its second draw: (notes, 2 * batch, ..)."""
     forced = graph("Add", [noise, graph.constant("still_forced", STILL_FORCED)])
     part = graph.many("Split", ["head_b", sizes], GROUPS, axis=0)[SHIFT]
     second = graph("Max", [graph("Add", [AGAIN_INPUT, part]), forced])
-    return graph("Concat", [graph("Unsqueeze", [x, "axis_1"]) for x in (noise, second)], axis=1)
+    return graph("Concat", [noise, second], axis=1)
 
 
 def _number_batch(graph: Graph) -> None:

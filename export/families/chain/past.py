@@ -31,6 +31,10 @@ FACTS = ("pitch", "wide", "shift", "duration", "velocity", "pedal")
 """Columns of what is kept of each note: classes, and the interval to it. The first four are what
 may be the same there as here, in the order of ``same``."""
 
+SLOTS_AT_ONCE = 3
+"""Notes before a place whose rows are summed at once: of more the rows would take more memory at a
+time, of fewer the sums in all."""
+
 ARGUMENT_OF = {"pitch": 0, "shift": 1, "duration": 2, "velocity": 3}
 MIDDLE = PITCH_CLASSES - 1
 
@@ -115,15 +119,17 @@ class PastNodes:
     def _places(self, table: str) -> str:
         """Describe the last R places: facts of all notes ``(W, kept, 4)`` to ``(W, R, width)``."""
         g = self._graph
-        summed = ""
+        parts = []
         for slot in range(1, NEAREST + 1):
             begin = NEAREST + 1 - slot
             part = self._cut(table, (begin, self._reach, slot))[1]
-            part = g("Add", [part, self._number((slot - 1) * self._starts[-1])])
-            rows = g("Gather", ["m_places", part], axis=0)
-            one = g("ReduceSum", [rows, self._number([2])], keepdims=0)
-            summed = g("Add", [summed, one]) if summed else one
-        return g("Relu", [g("Add", [summed, "m_place_bias"])])
+            parts.append(g("Add", [part, self._number((slot - 1) * self._starts[-1])]))
+        sums = []
+        for begin in range(0, NEAREST, SLOTS_AT_ONCE):
+            together = g("Concat", parts[begin : begin + SLOTS_AT_ONCE], axis=2)
+            rows = g("Gather", ["m_places", together], axis=0)
+            sums.append(g("ReduceSum", [rows, self._number([2])], keepdims=0))
+        return g("Relu", [g("Sum", [*sums, "m_place_bias"])])
 
     def _first_rows(self) -> str:
         """Rows that describe the place of the first note, ``(W, 24)``."""

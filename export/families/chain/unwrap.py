@@ -107,7 +107,7 @@ def _weights(arrays: dict[str, Array], model: Any) -> dict[str, Array]:
     """Return the model's state dict."""
     hidden, layers = model.config.hidden, model.config.layers
     gates, offsets = 4 * hidden, model.codec.offsets
-    previous = np.concatenate([arrays["pitch_rows"], arrays["other_rows"]])
+    previous, velocity = _rows(arrays, offsets[-1])
     shares = [_share(arrays, j) for j in range(GROUPS - 1)]
     found: dict[str, Array] = {}
     for m in range(GROUPS):
@@ -116,7 +116,7 @@ def _weights(arrays: dict[str, Array], model: Any) -> dict[str, Array]:
         prefix = [shares[j][:, (m - j - 1) * gates : (m - j) * gates] for j in range(m)]
         rows = [previous[:, own], *prefix]
         if model.config.absolute_velocity:
-            rows.append(arrays["velocity_rows"][:, own])
+            rows.append(velocity[:, own])
         found[f"tables.{m}"] = np.concatenate(rows)
         found[f"heads.{m}.weight"] = arrays[f"head_w_{m}"].T
         found[f"heads.{m}.bias"] = arrays["head_b"][offsets[m] : offsets[m + 1]]
@@ -132,6 +132,14 @@ def _weights(arrays: dict[str, Array], model: Any) -> dict[str, Array]:
     if model.config.memory:
         found |= {f"memory.{name}": v for name, v in memory_weights(arrays).items()}
     return found
+
+
+def _rows(arrays: dict[str, Array], classes: int) -> tuple[Array, Array]:
+    """Return what the note before and the velocity bin bring, one row a class and one a bin."""
+    if "rows_table" in arrays:  # of a model that can be asked; two rows are of no note
+        return arrays["rows_table"][:classes], arrays["rows_table"][classes + 2 :]
+    previous = np.concatenate([arrays["pitch_rows"], arrays["other_rows"]])
+    return previous, arrays.get("velocity_rows", previous[:0])
 
 
 def _share(arrays: dict[str, Array], j: int) -> Array:
