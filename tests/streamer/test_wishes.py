@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamer.bundle.manifest import Statistics
 from streamer.engine.engine import Engine
 from streamer.families.chain.asked import (
     ASKED_WIDTH,
+    BEFORE_KEY,
     DIALS,
+    KEY_PLACE,
     KNOTS,
     asked_vector,
     measure,
     pitch_classes,
+    place_of,
 )
 from streamer.families.chain.codec import published_codec
 from streamer.families.chain.controls import ChainControls
@@ -27,6 +31,7 @@ from streamer.families.chain.homing import Homing
 from streamer.families.chain.keypath import NEAR, KeyPath, near
 from streamer.families.chain.steering import noise_bias
 from streamer.families.chain.wishing import Wishes
+from streamer.measures.repetition import returning_notes
 from streamer.music.notes import NOTE_DTYPE, NoteArray
 from streamer.settings.controls import Controls, LiveControls
 from tests.bundles import tiny_statistics, write_tiny_bundle
@@ -43,17 +48,22 @@ def even(notes: int = 32, gap_ms: float = 250.0) -> NoteArray:
 def dial(vector: np.ndarray, name: str) -> float:
     """What a vector asks of a dial, NaN for nothing."""
     place = [one.name for one in DIALS].index(name)
-    hats = vector[place * len(KNOTS) : (place + 1) * len(KNOTS)]
+    hats = vector[place_of(place)]
     if not hats.any():
         return math.nan
     one = DIALS[place]
     return float(one.middle + one.spread * (hats * KNOTS).sum())
 
 
-def wishes(*, trained: bool = True) -> tuple[Wishes, Homing]:
+OLDER = KEY_PLACE.stop
+"""Width of the input of a bundle that was made before there was ``repetition``."""
+
+
+def wishes(width: int = ASKED_WIDTH, statistics: Statistics | None = None) -> tuple[Wishes, Homing]:
     """With the tiny corpus, whose middle is 6 notes a second, pitch 62 and velocity 64."""
-    homing = Homing(tiny_statistics(), CODEC)
-    return Wishes(homing, np.random.default_rng(0), trained=trained), homing
+    statistics = statistics or tiny_statistics()
+    homing = Homing(statistics, CODEC)
+    return Wishes(homing, np.random.default_rng(0), statistics, width), homing
 
 
 def test_dials_are_measured_as_they_are_named() -> None:
@@ -70,6 +80,26 @@ def test_very_dense_music_is_told_from_dense_music() -> None:
     """Nothing caps what a phrase of trills and runs shows."""
     fast, faster = measure(even(gap_ms=60.0), 960.0), measure(even(gap_ms=30.0), 480.0)
     assert math.log(2.0) == pytest.approx(faster["density"] - fast["density"])
+
+
+def test_notes_return_that_came_before() -> None:
+    """A line of nine keys twice: the second time returns, and the first is new."""
+    line = [60, 64, 67, 72, 76, 61, 65, 68, 73]
+    rows = [(100.0 * i, 90.0, key, 64, False, 0) for i, key in enumerate(line * 2)]
+    notes = np.array(rows, dtype=NOTE_DTYPE)
+    returning = returning_notes(notes)
+    assert [False] * 9 + [True] * 9 == returning.tolist()
+    assert 0.5 == measure(notes, returning=returning)["repetition"]
+    assert "repetition" not in measure(notes)
+
+
+def test_what_came_long_ago_does_not_return() -> None:
+    """A memory does not reach it."""
+    line = [*range(40, 50), *([80, 90] * 20), *range(40, 50)]
+    rows = [(100.0 * i, 90.0, key, 64, False, 0) for i, key in enumerate(line)]
+    notes = np.array(rows, dtype=NOTE_DTYPE)
+    assert returning_notes(notes)[-10:].all()
+    assert not returning_notes(notes, reach=49)[-10:].any()
 
 
 def test_a_single_note_is_measured() -> None:
@@ -127,7 +157,7 @@ def test_a_scale_is_asked_for_as_the_model_writes_it() -> None:
     """Transposition comes after the model: D major a tone up is C major to it."""
     one, _ = wishes()
     controls = Controls(scale="major", root=2, transpose=2)
-    key = one.asked(controls)[-13:]
+    key = one.asked(controls)[KEY_PLACE]
     assert [0, 2, 4, 5, 7, 9, 11] == np.flatnonzero(key[:12]).tolist()
     assert 1.0 == key[-1]
 
@@ -135,8 +165,52 @@ def test_a_scale_is_asked_for_as_the_model_writes_it() -> None:
 def test_chords_that_hold_are_not_contradicted() -> None:
     """Where a person names keys, the path through keys is silent."""
     one, _ = wishes()
-    assert one.asked(Controls())[-1]
-    assert not one.asked(Controls().with_changes({"keys": "D"}))[-1]
+    assert one.asked(Controls())[KEY_PLACE].any()
+    assert not one.asked(Controls().with_changes({"keys": "D"}))[KEY_PLACE].any()
+
+
+def test_as_much_returns_as_in_the_corpus() -> None:
+    """Nothing in half of the phrases, all in the fullest; what a person sets is asked for."""
+    statistics = tiny_statistics()
+    statistics.note["repetition"] = [0.0, 0.0, 1.0]
+    one, _ = wishes(statistics=statistics)
+    shares = []
+    for _ in range(400):
+        one.wander()
+        shares.append(dial(one.asked(Controls()), "repetition"))
+    assert 0.2 < np.mean(shares) < 0.3
+    assert 0.4 < np.mean(np.array(shares) < 1e-3) < 0.6
+    asked = one.asked(Controls().with_changes({"repetition": 0.8}))
+    assert 0.8 == pytest.approx(dial(asked, "repetition"), abs=1e-4)
+
+
+def test_a_corpus_that_was_not_measured_asks_for_no_repetition() -> None:
+    """As bundles of before."""
+    one, _ = wishes()
+    one.wander()
+    assert math.isnan(dial(one.asked(Controls()), "repetition"))
+
+
+def test_an_older_bundle_is_asked_for_what_it_knows(caplog: pytest.LogCaptureFixture) -> None:
+    """In as many numbers as it takes; what it does not know is said once."""
+    one, _ = wishes(OLDER)
+    controls = Controls().with_changes({"repetition": 0.8, "loudness": 40.0, "polyphony": 3.0})
+    vector = one.asked(controls)
+    assert OLDER == len(vector)
+    assert math.log(3.0) == pytest.approx(dial(vector, "polyphony"), abs=1e-4)
+    with caplog.at_level(logging.WARNING):
+        one.tell(controls)
+        one.tell(controls)
+    assert ["repetition"] == [r.getMessage().split(":")[0] for r in caplog.records]
+
+
+def test_numbers_of_dials_and_key_do_not_overlap() -> None:
+    """Those of before lie where older bundles have them."""
+    taken = [*range(ASKED_WIDTH)[KEY_PLACE]]
+    for number in range(len(DIALS)):
+        taken += range(ASKED_WIDTH)[place_of(number)]
+    assert [*range(ASKED_WIDTH)] == sorted(taken)
+    assert len(KNOTS) * BEFORE_KEY == KEY_PLACE.start
 
 
 def test_a_narrow_range_is_not_asked_to_be_left() -> None:
@@ -149,8 +223,7 @@ def test_the_pedal_follows_its_control() -> None:
     """None, as moods have it, all."""
     statistics = tiny_statistics()
     statistics.note["pedal"] = [0.0, 0.5, 1.0]
-    homing = Homing(statistics, CODEC)
-    one = Wishes(homing, np.random.default_rng(0), trained=True)
+    one, _ = wishes(statistics=statistics)
     found = [
         dial(one.asked(Controls().with_changes({"pedal": value})), "pedal")
         for value in (0.0, 1.0, 2.0)

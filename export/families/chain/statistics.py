@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from export.statistics import LEVELS, argument_columns
 from streamer.bundle.manifest import JudgeSpec, Statistics
 from streamer.errors import DataError
+from streamer.families.chain.returns import DIAL
+from streamer.measures.repetition import returning_notes
 from streamer.music.notes import NoteArray
 from training.baselines.nets import NoteModel
 from training.evaluation.judges import fit_judges
@@ -82,6 +84,8 @@ def measure_statistics(
     phrases = list(_phrases(entropies, phrase_notes))
     music = [_music([piece], phrase_notes) for piece in pieces]
     note = {name: np.concatenate([m[name] for m in music]) for name in music[0]}
+    moods = _moods(music, phrase_notes)
+    note[DIAL] = np.concatenate([_returning(piece, phrase_notes) for piece in pieces])
     low, high = (
         np.quantile(cells, q, axis=(0, 3)).round(4).tolist() if len(cells) else []
         for q in CELL_LEVELS
@@ -94,7 +98,7 @@ def measure_statistics(
         {name: np.quantile(values, LEVELS).round(4).tolist() for name, values in note.items()},
         low,
         high,
-        _moods(music, phrase_notes),
+        moods,
     )
 
 
@@ -215,6 +219,13 @@ def _music(pieces: list[NoteArray], phrase_notes: int) -> dict[str, NDArray[np.f
         "velocity_sd", "pedal",
     )  # fmt: skip
     return {name: table[:, i] for i, name in enumerate(names)}
+
+
+def _returning(piece: NoteArray, phrase_notes: int) -> NDArray[np.float64]:
+    """Return for each phrase the share of its notes that lie in figures that came before."""
+    phrases = len(piece) // phrase_notes
+    flags = returning_notes(piece)[: phrases * phrase_notes]
+    return np.asarray(flags.reshape(phrases, phrase_notes).mean(axis=1))
 
 
 def _phrase_figures(notes: NoteArray, shift: NDArray[np.float64]) -> tuple[float, ...]:

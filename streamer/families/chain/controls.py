@@ -12,11 +12,12 @@ Pitch = Annotated[float, Range(36.0, 90.0)] | None
 Together = Annotated[float, Range(1.0, 5.0, "keys")] | None
 Share = Annotated[float, Range(0.0, 1.0)] | None
 
-DIALS = ("loudness", "register", "polyphony", "regularity")
+DIALS = ("loudness", "register", "polyphony", "regularity", "repetition")
 """Controls that are asked of the model, beside density and pedal; each may be unset."""
 
 _MOODS = "as moods have it"
 _FREE = "as the model likes"
+_CORPUS = "as the corpus has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,17 @@ class ChainControls(ControlGroup):
             "1: each onset comes as long after the last as that did, 0.3: free; of bundles that "
             "were trained to be asked for it",
             unset=(_FREE, 0.8),
+        ),
+    ] = None
+
+    repetition: Annotated[
+        Share,
+        Control(
+            "character",
+            "redraw",
+            "share of the notes that lie in figures that came before: 1: nothing new, 0: nothing "
+            "returns; of bundles that were trained to be asked for it",
+            unset=(_CORPUS, 0.3),
         ),
     ] = None
 

@@ -65,7 +65,8 @@ class Past(Choosing):
         statistics = engine.bundle.manifest.statistics
         self._bound = CellBound(statistics)
         self._homing = Homing(statistics, self._codec, settings.homing)
-        self._wishes = Wishes(self._homing, rng, trained=ASKED_INPUT in engine.further_inputs)
+        width = engine.further_inputs.get(ASKED_INPUT, (0,))[-1]
+        self._wishes = Wishes(self._homing, rng, statistics, int(width))
         self._until_mood = 0
         self._state = engine.initial_state(1)
         # None where the bundle knows no law of two hands; otherwise exact, unlike the graph's own.

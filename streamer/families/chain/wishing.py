@@ -3,8 +3,8 @@
 A bundle that was trained with them is asked for the dials of :mod:`streamer.families.chain.asked`.
 What a person has set is asked for as it is. Of the others density, loudness, register and pedal are
 asked for as a piece would have them: about the mood, wandering from phrase to phrase as far and as
-slowly as they do within pieces. What the stream does in spite of that, homing takes back here, and
-no longer in the noise.
+slowly as they do within pieces; of repetition as much as the corpus has. What the stream does in
+spite of that, homing takes back here, and no longer in the noise.
 
 A bundle that was not trained with them is leaned on in the noise, and of what cannot be leaned on
 it says so once. Thread: the generator's.
@@ -18,10 +18,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.families.chain.asked import asked_vector
+from streamer.bundle.manifest import Statistics
+from streamer.families.chain.asked import ASKED_WIDTH, asked_vector
 from streamer.families.chain.controls import ChainControls
 from streamer.families.chain.homing import WISHED, Homing
 from streamer.families.chain.keypath import KeyPath
+from streamer.families.chain.returns import DIAL as REPETITION
+from streamer.families.chain.returns import Returning
 from streamer.families.chain.steering import allowed_pitches
 from streamer.generators.harmony import harmony_of
 from streamer.music.scales import OCTAVE, SCALE_STEPS
@@ -40,7 +43,7 @@ deviation, in units of the dial: means of piano-midi.de with GiantMIDI and of AS
 HOLDS = 0.6
 """Correlation of that from one phrase to the next, in the same corpora."""
 
-UNLEANED = ("polyphony", "regularity")
+UNLEANED = ("polyphony", "regularity", REPETITION)
 """What only a bundle can do that was trained to be asked for it."""
 
 
@@ -50,30 +53,40 @@ class Wishes(Marked):
     Args:
         homing: Knows moods, and what the stream has been like.
         rng: Draws how phrases wander; the generator's.
-        trained: Whether the bundle was trained to be asked.
+        statistics: The bundle's.
+        width: Of the bundle's input ``asked``; 0 where it was not trained to be asked.
     """
 
-    marked = ("_away", "_keys")
+    marked = ("_away", "_keys", "_returning")
 
-    def __init__(self, homing: Homing, rng: np.random.Generator, *, trained: bool) -> None:
-        self._homing, self._rng = homing, rng
-        self.trained = trained
+    def __init__(
+        self, homing: Homing, rng: np.random.Generator, statistics: Statistics, width: int
+    ) -> None:
+        self._homing, self._rng, self._width = homing, rng, width
         self._away = dict.fromkeys(WANDERS, 0.0)
-        self._keys = KeyPath(rng) if trained else None
-        self._told = trained
+        self._keys = KeyPath(rng) if width else None
+        self._returning = Returning(statistics, rng) if width == ASKED_WIDTH else None
+        self._told = self._returning is not None
+
+    @property
+    def trained(self) -> bool:
+        """Whether the bundle was trained to be asked."""
+        return self._width > 0
 
     def wander(self) -> None:
         """Go on to the next phrase."""
         if self._keys is None:
             return
         self._keys.go_on()
+        if self._returning is not None:
+            self._returning.go_on()
         drawn = self._rng.standard_normal(len(WANDERS)).tolist()
         fresh = math.sqrt(1.0 - HOLDS**2)
         for (name, far), one in zip(WANDERS.items(), drawn, strict=True):
             self._away[name] = HOLDS * self._away[name] + fresh * far * one
 
     def asked(self, controls: Controls) -> NDArray[np.float32]:
-        """Return what the next phrase is asked to be like, ``(ASKED_WIDTH,)``."""
+        """Return what the next phrase is asked to be like, as wide as the bundle's input."""
         own = controls.of(ChainControls)
         wishes = {name: float(value) for name, value in own.asked().items()}
         if "polyphony" in wishes:
@@ -94,10 +107,14 @@ class Wishes(Marked):
             wishes["register"] = min(max(wishes["register"], low + third), high - third)
         if "pedal" in wishes:
             wishes["pedal"] = _pedalled(wishes["pedal"], own.pedal)
+        if REPETITION not in wishes and self._returning is not None:
+            share = self._returning.share
+            if share is not None:
+                wishes[REPETITION] = share
         key = _key(controls)
         if key is None and self._keys is not None and harmony_of(controls) is None:
             key = self._keys.shares
-        return asked_vector(wishes, key)
+        return asked_vector(wishes, key, self._width)
 
     def change_mood(self) -> None:
         """Begin another mood."""
@@ -108,7 +125,8 @@ class Wishes(Marked):
         """Say once what this bundle cannot be asked for."""
         if self._told:
             return
-        missing = [name for name in UNLEANED if name in controls.of(ChainControls).asked()]
+        unable = (REPETITION,) if self.trained else UNLEANED
+        missing = [name for name in unable if name in controls.of(ChainControls).asked()]
         if missing:
             self._told = True
             logger.warning(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from streamer.families.chain.asked import DIALS, measure
+from streamer.measures.repetition import returning_notes
 from streamer.music.notes import Phrase, to_array
 from streamer.pipeline import open_source
 from training.studies.chain.stream import Stage
@@ -27,6 +28,7 @@ ASKED = {
     "register": (50.0, 56.0, 62.0, 68.0, 74.0),
     "polyphony": (1.2, 1.5, 2.0, 2.5, 3.0),
     "regularity": (0.5, 0.62, 0.74, 0.86, 0.95),
+    "repetition": (0.0, 0.25, 0.5, 0.75, 0.95),
 }
 """What is asked for, most of the corpus's range: density as a multiple, polyphony in keys."""
 
@@ -86,9 +88,12 @@ def _means(stage: Stage, asked: Mapping[str, float]) -> list[dict[str, float]]:
         phrases: list[Phrase] = []
         while len(phrases) <= SKIPPED or phrases[-1].end_ms < stage.minutes * 60_000.0:
             phrases.append(source.next_phrase())
+        returning = returning_notes(to_array(note for p in phrases for note in p.notes))
+        ends = np.cumsum([len(phrase.notes) for phrase in phrases])
+        parts = np.split(returning, ends[:-1])
         rows = [
-            measure(to_array(phrase.notes), phrase.notes[0].onset_ms + _length_ms(phrase))
-            for phrase in phrases[SKIPPED:]
+            measure(to_array(phrase.notes), phrase.notes[0].onset_ms + _length_ms(phrase), part)
+            for phrase, part in list(zip(phrases, parts, strict=True))[SKIPPED:]
             if len(phrase.notes) > 1
         ]
         found.append(
