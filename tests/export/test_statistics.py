@@ -53,7 +53,7 @@ def test_music_is_described_by_quantiles_over_phrases(made: TensorSet) -> None:
     assert statistics.levels == list(LEVELS)
     names = {
         "density", "pitch", "velocity", "velocity_sd", "duration_ms", "pedal", "polyphony",
-        "longest_rest_ms",
+        "longest_rest_ms", "repetition",
     }  # fmt: skip
     assert set(statistics.note) == names
     for values in statistics.note.values():
