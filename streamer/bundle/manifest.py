@@ -138,8 +138,8 @@ class Statistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         levels: Quantile levels of ``note``, 0..1, ascending.
         note: Quantiles over phrases at ``levels``: ``density`` (notes/s), ``pitch``,
             ``velocity``, ``velocity_sd``, ``duration_ms``, ``polyphony`` (keys held at an onset),
-            ``longest_rest_ms``, ``pedal`` (share of notes), ``repetition`` (share of notes in
-            figures that came before).
+            ``longest_rest_ms``, ``pedal`` (share of notes), ``repetition`` (share of figures
+            that came before).
         c_low: Low quantile of cell values, ``[layer][submodel]``.
         c_high: High quantile of cell values, ``[layer][submodel]``.
         moods: What single training pieces are like: columns of equal length, one row a piece, with

@@ -25,7 +25,7 @@ from export.statistics import LEVELS, argument_columns
 from streamer.bundle.manifest import JudgeSpec, Statistics
 from streamer.errors import DataError
 from streamer.families.chain.returns import DIAL
-from streamer.measures.repetition import returning_notes
+from streamer.measures.repetition import FIGURE_NOTES, figure_return_flags
 from streamer.music.notes import NoteArray
 from training.baselines.nets import NoteModel
 from training.evaluation.judges import fit_judges
@@ -222,10 +222,12 @@ def _music(pieces: list[NoteArray], phrase_notes: int) -> dict[str, NDArray[np.f
 
 
 def _returning(piece: NoteArray, phrase_notes: int) -> NDArray[np.float64]:
-    """Return for each phrase the share of its notes that lie in figures that came before."""
-    phrases = len(piece) // phrase_notes
-    flags = returning_notes(piece)[: phrases * phrase_notes]
-    return np.asarray(flags.reshape(phrases, phrase_notes).mean(axis=1))
+    """Return for each phrase the share of the figures that end in it that came before."""
+    flags = figure_return_flags(piece)
+    first = FIGURE_NOTES - 1
+    starts = np.arange(0, len(piece) - phrase_notes + 1, phrase_notes)
+    parts = [flags[max(at - first, 0) : max(at + phrase_notes - first, 0)] for at in starts]
+    return np.array([part.mean() if len(part) else 0.0 for part in parts])
 
 
 def _phrase_figures(notes: NoteArray, shift: NDArray[np.float64]) -> tuple[float, ...]:

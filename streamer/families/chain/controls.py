@@ -89,8 +89,8 @@ class ChainControls(ControlGroup):
         Control(
             "character",
             "redraw",
-            "share of the notes that lie in figures that came before: 1: nothing new, 0: nothing "
-            "returns; of bundles that were trained to be asked for it",
+            "share of the music that comes again within minutes: 0 always new, 1 all returns; of "
+            "bundles that were trained to be asked for it",
             unset=(_CORPUS, 0.3),
         ),
     ] = None

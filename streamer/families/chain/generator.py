@@ -339,6 +339,8 @@ class StepGenerator(Past):
         if self._was_cut:
             low, high = limits.density
             limits = replace(limits, density=(LEAST_DENSITY * low, high))
+        if self._wishes.may_return(controls):
+            limits = replace(limits, returned_share=1.0)
         told = (limits, recent, controls.density, self._memory.returned_share)
         if heard is None or self._ear is None:
             return [Context(*told)] * count
@@ -363,6 +365,7 @@ class StepGenerator(Past):
         self._velocity = phrase.notes[-1].velocity
         state, outside = self._bound.apply(state)
         self._state = with_velocity(state, float(self._velocity))
+        self._wishes.watch(self._memory.returned_share(phrase), controls)
         self._memory.add(phrase.notes)
         if self._ear is not None and trail.features is not None:
             self._ear.commit(trail.notes, trail.features)

@@ -107,14 +107,33 @@ class Wishes(Marked):
             wishes["register"] = min(max(wishes["register"], low + third), high - third)
         if "pedal" in wishes:
             wishes["pedal"] = _pedalled(wishes["pedal"], own.pedal)
-        if REPETITION not in wishes and self._returning is not None:
-            share = self._returning.share
-            if share is not None:
-                wishes[REPETITION] = share
+        share = self._share(controls)
+        if share is not None:
+            wishes[REPETITION] = share
         key = _key(controls)
         if key is None and self._keys is not None and harmony_of(controls) is None:
             key = self._keys.shares
         return asked_vector(wishes, key, self._width)
+
+    def _share(self, controls: Controls) -> float | None:
+        """Return what of the next phrase is to return; None asks for nothing."""
+        if self._returning is None:
+            return None
+        return self._returning.share(controls.of(ChainControls).repetition)
+
+    def may_return(self, controls: Controls) -> bool:
+        """Whether the next phrase is asked to be one that came before."""
+        return bool(self._share(controls))
+
+    def watch(self, came: float, controls: Controls) -> None:
+        """Learn from a phrase that was committed.
+
+        Args:
+            came: Share of its figures that came before, 0..1.
+            controls: That it was asked with.
+        """
+        if self._returning is not None:
+            self._returning.watch(came, controls.of(ChainControls).repetition)
 
     def change_mood(self) -> None:
         """Begin another mood."""
