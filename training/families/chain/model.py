@@ -142,7 +142,7 @@ class Chain(nn.Module):
         self.asked = (
             nn.Parameter(torch.zeros(ASKED_WIDTH, GROUPS * 4 * hidden)) if config.asked else None
         )
-        self.register_load_state_dict_pre_hook(_widen_asked)
+        self.register_load_state_dict_pre_hook(_widen_asked)  # type: ignore[no-untyped-call]
         centres = torch.tensor(codec.velocity.centres, dtype=torch.float32)
         self.register_buffer("velocity_centres", centres, persistent=False)
         for name, table in (("shift_floors", shift_floors), ("hold_times", hold_times)):
