@@ -70,6 +70,7 @@ def measure_speed(
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        last = last.removeprefix(f"{EngineError.__module__}.{EngineError.__name__}: ")
         raise EngineError(f"the engine could not be measured: {last}")
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report

@@ -60,6 +60,19 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("net", sorted(NETS))
+def test_the_edge_bench_of_a_baseline_says_what_times_it(
+    net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It compares with the products of a chain, which a baseline does not have."""
+    bundle = engine_of(model_of(net), tmp_path).bundle
+    assert 1 == main(["bench", "--model", str(bundle.path), "--seconds", "1"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "EngineError" not in line
+    assert f"{net} is no chain" in line
+    assert "perpetuo study bench --bundles" in line
+
+
+@pytest.mark.parametrize("net", sorted(NETS))
 @pytest.mark.parametrize(
     "more", [{}, {"layers": 1}, {"heads": 4, "distance": 30}, {"memory": 1}], ids=str
 )

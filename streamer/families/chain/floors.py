@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from streamer.bundle.bundle import Bundle
 from streamer.bundle.manifest import STEP_GRAPH, GraphSpec
+from streamer.errors import EngineError
 from streamer.families.chain.remembering import (
     HEADS,
     KEY_WIDTH,
@@ -21,8 +22,16 @@ def floors(bundle: Bundle) -> list[tuple[int, int, int]]:
     """Return rows, columns and times of each matrix that one note is multiplied with.
 
     Tables are not counted: of them a note reads a few rows.
+
+    Raises:
+        EngineError: It is a baseline, whose manifest does not say how large its matrices are.
     """
     spec = bundle.manifest.graph(STEP_GRAPH)
+    if "h" not in spec.state:
+        raise EngineError(
+            f"{bundle.path}: {bundle.manifest.family} is no chain, and has no state h that says "
+            "how large its matrices are; `perpetuo study bench --bundles` times such a bundle"
+        )
     shape = spec.input("h").shape
     layers, groups, _, hidden = (int(n) if n != "batch" else 0 for n in shape)
     first = [(hidden, 4 * hidden)] * groups
