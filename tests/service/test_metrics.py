@@ -49,10 +49,13 @@ def make_figures(**changes):
     return StreamFigures(**(plain | changes))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scrape():
-    """A server that is scraped for real, with figures that the test can change."""
-    here = {"figures": make_figures()}
+    """A server that is scraped for real, with figures that the test can change.
+
+    One for all: closing it takes half a second.
+    """
+    here = {}
     server = MetricsServer(0, lambda: here["figures"])
 
     def scrape(**changes):

@@ -95,7 +95,10 @@ def test_play_check_and_models_know_them(
 ) -> None:
     model, out = str(bundles[family]), tmp_path / "take.mid"
     command = ["--model", model, "--port", "null", "--input", "off"]
-    assert cli.main(["play", *command, "--for", "1", "--plain", "--record", str(out)]) == 0
+    for seconds in ("1", "8", "64"):  # a busy machine may not come to a note in the first
+        if not out.exists():
+            words = [*command, "--for", seconds, "--plain", "--record", str(out)]
+            assert cli.main(["play", *words]) == 0
     assert len(read_midi(out)) > 0
     capsys.readouterr()
     assert cli.main(["check", "--model", model, "--port", "null"]) == 0

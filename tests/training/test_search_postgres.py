@@ -15,9 +15,7 @@ import pytest
 
 from streamer.cli import main
 from tests.postgresserver import PASSWORD, PostgresServer, programs
-from tests.scores import scores
-from tests.training.together import Processes
-from training.registry import models
+from tests.training.searching import TRIALS, command, corpus, one_dies_and_two_go_on
 from training.run.book import Book
 from training.run.verdict import Verdict
 
@@ -29,7 +27,7 @@ pytestmark = [
     ),
 ]
 
-TRIALS, WORKERS = 3, 6
+WORKERS = 6
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +44,7 @@ def storage(server: PostgresServer, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    path = tmp_path / "scores.npz"
-    scores(*([(i * 0.5, 0.5, 48 + (7 * i + p) % 24) for i in range(120)] for p in range(5))).save(
-        path
-    )
-    return path
-
-
-def command(prepared: Path, out: Path, storage: str, *more: str) -> list[str]:
-    return [
-        "search", "draw", "--tensors", str(prepared), "-o", str(out), "--preset", "draw-tiny",
-        "--budget", "0.1", "--threads", "1", "--device", "cpu", "--storage", storage,
-        "--range", "model.hidden=8..16", "--range", "model.latent=2..8",
-        "--range", "model.passes=2..4", "--trials", str(TRIALS), "--grace", "3", *more,
-    ]  # fmt: skip
+    return corpus(tmp_path)
 
 
 def trials_of(storage: str) -> list[Any]:
@@ -67,32 +52,9 @@ def trials_of(storage: str) -> list[Any]:
     return optuna.load_study(study_name="draw", storage=driven).trials
 
 
-def until_it_works(process: Any, storage: str) -> None:
-    """Wait until a worker shows its first sign of life in a trial whose shape is drawn."""
-    for _ in range(2400):
-        process.join(0.05)
-        assert process.is_alive(), process.said.read_text()
-        try:
-            trials = trials_of(storage)
-        except Exception:  # noqa: BLE001  # not made yet, or half of it
-            continue
-        drawn = bool(trials) and len(trials[0].params) == len(models()["draw"].space)
-        if drawn and "sign" in trials[0].user_attrs:
-            return
-    pytest.fail("the worker never began")
-
-
 def test_what_a_killed_worker_was_at_is_taken_up_and_none_runs_twice(prepared, tmp_path, storage):
     """One hangs in its first trial and is killed; two that start together do that and the rest."""
-    processes = Processes(tmp_path)
-    dead = processes.start(["hang", *command(prepared, tmp_path / "dead", storage)])
-    until_it_works(dead, storage)
-    dead.kill()
-    dead.join()
-    others = [
-        processes.start(command(prepared, tmp_path / name, storage)) for name in ("one", "two")
-    ]  # fmt: skip
-    done = [processes.wait(process) for process in others]
+    done = one_dies_and_two_go_on(prepared, tmp_path, storage, lambda: trials_of(storage))
     assert [0, 0] == [one.status for one in done], done
     trials = trials_of(storage)
     told = [trial for trial in trials if "told" in trial.user_attrs]

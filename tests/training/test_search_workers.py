@@ -10,31 +10,16 @@ import optuna
 import pytest
 
 from streamer.cli import main
-from tests.scores import scores
-from tests.training.together import Processes
-from training.registry import models
+from tests.training.searching import command, corpus, one_dies_and_two_go_on
 from training.run.book import MOST_DEATHS, Book, shown
 from training.run.verdict import Verdict
 
 pytestmark = pytest.mark.timeout(400)
 
 
-def command(prepared: Path, out: Path, storage: str, *more: str) -> list[str]:
-    return [
-        "search", "draw", "--tensors", str(prepared), "-o", str(out), "--preset", "draw-tiny",
-        "--budget", "0.1", "--threads", "1", "--device", "cpu", "--storage", storage,
-        "--range", "model.hidden=8..16", "--range", "model.latent=2..8",
-        "--range", "model.passes=2..4", "--trials", "3", "--grace", "3", *more,
-    ]  # fmt: skip
-
-
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    path = tmp_path / "scores.npz"
-    scores(*([(i * 0.5, 0.5, 48 + (7 * i + p) % 24) for i in range(120)] for p in range(5))).save(
-        path
-    )
-    return path
+    return corpus(tmp_path)
 
 
 def trials_of(storage: str) -> list[Any]:
@@ -47,15 +32,7 @@ def trials_of(storage: str) -> list[Any]:
 def test_what_a_killed_worker_was_at_is_taken_up_and_nothing_is_counted_twice(prepared, tmp_path):
     """One worker hangs in its first trial and is killed; two others share the rest and that."""
     storage = str(tmp_path / "book")
-    processes = Processes(tmp_path)
-    dead = processes.start(["hang", *command(prepared, tmp_path / "dead", storage)])
-    _until_it_works(dead, storage)
-    dead.kill()
-    dead.join()
-    others = [
-        processes.start(command(prepared, tmp_path / name, storage)) for name in ("one", "two")
-    ]  # fmt: skip
-    done = [processes.wait(process) for process in others]
+    done = one_dies_and_two_go_on(prepared, tmp_path, storage, lambda: trials_of(storage))
     assert [0, 0] == [one.status for one in done], done
     trials = trials_of(storage)
     told = [trial for trial in trials if "told" in trial.user_attrs]
@@ -66,21 +43,6 @@ def test_what_a_killed_worker_was_at_is_taken_up_and_nothing_is_counted_twice(pr
     assert "FAIL" == trials[0].state.name
     for name in ("one", "two"):
         assert 3 == len(json.loads((tmp_path / name / "search.json").read_text())["trials"])
-
-
-def _until_it_works(process: Any, storage: str) -> None:
-    """Wait until a worker shows its first sign of life in a trial."""
-    for _ in range(2400):
-        process.join(0.05)
-        assert process.is_alive(), process.said.read_text()
-        try:
-            trials = trials_of(storage)
-        except Exception:  # noqa: BLE001  # not made yet, or half of it
-            continue
-        drawn = len(trials[0].params) == len(models()["draw"].space) if trials else False
-        if drawn and "sign" in trials[0].user_attrs:
-            return
-    pytest.fail("the worker never began")
 
 
 class ByHand:
