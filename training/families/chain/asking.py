@@ -50,12 +50,19 @@ class Asking:
         first = 0 if self._rng is None else -int(self._rng.integers(PHRASE_NOTES))
         for start in range(first, len(notes), PHRASE_NOTES):
             part = slice(max(start, 0), start + PHRASE_NOTES)
-            out[part] = self._of_phrase(notes, part, returning[part])
+            out[part] = self.of_phrase(notes, part, returning)
         return out
 
-    def _of_phrase(
+    def of_phrase(
         self, notes: NoteArray, part: slice, returning: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
+        """Return what one phrase is told, ``(ASKED_WIDTH,)``.
+
+        Args:
+            notes: The piece.
+            part: The phrase.
+            returning: Of each note of the piece, whether it lies in a figure that came before.
+        """
         phrase = notes[part]
         names = [dial.name for dial in DIALS]
         keyed = True
@@ -66,6 +73,6 @@ class Asking:
             names = [name for name, one in zip(names, told, strict=False) if one]
             keyed = bool(told[-1])
         after = notes["onset_ms"][part.stop] if part.stop < len(notes) else None
-        shown = measure(phrase, None if after is None else float(after), returning)
+        shown = measure(phrase, None if after is None else float(after), returning[part])
         key = pitch_classes(phrase) if keyed else None
         return asked_vector({name: shown[name] for name in names}, key)

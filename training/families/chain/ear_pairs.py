@@ -20,10 +20,14 @@ from streamer.bundle.codecs import codec_as
 from streamer.engine.engine import Engine, State
 from streamer.engine.noise import force_classes, gumbel_noise
 from streamer.errors import DataError
+from streamer.families.chain.asked import ASKED_INPUT
 from streamer.families.chain.codec import VELOCITY_HIGH, VELOCITY_LOW, ChainCodec
 from streamer.families.chain.hands import AGAIN_INPUT, release_in_time, second_noise
 from streamer.families.chain.hearing import FEATURES, LOOKBACK, describe, padded
+from streamer.families.chain.remembering import PAST_STATE
+from streamer.measures.repetition import returning_notes
 from streamer.music.notes import ARGUMENTS, NoteArray
+from training.families.chain.asking import Asking
 from training.families.chain.tensors import TensorSet
 
 CONTEXT = 64
@@ -116,6 +120,7 @@ def heard_pairs(
         np.array([works[place.piece] for place in chosen], dtype=np.str_),
     )
     player = _Player(bundle)
+    known = {i: _Known.of(pieces[i], player.codec) for i in {p.piece for p in chosen}}
     heard = {i: as_drawn(pieces[i], player.codec, rng) for i in {p.piece for p in chosen}}
     for rows in _alike(chosen):
         group = [chosen[i] for i in rows]
@@ -127,7 +132,9 @@ def heard_pairs(
         came = np.stack([heard[p.piece][p.start : p.start + PHRASE] for p in group])
         both = describe(np.concatenate([past, came], axis=1))
         out.past[rows], out.real[rows] = both[:, :CONTEXT], both[:, CONTEXT:]
-        drawn = player.go_on(exact, past[:, -1], rng)
+        begun = player.fed(exact, past[:, -1], [known[p.piece].past(p.start) for p in group])
+        asked = [known[p.piece].asked(p.start) for p in group]
+        drawn = player.go_on(begun, past[:, -1], np.stack(asked), rng)
         late = np.repeat(past[:, -LOOKBACK:], EACH, axis=0)
         own = describe(np.concatenate([late, drawn], axis=1))
         out.own[rows] = own.reshape(len(group), EACH, PHRASE, FEATURES)
@@ -151,8 +158,33 @@ def as_drawn(piece: NoteArray, codec: ChainCodec, rng: np.random.Generator) -> N
     return notes
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a bundle that has a memory, and can be asked, is told of a place in a piece."""
+
+    notes: NoteArray
+    classes: NDArray[np.int64]
+    returning: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, piece: NoteArray, codec: ChainCodec) -> _Known:
+        return cls(piece, codec.encode(piece), returning_notes(piece))
+
+    def past(self, start: int) -> NDArray[np.int64]:
+        """Return the classes of all notes before a place."""
+        return self.classes[:start]
+
+    def asked(self, start: int) -> NDArray[np.float32]:
+        """Return what asks for a phrase like the one that came."""
+        return Asking(None).of_phrase(self.notes, slice(start, start + PHRASE), self.returning)
+
+
 class _Player:
-    """Goes on from real notes as the stream would: one draw, nothing chosen, nothing steered."""
+    """Goes on from real notes as the stream would: one draw, nothing chosen, nothing leaned on.
+
+    It is asked for what came, where it can be asked: an ear is to tell how it plays that, and not
+    that something else was wanted.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self.codec = codec_as(bundle.codec, ChainCodec)
@@ -162,23 +194,30 @@ class _Player:
         self._temperature: tuple[float, ...] = each
 
     def go_on(
-        self, pasts: Sequence[NoteArray], last: NoteArray, rng: np.random.Generator
+        self,
+        begun: State,
+        last: NoteArray,
+        asked: NDArray[np.float32],
+        rng: np.random.Generator,
     ) -> NoteArray:
         """Return what is drawn after each past, ``(pasts * EACH, PHRASE)`` notes.
 
         Args:
-            pasts: Equally long.
-            last: The last note of each, as it was heard.
+            begun: Of :meth:`fed`.
+            last: The last note of each past, as it was heard.
+            asked: What asks for what came, ``(pasts, ASKED_WIDTH)``.
             rng: Draws.
         """
-        codec, many = self.codec, len(pasts) * EACH
-        state = self._fed(pasts, last)
+        codec, many = self.codec, len(last) * EACH
         noise = gumbel_noise(rng, (PHRASE, many, codec.offsets[-1]), self._temperature, codec)
-        more = {}
-        if AGAIN_INPUT in self._engine.further_inputs:
+        more, inputs = {}, self._engine.further_inputs
+        if AGAIN_INPUT in inputs:
             flat = np.zeros(codec.shift.classes)
             more[AGAIN_INPUT] = second_noise(rng, (PHRASE, many), self._temperature[1], flat)
-        classes = self._engine.next_block(state, noise, more).classes
+        if ASKED_INPUT in inputs:
+            width = int(inputs[ASKED_INPUT][-1])
+            more[ASKED_INPUT] = np.repeat(asked[:, :width], EACH, axis=0)
+        classes = self._engine.next_block(begun, noise, more).classes
         drawn = []
         for row in range(many):
             before = last[row // EACH]
@@ -189,8 +228,16 @@ class _Player:
             drawn.append(notes)
         return np.stack(drawn)
 
-    def _fed(self, pasts: Sequence[NoteArray], last: NoteArray) -> State:
-        """Return the state after each past, ``EACH`` times."""
+    def fed(
+        self, pasts: Sequence[NoteArray], last: NoteArray, known: Sequence[NDArray[np.int64]]
+    ) -> State:
+        """Return the state after each past, ``EACH`` times.
+
+        Args:
+            pasts: Equally long.
+            last: The last note of each, as it was heard.
+            known: Classes of all notes before each place, for a memory.
+        """
         codec = self.codec
         classes = np.stack([codec.encode(past) for past in pasts], axis=1)
         noise = np.zeros((*classes.shape[:2], codec.offsets[-1]), dtype=np.float32)
@@ -198,5 +245,11 @@ class _Player:
         after = self._engine.next_block(state, force_classes(noise, classes, codec)).state
         if "velocity" in after.arrays:
             after = after.replace(velocity=last["velocity"].astype(np.float32))
+        if PAST_STATE in after.arrays:
+            remembered = np.full_like(after.arrays[PAST_STATE], -1)
+            for row, classes_before in enumerate(known):
+                recent = classes_before[-remembered.shape[1] :]
+                remembered[row, remembered.shape[1] - len(recent) :] = recent
+            after = after.replace(**{PAST_STATE: remembered})
         repeated = {n: np.repeat(a, EACH, axis=after.axes[n]) for n, a in after.arrays.items()}
         return State(MappingProxyType(repeated), after.axes, after.shared)
