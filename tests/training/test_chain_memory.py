@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,16 @@ from export.parity import prove_parity
 from streamer.bundle.bundle import Bundle, load_bundle
 from streamer.bundle.onnxbounds import bound
 from streamer.bundle.onnxfile import read_graph_facts
-from streamer.engine.engine import CALL_NOTES, Engine
-from streamer.families.chain.asked import ASKED_INPUT, ASKED_WIDTH
+from streamer.engine.engine import CALL_NOTES, Engine, State
+from streamer.families.chain.asked import ASKED_INPUT, ASKED_WIDTH, KEY_PLACE
 from streamer.families.chain.drawing import StepSettings
 from streamer.families.chain.generator import StepGenerator
+from streamer.families.chain.remembering import PAST_STATE
 from streamer.settings.controls import Controls, LiveControls
 from tests.bundles import GRAPH_FILE, tiny_statistics
 from training.families.chain.asking import Asking
 from training.families.chain.batches import windows
+from training.families.chain.ear_pairs import EACH, PHRASE, heard_pairs
 from training.families.chain.model import GROUPS, Chain, ChainConfig
 from training.families.chain.tiny import tiny_pieces
 from training.studies.chain.dials import ASKED, dials
@@ -215,6 +218,42 @@ def test_a_run_may_add_a_memory_to_older_weights() -> None:
     step.loss.backward()
     assert weights["asked"].shape == (ASKED_WIDTH, GROUPS * 4 * 8)
     assert all(p.grad is not None for p in task.model.parameters())
+
+
+def test_weights_from_before_a_dial_was_added_are_trained_on() -> None:
+    """They do for the dials that they know what they did, and nothing for the new one."""
+    model = chain()
+    weights = dict(model.state_dict())
+    weights["asked"] = weights["asked"][: KEY_PLACE.stop]
+    later = chain()
+    later.load_state_dict(weights)
+    assert torch.equal(later.state_dict()["asked"][: KEY_PLACE.stop], weights["asked"])
+    assert not later.state_dict()["asked"][KEY_PLACE.stop :].any()
+
+
+def test_an_ear_hears_what_is_played_when_asked_for_what_came(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each continuation knows all notes before, and is asked for what the real phrase is like."""
+    tensors = tiny_pieces()
+    piece = tensors.notes(0)
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    play = Engine.next_block
+
+    def watched(engine: Engine, state: State, noise: np.ndarray, more: Any = None) -> Any:
+        if more and ASKED_INPUT in more:
+            seen.append((more[ASKED_INPUT], state.arrays[PAST_STATE]))
+        return play(engine, state, noise, more)
+
+    monkeypatch.setattr(Engine, "next_block", watched)
+    most = len(piece) // PHRASE
+    heard_pairs(bundle, [piece], ["one"], np.random.default_rng(0), most=most)
+    told = Asking(None).of_piece(piece)[PHRASE::PHRASE]
+    asked = np.concatenate([rows for rows, _ in seen])
+    assert asked.tolist() == np.repeat(told[: len(asked) // EACH], EACH, axis=0).tolist()
+    classes = tensors.codec.encode(piece)
+    past = seen[-1][1][-1]
+    assert past.tolist() == classes[len(asked) // EACH * PHRASE - len(past) :][: len(past)].tolist()
 
 
 def test_a_stream_plays_and_goes_back(bundle: Bundle) -> None:

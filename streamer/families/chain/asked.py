@@ -21,7 +21,7 @@ from streamer.music.notes import CHORD_MS, NoteArray
 from streamer.music.scales import OCTAVE
 
 ASKED_INPUT = "asked"
-"""Name of the graph's input, ``(notes, batch, ASKED_WIDTH)``."""
+"""Name of the graph's input, ``(batch, ASKED_WIDTH)``: of all notes of a call."""
 
 
 @dataclass(frozen=True, slots=True)

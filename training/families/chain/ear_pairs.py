@@ -44,6 +44,7 @@ EACH = 2
 """Continuations of the bundle for each real one."""
 
 Half = NDArray[np.float16]
+Classes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -163,14 +164,14 @@ class _Known:
     """What a bundle that has a memory, and can be asked, is told of a place in a piece."""
 
     notes: NoteArray
-    classes: NDArray[np.int64]
+    classes: Classes
     returning: NDArray[np.bool_]
 
     @classmethod
     def of(cls, piece: NoteArray, codec: ChainCodec) -> _Known:
         return cls(piece, codec.encode(piece), returning_notes(piece))
 
-    def past(self, start: int) -> NDArray[np.int64]:
+    def past(self, start: int) -> Classes:
         """Return the classes of all notes before a place."""
         return self.classes[:start]
 
@@ -228,9 +229,7 @@ class _Player:
             drawn.append(notes)
         return np.stack(drawn)
 
-    def fed(
-        self, pasts: Sequence[NoteArray], last: NoteArray, known: Sequence[NDArray[np.int64]]
-    ) -> State:
+    def fed(self, pasts: Sequence[NoteArray], last: NoteArray, known: Sequence[Classes]) -> State:
         """Return the state after each past, ``EACH`` times.
 
         Args:
