@@ -1,8 +1,26 @@
 """A JACK server of the test's own, gone when the test is over."""
 
+import os
+
 import pytest
 
 from tests.jackserver import JackServer
+
+AHEAD = -5
+"""Niceness of live tests, where it is allowed: those beside them only compute, and can wait."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _first():
+    """Music in real time goes before what other processes of the tests compute."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, min(before, AHEAD))
+    except PermissionError:
+        yield
+        return
+    yield
+    os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest.fixture
