@@ -175,7 +175,10 @@ class StepGenerator(Past):
         if self._until_mood >= 0 or not (mean and self._homing.moods):
             return
         self._until_mood = int(self._rng.integers(mean // 2, mean + mean // 2 + 1))
-        self._homing.change_mood(int(self._rng.integers(self._homing.moods)))
+        if self._wishes.trained and not self._past:
+            self._homing.begin_in_mood(self._rng)
+        else:
+            self._homing.change_mood(int(self._rng.integers(self._homing.moods)))
         self._wishes.change_mood()
         self._stats.moods += 1
 

@@ -186,6 +186,19 @@ class Homing(Marked):
         """Let home move to what training piece number ``mood`` was like, 0..moods - 1."""
         self._goals.update(self._moods[mood])
 
+    def begin_in_mood(self, rng: np.random.Generator) -> None:
+        """Be in a mood from the first note on, as if the stream had gone on for long.
+
+        A mood lasts for as many notes as any other, so that a stream is in a slow one for longer:
+        whoever comes in at any time is likelier to find it there.
+        """
+        lasting = np.array([math.exp(-mood.get("density", 0.0)) for mood in self._moods])
+        mood = self._moods[int(rng.choice(len(lasting), p=lasting / lasting.sum()))]
+        self._goals.update(mood)
+        for name, value in mood.items():
+            self._homes[name] = replace(self._homes[name], middle=value)
+            self._means[name] = value
+
     def begin_as(self, phrase: Phrase, memory_notes: float = MEMORY_NOTES) -> None:
         """Let home, and what is known of the stream, be what this music is like (priming).
 
