@@ -13,13 +13,12 @@ WORKERS := 4
 PYTEST := -m "not benchmark" -n auto --maxprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 TRACED := tests/streamer tests/service tests/surfaces $(wildcard tests/test_*.py)
 
-.PHONY: help play test cover rest vm-test vm-test-seq vm-test-gadget vm-test-arm64 install lint type format wheel deb deb-test docker-test docs clean
+.PHONY: help play test cover vm-test vm-test-seq vm-test-gadget vm-test-arm64 install lint type format wheel deb deb-test docker-test docs clean
 
 help:
 	@echo "make play     install the edge and stream (ARGS='--port synth' and the like)"
 	@echo "make test     install everything and run the tests"
 	@echo "make cover    how much of the streamer the tests run through: $(FLOOR) % at least"
-	@echo "make rest     the tests that make cover leaves out"
 	@echo "make vm-test  play in a virtual machine with ALSA, USB and systemd (root, Debian)"
 	@echo "make vm-test-seq  the same without python-rtmidi: ALSA's own library, 20 unplugs"
 	@echo "make vm-test-gadget  this machine as a USB instrument, in the virtual machine"
@@ -42,10 +41,6 @@ test: $(VENV)/all.done
 # Traced, tests take twice as long: those that run the streamer in their own process, and no more.
 cover: $(VENV)/all.done
 	$(BIN)/python -m pytest $(PYTEST) $(TRACED) --cov --cov-report=term --cov-fail-under=$(FLOOR)
-
-# What `make cover` leaves out. CI runs these two, so that no test runs twice.
-rest: $(VENV)/all.done
-	$(BIN)/python -m pytest $(PYTEST) $(addprefix --ignore=,$(TRACED))
 
 # A machine with ALSA, USB and systemd, emulated; where none can be made it says why.
 vm-test: $(VENV)/all.done
