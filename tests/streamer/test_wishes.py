@@ -264,6 +264,21 @@ def test_where_a_person_is_no_mood_goes() -> None:
     assert 80.0 == homing.means["pitch"]
 
 
+def test_a_stream_begins_in_a_mood_as_often_as_one_finds_it_there() -> None:
+    """A mood of two notes a second lasts four times as long as one of eight; home is there."""
+    statistics = tiny_statistics()
+    statistics.moods["density"] = [2.0, 8.0]
+    _, homing = wishes(statistics=statistics)
+    rng = np.random.default_rng(0)
+    begun = []
+    for _ in range(500):
+        homing.begin_in_mood(rng)
+        assert homing.homes["density"] == homing.means["density"]
+        begun.append(round(math.exp(homing.homes["density"])))
+    assert {2, 8} == set(begun)
+    assert 0.8 == pytest.approx(begun.count(2) / len(begun), abs=0.05)
+
+
 def test_keys_stay_near_home() -> None:
     """Every key of a mood is home or a neighbour of it."""
     path = KeyPath(np.random.default_rng(1))
