@@ -182,7 +182,7 @@ def test_what_is_asked_changes_what_is_drawn(bundle: Bundle) -> None:
     told = {ASKED_INPUT: np.eye(2, ASKED_WIDTH, dtype=np.float32) * 4}
     asked = engine.next_block(engine.initial_state(2), noise, told)
     assert plain.classes.tolist() != asked.classes.tolist()
-    with pytest.raises(ValueError, match=r"asked must be \(2, 55\), not \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"asked must be \(2, 62\), not \(2, 3\)"):
         engine.next_block(engine.initial_state(2), noise, {ASKED_INPUT: np.zeros((2, 3))})
 
 
