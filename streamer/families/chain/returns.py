@@ -24,7 +24,7 @@ HOLDS = 0.65
 """Correlation from one phrase to the next of the normal number behind: with it a phrase of which
 half returns is followed by another as often as in piano-midi.de with GiantMIDI, .57."""
 
-GROWTH, FADING, MOST = 0.04, 0.99, 0.5
+GROWTH, FADING, MOST = 0.1, 0.99, 0.6
 """The leaky integral that makes up for what the model does not do of what it is asked: with each
 phrase it gains a part of what is missing, and it is bounded, as homing's is."""
 
