@@ -280,5 +280,6 @@ def test_what_is_asked_is_measured(
     for name, row in rows.items():
         assert len(row["heard"]) == len(row["asked"])
         assert name not in row["moved_with_it"]
-        assert np.isfinite([row["slope"], *row["moved_with_it"].values()]).all()
+        figures = [row["slope"], row["correlation"], *row["moved_with_it"].values()]
+        assert np.isfinite(figures).all()
     assert (tmp_path / "controls.png").is_file()

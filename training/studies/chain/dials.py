@@ -65,7 +65,7 @@ def _swept(
         "asked": list(values),
         "heard": [float(np.mean([row[name] for row in rows[value]])) for value in values],
         "slope": float(np.polyfit(asked, heard, 1)[0]),
-        "correlation": float(np.corrcoef(asked, heard)[0, 1]),
+        "correlation": float(np.corrcoef(asked, heard)[0, 1]) if np.ptp(heard) else 0.0,
         "moved_with_it": {
             dial.name: max(
                 abs(float(np.mean([row[dial.name] for row in rows[value]])) - free[dial.name])
