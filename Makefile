@@ -11,7 +11,9 @@ FLOOR := 90
 # are cores (tests/conftest.py): the tests of live ports wait for the time to come.
 WORKERS := 4
 PYTEST := -m "not benchmark" -n auto --maxprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-TRACED := tests/streamer tests/service tests/surfaces $(wildcard tests/test_*.py)
+# What runs the streamer in its own process; the rest starts it anew, untraced, or reads files.
+UNTRACED := $(addprefix tests/test_,commands.py output.py packaging.py rooms.py same_music.py wheels.py words.py)
+TRACED := tests/streamer tests/service tests/surfaces $(filter-out $(UNTRACED),$(wildcard tests/test_*.py))
 
 .PHONY: help play test cover vm-test vm-test-seq vm-test-gadget vm-test-arm64 install lint type format wheel deb deb-test docker-test docs clean
 
