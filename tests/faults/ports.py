@@ -127,8 +127,10 @@ def _pour(out, stage: Stage) -> int:
 
 def _knob_is_obeyed(out, stage: Stage) -> list[str]:
     """After all floods a knob moves what it is bound to, and nothing of a flood comes later."""
+    # From end to end and to the middle: one that leapt is obeyed again where the flood left it.
     for number in KNOBS:
-        out.send_message((0xB0, number, 64))
+        for value in (*range(128), *range(127, 63, -1)):
+            out.send_message((0xB0, number, value))
     kept = stage.folder / "state" / "controls.json"
 
     def middle() -> bool:
