@@ -78,6 +78,11 @@ def previous_equal(codes: NDArray[np.int64], least: int = 1) -> NDArray[np.int64
     return found
 
 
+def _came_before(notes: NoteArray, length: int) -> NDArray[np.int64]:
+    """Return for each figure where its pitches came last, without overlap; -1 where nowhere."""
+    return previous_equal(figure_codes(notes["pitch"], length), length)
+
+
 def figure_return_flags(
     notes: NoteArray, length: int = FIGURE_NOTES, window_s: float = FIGURE_WINDOW_S
 ) -> NDArray[np.bool_]:
@@ -91,11 +96,8 @@ def figure_return_flags(
     Returns:
         ``(len(notes) - length + 1,)`` booleans, empty for shorter pieces.
     """
-    codes = figure_codes(notes["pitch"], length)
-    if len(codes) == 0:
-        return np.zeros(0, dtype=bool)
-    before = previous_equal(codes, length)
-    onset = notes["onset_ms"][: len(codes)]
+    before = _came_before(notes, length)
+    onset = notes["onset_ms"][: len(before)]
     recent = onset - onset[np.maximum(before, 0)] <= window_s * 1000.0
     return np.asarray((before >= 0) & recent)
 
@@ -121,9 +123,8 @@ def returning_notes(
     Returns:
         ``(len(notes),)`` booleans.
     """
-    codes = figure_codes(notes["pitch"], length)
-    before = previous_equal(codes, length)
-    place = np.arange(len(codes))
+    before = _came_before(notes, length)
+    place = np.arange(len(before))
     starts = place[(before >= 0) & (place - before <= reach)]
     found = np.zeros(len(notes), dtype=bool)
     found[(starts[:, None] + np.arange(length)).ravel()] = True

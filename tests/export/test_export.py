@@ -142,16 +142,12 @@ def test_default_that_nothing_reads_is_refused(
 
 
 def test_verb_exports_and_says_what_came_of_it(
-    checkpoint: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(parity, "RUNS", ((90, 12), (1, 40)))
     target = tmp_path / "mine"
     assert main(["export", str(checkpoint), "-o", str(target), "--name", "mine"]) == 0
     out = capsys.readouterr().out
-    assert "parity over 1,120 notes" in out
+    assert "parity over 2,560 notes" in out
     assert json.loads((target / "manifest.json").read_text())["name"] == "mine"
 
 
@@ -188,11 +184,8 @@ def test_diverged_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hands", [True, False])
-def test_a_bundle_becomes_a_checkpoint_that_plays_the_same(
-    hands: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bundle_becomes_a_checkpoint_that_plays_the_same(hands: bool, tmp_path: Path) -> None:
     """With the law of two hands or without; the bundle exported from it has the same graph."""
-    monkeypatch.setattr(parity, "RUNS", ((3, 48), (16, 12)))  # proven three times
     first = export_checkpoint(
         make_checkpoint(tmp_path / "a.pt", make_model(hands=hands)),
         ExportOptions(name="first", target=tmp_path / "first"),
